@@ -1,0 +1,1 @@
+"""symbackprop derives backpropagation: handouts, code and checks from one network file."""

@@ -153,13 +153,13 @@ class Affine:
         return result if changed else self
 
     def evaluate(self, env: Mapping[str, int], sizes: Callable[[str, tuple[int, ...]], int]) -> int:
-        """The integer at given running indices; ``sizes(name, at)`` gives the sizes."""
+        """The integer at given running indices; ``sizes(name, at)`` gives the sizes. Arrays of indices work too."""
         total = self.const
         for atom, c in self.terms:
             if isinstance(atom, Var):
-                total += c * env[atom.name]
+                total = total + c * env[atom.name]  # noqa: PLR6104 - in place would change an array of the caller
             else:
-                total += c * sizes(atom.name, tuple(form.evaluate(env, sizes) for form in atom.at))
+                total = total + c * sizes(atom.name, tuple(form.evaluate(env, sizes) for form in atom.at))
         return total
 
     def __str__(self) -> str:
@@ -337,13 +337,39 @@ class Scope:
                     low = self.lower(form + cond.form * sign)
                     if low is not None and low >= 0:
                         return True
+            elif cond.kind == "!=":
+                for side in (cond.form, -cond.form):  # never 0 and never below it: at least 1
+                    least, low = self.lower(side), self.lower(form - side + 1)
+                    if least is not None and least >= 0 and low is not None and low >= 0:
+                        return True
         return False
 
+    def solved(self) -> tuple[Scope, dict[str, Affine]]:
+        """The scope with its equalities solved for an index each, and what those indices are (``l = L``)."""
+        for cond in self.conditions:
+            if cond.kind != "==":
+                continue
+            for name, c in cond.form.linear.items():
+                solution = (cond.form - var(name) * c) * -c
+                if abs(c) != 1 or name in solution.variables or name not in {b.var for b in self.bounds}:
+                    continue
+                mapping = {name: solution}
+                own = next(b for b in self.bounds if b.var == name)
+                limits = (condition(">=", solution - own.lo), condition(">=", own.hi - solution))
+                rest = tuple(c.substitute(mapping) for c in self.conditions if c != cond)
+                bounds = tuple(b.substitute(mapping) for b in self.bounds if b.var != name)
+                scope, more = Scope(bounds, self.depths, (*rest, *limits)).solved()
+                return scope, {name: solution.substitute(more), **more}
+        return self, {}
+
     def decide(self, cond: Cond) -> bool | None:
-        """True or False where the ranges decide, else None."""
-        form = cond.form
+        """True or False where the ranges and the conditions in force decide, else None."""
         if cond in self.conditions:
             return True
+        scope, mapping = self.solved()
+        if mapping:
+            return scope.decide(cond.substitute(mapping))
+        form = cond.form
         if form.is_constant:
             return cond.holds({}, lambda name, at: 0)
         if cond.kind == ">=":

@@ -65,8 +65,10 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
     for name in plain:
         given = network.sizes.get(name)
         if isinstance(given, int) and given <= largest:
-            sizes[name] = given
-            used.add(given)
+            sizes[name] = given if name in network.depths or given == 1 else next(
+                k for k in itertools.count(given) if k not in used)
+            used.add(sizes[name])
+
     def free(start: int) -> int:
         value = next(k for k in itertools.count(start) if k not in used)
         used.add(value)

@@ -1,0 +1,1 @@
+"""Rules that turn the chain rule into textbook form; each application is a recorded, checked step."""

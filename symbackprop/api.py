@@ -1,0 +1,205 @@
+"""The pipeline on one screen: load, derive, print, emit, check. The only module that knows all stages.
+
+    net = load("net.toml")            # or loads(text), or network(forward=…, shapes=…, …)
+    d = derive(net, notation="rows")
+    d["W1"].matrix                    # any adjoint at any level; displays itself in a notebook
+    d.latex(), d.code(), d.check()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from symbackprop import adjoint, notation, spec
+from symbackprop.check import check as gradient_check
+from symbackprop.document import handout
+from symbackprop.emit import latex as latex_writer
+from symbackprop.emit import terminal as terminal_writer
+from symbackprop.emit.mathtext import Printer
+from symbackprop.emit.numpy import emit_module
+from symbackprop.errors import SpecError, nearest
+from symbackprop.lift import lift
+from symbackprop.symbolic import to_sympy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from symbackprop.check import Report
+    from symbackprop.derivation import Chain, Derivation
+    from symbackprop.index import Equation
+    from symbackprop.network import Network
+    from symbackprop.notation import Preset
+
+LEVELS = ("scalar", "index", "matrix")
+
+
+def load(source: str) -> Network:
+    """The network of a file or a shorthand such as ``mlp:4-2-3``.
+
+    Raises: SpecError with the place and what to do.
+    """
+    return spec.load(source)
+
+
+def loads(text: str) -> Network:
+    """The network of a network file's text."""
+    return spec.loads(text)
+
+
+def network(**parts: Any) -> Network:
+    """A network from its parts, named like the keys and tables of a network file (``forward``, ``shapes``, …)."""
+    return spec.network(**parts)
+
+
+def derive(source: Network | str, notation: str | None = None, *, relay: bool = False) -> Derived:
+    """The derivation of all gradients, in a notation (default: the network's own).
+
+    ``relay`` stores tensors of two axes as the notation lays them (rows or columns as examples, weights input- or
+    output-first) instead of as the network file does.
+
+    Raises: SpecError for an unknown notation or a network that cannot be read.
+    """
+    net = load(source) if isinstance(source, str) else source
+    preset = _preset(notation or net.notation)
+    return Derived(network=net, preset=preset, derivation=adjoint.derive(net, preset.choices), relay=relay)
+
+
+def _preset(name: str | None) -> Preset:
+    return notation.load(name)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A derivation in a notation: look at it, print it, emit code from it, check that code."""
+
+    network: Network
+    preset: Preset
+    derivation: Derivation
+    relay: bool = False
+
+    @cached_property
+    def layout(self) -> Mapping[str, tuple[int, ...]]:
+        """How arrays are stored: tensor -> order of its element axes."""
+        return notation.layout(self.network, self.preset, relay=self.relay)
+
+    @cached_property
+    def printer(self) -> Printer:
+        """Prints equations as LaTeX in this notation."""
+        return Printer(self.derivation, self.preset)
+
+    def __getitem__(self, tensor: str) -> Formula:
+        """The adjoint ∂loss/∂``tensor``: a parameter's gradient or an error signal.
+
+        Raises: KeyError that names the nearest tensor with an adjoint.
+        """
+        try:
+            return Formula(self, self.derivation.chains[tensor])
+        except KeyError:
+            message = f"no adjoint of '{tensor}'; {nearest(tensor, self.derivation.chains)}"
+            raise KeyError(message) from None
+
+    def __iter__(self) -> Any:
+        return iter(self.derivation.chains)
+
+    def latex(self, levels: Sequence[str] = LEVELS) -> str:
+        """The handout as a LaTeX document, code and gradient check included."""
+        code = self.code()
+        return handout_latex(self, levels, code, self.check(code))
+
+    def text(self, levels: Sequence[str] = LEVELS) -> str:
+        """The derivation as readable plain text."""
+        return terminal(self, levels)
+
+    def code(self) -> str:
+        """A NumPy module with the loss and all gradients."""
+        return code(self)
+
+    def check(self, source: str | None = None, seed: int = 0) -> Report:
+        """The emitted gradients against numeric ones."""
+        return check(self, self.code() if source is None else source, seed)
+
+    def _repr_latex_(self) -> str:
+        rows = r" \\ ".join(self[p].latex("matrix").replace("=", "&=", 1) for p in self.network.parameters)
+        return rf"$$\begin{{aligned}} {rows} \end{{aligned}}$$"
+
+
+@dataclass(frozen=True)
+class Formula:
+    """The adjoint of one tensor: as an equation, at each level of notation, in SymPy, with its steps."""
+
+    derived: Derived
+    chain: Chain
+
+    @property
+    def equation(self) -> Equation:
+        """The indexed equation."""
+        return self.chain.equation
+
+    @property
+    def steps(self) -> tuple[Any, ...]:
+        """How it was found."""
+        return self.chain.steps
+
+    @property
+    def sympy(self) -> Any:
+        """An ordinary SymPy ``Eq``."""
+        return to_sympy(self.equation)
+
+    @property
+    def index(self) -> str:
+        """LaTeX in index notation."""
+        return self.latex("index")
+
+    @property
+    def matrix(self) -> str:
+        """LaTeX in matrix notation."""
+        return self.latex("matrix")
+
+    def latex(self, level: str = "matrix") -> str:
+        """LaTeX at a level: "index" or "matrix".
+
+        Raises: SpecError for another level.
+        """
+        printer = self.derived.printer
+        if level == "index":
+            return str(printer.equation(self.equation))
+        if level == "matrix":
+            lifted = lift(self.equation, self.derived.derivation, self.derived.layout)
+            return str(printer.matrix(self.equation.lhs, lifted))
+        message = f"no level '{level}' of a formula; {nearest(level, ('index', 'matrix'))}"
+        raise SpecError(message)
+
+    def __str__(self) -> str:
+        return str(self.equation)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\\displaystyle {self.matrix}$$"
+
+
+def code(derived: Derived) -> str:
+    """The generated NumPy module in the teaching style."""
+    return emit_module(derived.derivation, layout=derived.layout, preset=derived.preset)
+
+
+def check(derived: Derived, source: str, seed: int = 0) -> Report:
+    """Gradient check of a module's text, run from memory."""
+    return gradient_check(derived.derivation, source, seed, layout=derived.layout)
+
+
+def document(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> Any:
+    """The handout as a tree of blocks that holds objects, not markup."""
+    return handout.build(derived.derivation, derived.preset, code=source, report=report, levels=tuple(levels),
+                         layout=derived.layout)
+
+
+def handout_latex(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+    """The handout as a LaTeX document."""
+    return latex_writer.write(document(derived, levels, source, report), derived.printer)
+
+
+def terminal(derived: Derived, levels: Sequence[str]) -> str:
+    """The derivation as plain text for a terminal."""
+    printer = Printer(derived.derivation, derived.preset, target="unicode")
+    return terminal_writer.write(document(derived, levels, "", None), printer)

@@ -320,24 +320,20 @@ class Term:
         if clash:
             taken = images | self.variables | {b.var for b in self.bounds}
             term = term.rename_bounds({name: fresh(name, taken) for name in clash})
-        if not mapping:
-            return term
-        return replace(
-            term,
-            bounds=tuple(b.substitute(mapping) for b in term.bounds),
-            conditions=frozenset(c.substitute(mapping) for c in term.conditions),
-            factors=tuple(substitute(f, mapping) for f in term.factors),
-        )
+        return term.substitute_within(mapping) if mapping else term
 
-    def rename_bounds(self, names: Mapping[str, str]) -> Term:
-        """Other names for bound indices."""
-        mapping = {old: var(new) for old, new in names.items()}
+    def substitute_within(self, mapping: Mapping[str, Affine]) -> Term:
+        """Replace indices by forms that may mention the term's own bound ones (a delta solved inside a sum)."""
         return replace(
             self,
             bounds=tuple(b.substitute(mapping) for b in self.bounds),
             conditions=frozenset(c.substitute(mapping) for c in self.conditions),
             factors=tuple(substitute(f, mapping) for f in self.factors),
         )
+
+    def rename_bounds(self, names: Mapping[str, str]) -> Term:
+        """Other names for bound indices."""
+        return self.substitute_within({old: var(new) for old, new in names.items()})
 
     def __str__(self) -> str:
         body = "*".join(map(str, self.factors)) or "1"

@@ -28,7 +28,7 @@ def contract(term: Term, scope: Scope) -> Term | None:
             bounds=tuple(b for b in term.bounds if b.var != bound.var),
             conditions=frozenset((*kept, *limits)),
         )
-        term = opened.substitute({bound.var: solution})
+        term = opened.substitute_within({bound.var: solution})
     return with_provable_dropped(term, scope)
 
 

@@ -8,7 +8,7 @@ Tests compare every row with itself: slope against the derivative of ``define``,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -356,7 +356,7 @@ def template(name: str, argument: Any) -> Any:
     return row.define(argument) if row.native else function(row.name)(argument)
 
 
-@lru_cache(maxsize=None)
+@cache
 def evaluator(name: str, order: int = 0) -> Callable[[Any], Any]:
     """NumPy function of a row (``order`` 0) or of its slope (1); complex arguments work where the row is analytic.
 

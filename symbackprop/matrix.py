@@ -466,26 +466,23 @@ class ScatterAdd(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gather(Node):
-    """Entries of an array at affine places (``x[2*t+k]``, a diagonal): ``index[k]`` is the place along stored axis k.
+    """Entries of ``x`` at affine places (``x[2*t+k]``, a diagonal): ``index[k]`` is the place along axis k of ``x``.
 
     ``sure`` is False where places outside the array occur; a ``Mask`` beside it then makes them count nothing.
     """
 
-    ref: Ref
+    x: Node
     index: tuple[Affine, ...]
     over: tuple[Axis, ...]
-    order: tuple[int, ...] = ()
     sure: bool = True
+
+    def __post_init__(self) -> None:
+        _require(len(self.index) == len(self.x.axes), "a place is needed along every axis")
+        _distinct(self.over)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
         return self.over
-
-    def element(self) -> Ref:
-        """The element, indices in the tensor's own order."""
-        order = self.order or tuple(range(len(self.index)))
-        own = tuple(self.index[order.index(k)] for k in range(len(self.index)))
-        return type(self.ref)(self.ref.tensor, (*self.ref.index, *own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

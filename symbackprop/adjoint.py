@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from symbackprop.affine import Size
-from symbackprop.chainrule import active_tensors, chain_rule
+from symbackprop.chainrule import active_tensors, chain_rule, readers
 from symbackprop.derivation import Chain, Choices, Derivation, Step
 from symbackprop.errors import DerivationError
 from symbackprop.index import (
@@ -39,7 +39,7 @@ from symbackprop.oracle import Interpreter, draw, stand_in_sizes
 from symbackprop.rewrite.cases import cases
 from symbackprop.rewrite.delta import contract_all
 from symbackprop.rewrite.engine import Context, simplify
-from symbackprop.rewrite.rules import RULES, reads
+from symbackprop.rewrite.rules import RULES, elementwise_definitions, reads
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,7 +73,9 @@ class _Sweep:
         self.pending: set[str] = set()
         self.facts: dict[str, Fact] = {}
         self.candidates = _candidates(network, self.active, choices)
-        self.starts = {name: chain_rule(network, name, self.active) for name in self._names()}
+        reading = readers(network)
+        self.starts = {n: chain_rule(network, n, self.active, reading.get(n, ())) for n in self._names()}
+        self.elementwise = elementwise_definitions(network)
         self.checker = Checker(network, self.starts)
 
     def _names(self) -> list[str]:
@@ -113,7 +115,7 @@ class _Sweep:
             if is_adjoint(read) and upstream in self.active and upstream not in self.pending:
                 self.chain(upstream)
         context = Context(network=self.network, choices=self.choices, chains=self.chains,
-                          put_in=frozenset(self.put_in), facts_used=self.facts)
+                          put_in=frozenset(self.put_in), facts_used=self.facts, elementwise=self.elementwise)
         steps = simplify(start, RULES, context, self.checker.check)
         chain = Chain(tensor=name, start=start, steps=steps)
         if self._is_put_in(name, chain):
@@ -134,8 +136,11 @@ class _Sweep:
         wanted = self.candidates.get(name)
         if wanted is None or (wanted == "explicit" and any(_is_signal(r, self.network) for r in read)):
             return False
-        return all(len(region.terms) <= 1 for region in cases(chain.equation, self.network.depths)) or (
-            wanted == "copy")
+        if wanted == "copy":
+            return True
+        if wanted == "factor":  # its reader uses it twice: only what needs no sum may stand there twice
+            return all(not t.bounds for t in chain.equation.terms)
+        return all(len(region.terms) <= 1 for region in cases(chain.equation, self.network.depths))
 
     def _scaled(self, chain: Chain, scale: Term) -> Chain:
         """Signals become ∂loss/∂· divided by the constant, gradients get it back."""
@@ -174,22 +179,28 @@ def _definition_order(network: Network) -> list[str]:
 
 
 def _candidates(network: Network, active: frozenset[str], choices: Choices) -> dict[str, str]:
-    """Adjoints that lose their name if their final form allows it: tensor -> "copy", "always" or "explicit"."""
+    """Adjoints that lose their name if their final form allows it: tensor -> "copy", "always", "factor" or "explicit"."""
     found: dict[str, str] = {}
+    defined: dict[str, list[str]] = {}
+    for equation in network.equations:
+        defined.setdefault(equation.lhs.tensor, []).append(_kind(equation))
+    reading = readers(network)
     for name in active:
-        kinds = [_kind(equation) for equation in network.definitions(name)]
+        kinds = defined.get(name, [])
         if not kinds or name in network.parameters:
             continue
         if all(kind == "copy" for kind in kinds):
             found[name] = "copy"
         elif all(kind in {"copy", "activation", "along"} for kind in kinds):
-            if "along" in kinds or choices.signals == "pre-activation":
+            if "along" in kinds:
+                found[name] = "factor"
+            elif choices.signals == "pre-activation":
                 found[name] = "always"
             else:
-                found[name] = "explicit" if choices.signals == "all" or _feeds_only_axis_function(network, name) else ""
+                found[name] = "explicit" if choices.signals == "all" or _reads_axis_function(network, defined, name) else ""
     if choices.signals == "activation":
         for name in active - set(network.parameters):
-            if _only_reader_is_activation(network, name):
+            if _only_reader_is_activation(reading.get(name, ())):
                 found[name] = "always"
     return {name: kind for name, kind in found.items() if kind}
 
@@ -210,17 +221,14 @@ def _kind(equation: Equation) -> str:
     return "other"
 
 
-def _feeds_only_axis_function(network: Network, name: str) -> bool:
+def _reads_axis_function(network: Network, defined: Mapping[str, list[str]], name: str) -> bool:
     """A function of softmax's output, such as its logarithm: part of the loss rather than a layer."""
-    return any(
-        isinstance(f, Apply) and any(_kind(d) == "along" for r in refs_of(f) for d in network.definitions(r.tensor))
-        for e in network.definitions(name) for t in e.terms for f in t.factors
-    )
+    sources = [r.tensor for e in network.definitions(name) for t in e.terms for f in t.factors for r in refs_of(f)]
+    return any("along" in defined.get(source, ()) for source in sources)
 
 
-def _only_reader_is_activation(network: Network, name: str) -> bool:
-    readers = [e for e in network.equations for t in e.terms for f in t.factors if any(r.tensor == name for r in refs_of(f))]
-    return bool(readers) and len({e.lhs.tensor for e in readers}) == 1 and all(_kind(e) == "activation" for e in readers)
+def _only_reader_is_activation(reading: tuple[Equation, ...]) -> bool:
+    return len({e.lhs.tensor for e in reading}) == 1 and all(_kind(e) == "activation" for e in reading)
 
 
 def _scale(network: Network, choices: Choices, chains: Mapping[str, Chain]) -> Term | None:

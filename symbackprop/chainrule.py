@@ -72,10 +72,10 @@ def active_tensors(network: Network) -> frozenset[str]:
     return frozenset(above & below)
 
 
-def free_index(network: Network, name: str) -> tuple[str, ...]:
+def free_index(network: Network, name: str, reading: tuple[Equation, ...]) -> tuple[str, ...]:
     """Names for the indices of a tensor: those of its definition, else of its first plain use, else letters."""
-    candidates = [e.lhs for e in network.equations if e.lhs.tensor == name]
-    for equation in network.equations:
+    candidates = [] if network.tensors[name].role in {"input", "parameter"} else [e.lhs for e in network.definitions(name)]
+    for equation in reading:
         for term in equation.terms:
             for factor in term.factors:
                 candidates += [ref for ref in refs_of(factor) if ref.tensor == name]
@@ -107,19 +107,35 @@ def slope(template: Any, position: int) -> Any:
     return sp.diff(template, slot(position))
 
 
-def chain_rule(network: Network, name: str, active: frozenset[str]) -> Equation:
+def readers(network: Network) -> dict[str, tuple[Equation, ...]]:
+    """For each tensor the equations that read it."""
+    found: dict[str, dict[Equation, None]] = {}
+    for equation in network.equations:
+        for term in equation.terms:
+            for factor in term.factors:
+                for ref in refs_of(factor):
+                    found.setdefault(ref.tensor, {})[equation] = None
+    return {name: tuple(equations) for name, equations in found.items()}
+
+
+def chain_rule(
+    network: Network, name: str, active: frozenset[str], reading: tuple[Equation, ...] | None = None
+) -> Equation:
     """∂loss/∂``name`` as a sum over its uses, deltas not contracted.
 
     ∂U[p] = Σ over uses, Σ_idx ∂T[idx] (∂T[idx]/∂U[f]) [f = p]
 
+    ``reading`` are the equations that read the tensor, where the caller knows them (``readers``).
+
     Shapes: the result has the family and the axes of ``name``.
     Source: Griewank & Walther 2008, chapter 3.
     """
-    letters = free_index(network, name)
+    reading = readers(network).get(name, ()) if reading is None else reading
+    letters = free_index(network, name, reading)
     target = Ref(adjoint_name(name), tuple(var(letter) for letter in letters))
     ranges = network.ranges(Ref(name, target.index))
     terms: list[Term] = []
-    for equation in network.equations:
+    for equation in reading:
         if equation.lhs.tensor in active:
             terms.extend(_contributions(network, equation, name, target.index, set(letters)))
     return Equation(lhs=target, terms=tuple(terms), ranges=ranges)

@@ -71,6 +71,9 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
 
     def free(start: int) -> int:
         value = next(k for k in itertools.count(start) if k not in used)
+        if value > largest + 2:  # many axes: those that lie far apart in the file may share a size
+            used.clear()
+            value = start
         used.add(value)
         return value
 

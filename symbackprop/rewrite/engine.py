@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from symbackprop.derivation import Chain, Choices
-    from symbackprop.index import Equation
+    from symbackprop.index import Apply, Equation
     from symbackprop.network import Fact, Network
 
 LIMIT = 100
@@ -25,13 +25,17 @@ LIMIT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What rules may look at: the network, the choices, the chains found so far and those to be put in."""
+    """What rules may look at: the network, the choices, the chains found so far and those to be put in.
+
+    ``elementwise`` lists, by the tensor they read first, the forward equations ``a = g(…)`` of one scalar function.
+    """
 
     network: Network
     choices: Choices
     chains: Mapping[str, Chain]
     put_in: frozenset[str]
     facts_used: dict[str, Fact]
+    elementwise: Mapping[str, tuple[tuple[Equation, Apply], ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,21 +166,23 @@ def match(pattern: tuple[Affine, ...], actual: tuple[Affine, ...], known: Mappin
     return found
 
 
-def _definitions(network: Network) -> Iterator[tuple[Equation, Apply]]:
-    """Forward equations of the form ``a = g(…)`` with one scalar function of elements."""
+def elementwise_definitions(network: Network) -> dict[str, tuple[tuple[Equation, Apply], ...]]:
+    """Forward equations of the form ``a = g(…)`` with one scalar function, by the tensor that it reads first."""
+    found: dict[str, list[tuple[Equation, Apply]]] = {}
     for equation in network.equations:
         if len(equation.terms) == 1:
             term = equation.terms[0]
             if term.coefficient == 1 and not term.bounds and not term.conditions and len(term.factors) == 1:
                 factor = term.factors[0]
-                if isinstance(factor, Apply):
-                    yield equation, factor
+                if isinstance(factor, Apply) and refs_of(factor):
+                    found.setdefault(refs_of(factor)[0].tensor, []).append((equation, factor))
+    return {name: tuple(pairs) for name, pairs in found.items()}
 
 
-def named_value(network: Network, template: Any, args: tuple[Ref | Value, ...], scope: Scope) -> Ref | None:
+def named_value(context: Context, template: Any, args: tuple[Ref | Value, ...], scope: Scope) -> Ref | None:
     """The element that the forward pass defines as ``template(args)``, if it is one in range."""
-    wanted = Apply(template, args)
-    for equation, factor in _definitions(network):
+    first = next((a.tensor for a in args if isinstance(a, Ref)), "")
+    for equation, factor in context.elementwise.get(first, ()):
         if len(factor.args) != len(args) or factor.template != template:
             continue
         mapping: dict[str, Affine] | None = {}
@@ -199,7 +201,7 @@ def named_value(network: Network, template: Any, args: tuple[Ref | Value, ...], 
             and scope.nonnegative(b.hi.substitute(mapping) - mapping[b.var])
             for b in equation.ranges
         )
-        if in_range and wanted.args:
+        if in_range:
             return Ref(equation.lhs.tensor, tuple(f.substitute(mapping) for f in equation.lhs.index))
     return None
 
@@ -238,7 +240,7 @@ def _slope_of_row(factor: Apply, context: Context, scope: Scope) -> tuple[Factor
         if by_output.free_symbols != {y} or not call.args[0].is_Symbol:
             continue
         arg = factor.args[int(call.args[0].name[1:])]
-        output = named_value(context.network, function(name)(slot(0)), (arg,), scope)
+        output = named_value(context, function(name)(slot(0)), (arg,), scope)
         if output is not None:
             new = slot(len(factor.args))
             template = factor.template.xreplace({call: by_output.xreplace({y: new})})
@@ -257,7 +259,7 @@ def _defined_part(factor: Apply, context: Context, scope: Scope) -> tuple[Factor
         if not places or getattr(call.func, "order", 0):
             continue
         template = call.xreplace({slot(old): slot(new) for new, old in enumerate(places)})
-        output = named_value(context.network, template, tuple(factor.args[p] for p in places), scope)
+        output = named_value(context, template, tuple(factor.args[p] for p in places), scope)
         if output is not None:
             new = slot(len(factor.args))
             return apply(factor.template.xreplace({call: new}), *factor.args, output), output.tensor

@@ -126,13 +126,13 @@ def lift(
 ) -> tuple[Case, ...]:
     """The equation in matrix form: one case for each set of conditions on family indices, to be added up.
 
+    >>> from symbackprop.affine import Bound
     >>> n, i, j = (Bound(v, Affine(), size(s) - 1) for v, s in (("n", "N"), ("i", "d"), ("j", "h")))
-    >>> tensors = {"X": Tensor(name="X", axes=(size("N"), size("d"))), "g": Tensor(name="g", axes=(size("N"), size("h")))}
-    >>> tensors["G"] = Tensor(name="G", axes=(size("d"), size("h")))
-    >>> factors = (Ref("X", (var("n"), var("i"))), Ref("g", (var("n"), var("j"))))
-    >>> term = Term(bounds=(n,), factors=factors)
-    >>> eq = Equation(lhs=Ref("G", (var("i"), var("j"))), terms=(term,), ranges=(i, j))
-    >>> (case,) = lift(eq, Surroundings(tensors=tensors))
+    >>> axes = {"X": ("N", "d"), "g": ("N", "h"), "G": ("d", "h")}
+    >>> tensors = {name: Tensor(name=name, axes=tuple(map(size, sizes))) for name, sizes in axes.items()}
+    >>> term = Term(bounds=(n,), factors=(Ref("X", (var("n"), var("i"))), Ref("g", (var("n"), var("j")))))
+    >>> equation = Equation(lhs=Ref("G", (var("i"), var("j"))), terms=(term,), ranges=(i, j))
+    >>> (case,) = lift(equation, Surroundings(tensors=tensors))
     >>> type(case.node).__name__, type(case.node.a).__name__, case.node.labels
     ('MatMul', 'Transpose', ('i', 'j'))
     """
@@ -440,8 +440,8 @@ class _Lifter:
         order = self.around.order(ref.tensor)
         labels = list(names) if names is not None else [f"@{k}" for k in range(len(tensor.axes))]
         axes = [Axis(name, self.norm(axis.substitute(inside))) for name, axis in zip(labels, tensor.axes, strict=True)]
-        plain = tuple(range(len(order)))
-        return Leaf(ref=Ref(ref.tensor, family), over=tuple(axes[k] for k in order), order=() if order == plain else order)
+        own = () if order == tuple(range(len(order))) else order
+        return Leaf(ref=Ref(ref.tensor, family), over=tuple(axes[k] for k in order), order=own)
 
     def whole(self, ref: Ref) -> Leaf:
         """A whole array as an argument of an opaque loss."""
@@ -477,7 +477,8 @@ class _Lifter:
         if plain and all(labels[n].extent == inner[f"_{k}"].extent for k, n in enumerate(names)):
             mapping = {f"_{k}": var(name) for k, name in enumerate(names)}
             arg = Ref(factor.arg.tensor, tuple(form.substitute(mapping) for form in factor.arg.index))
-            return AlongPlan(name=factor.name, x=self.entries(arg, labels, sure=sure), over=tuple(names), keeps=row.keeps)
+            x = self.entries(arg, labels, sure=sure)
+            return AlongPlan(name=factor.name, x=x, over=tuple(names), keeps=row.keeps)
         plan = AlongPlan(name=factor.name, x=self.entries(factor.arg, {**labels, **inner}, sure=sure),
                          over=tuple(inner), keeps=row.keeps)
         at = {f"_{k}": form for k, form in enumerate(factor.at)}
@@ -518,11 +519,8 @@ class _Lifter:
         work = merged(list(parts))
         left = [label for label in labels if label in summed]
         while left:
-            def result(label: str) -> tuple[int, int]:
-                inside = [p.plan.labels for p in work if label in p.plan.labels]
-                return (len(frozenset().union(*inside)), left.index(label))
-
-            label = min(left, key=result)
+            results = {label: [p.plan.labels for p in work if label in p.plan.labels] for label in left}
+            label = min(left, key=lambda name, results=results: len(frozenset().union(*results[name])))  # type: ignore[misc]
             left.remove(label)
             inside = [p for p in work if label in p.plan.labels]
             if not inside:

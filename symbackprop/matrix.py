@@ -19,13 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-
 from symbackprop.affine import Affine, Bound, Cond, var
 from symbackprop.errors import DerivationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    import sympy as sp
 
     from symbackprop.index import Ref
 
@@ -456,7 +456,8 @@ class ScatterAdd(Node):
     at: Axis
 
     def __post_init__(self) -> None:
-        _require(self.x.axes[: len(self.ids.axes)] == self.ids.axes, "the array does not begin with the axes of the ids")
+        begins = self.x.axes[: len(self.ids.axes)]
+        _require(begins == self.ids.axes, "the array does not begin with the axes of the ids")
         _distinct(self.axes)
 
     @property

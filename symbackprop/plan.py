@@ -154,7 +154,7 @@ class Entrywise(Plan):
 
     def lay(self, order: Order) -> Node:
         own = self.axes
-        if self._direct(own) + 1 < self._direct(order) or (own != order and self._direct(own) + 1 == self._direct(order)):
+        if own != order and self._direct(own) + 1 <= self._direct(order):
             return turned(self._build(own), order)
         return self._build(order)
 

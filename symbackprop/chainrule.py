@@ -30,12 +30,14 @@ from symbackprop.index import (
     adjoint_name,
     apply,
     fresh,
+    function,
     partial_name,
     product,
     refs_of,
     slot,
     substitute,
 )
+from symbackprop.tables.activations import ACTIVATION
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
@@ -101,10 +103,25 @@ def _family(tensor: Tensor, position: int) -> Bound | None:
     return tensor.family[position] if position < len(tensor.family) else None
 
 
+_WRITTEN_OUT = {
+    row.define(slot(0)): function(row.name)(slot(0)) for row in ACTIVATION.values() if not row.native and not row.kinks
+}
+
+
+@lru_cache(maxsize=4096)
+def recognised(template: Any) -> Any:
+    """A function of one argument that an author wrote out, such as 1/(1+exp(-z)), as the table's row of that name."""
+    slots = sorted(template.free_symbols, key=str)
+    if len(slots) != 1:
+        return template
+    row = _WRITTEN_OUT.get(template.xreplace({slots[0]: slot(0)}))
+    return template if row is None else row.xreplace({slot(0): slots[0]})
+
+
 @lru_cache(maxsize=4096)
 def slope(template: Any, position: int) -> Any:
     """∂template/∂slot, by SymPy; equal templates are differentiated once."""
-    return sp.diff(template, slot(position))
+    return sp.diff(recognised(template), slot(position))
 
 
 def readers(network: Network) -> dict[str, tuple[Equation, ...]]:

@@ -30,6 +30,7 @@ from symbackprop.index import (
     slot,
     variables_of,
 )
+from symbackprop.chainrule import recognised
 from symbackprop.rewrite.delta import contract_all, with_provable_dropped
 from symbackprop.rewrite.engine import Context, Rule
 from symbackprop.tables.activations import ACTIVATION
@@ -183,7 +184,7 @@ def named_value(context: Context, template: Any, args: tuple[Ref | Value, ...], 
     """The element that the forward pass defines as ``template(args)``, if it is one in range."""
     first = next((a.tensor for a in args if isinstance(a, Ref)), "")
     for equation, factor in context.elementwise.get(first, ()):
-        if len(factor.args) != len(args) or factor.template != template:
+        if len(factor.args) != len(args) or recognised(factor.template) != template:
             continue
         mapping: dict[str, Affine] | None = {}
         for pattern, actual in zip(factor.args, args, strict=True):

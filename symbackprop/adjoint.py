@@ -102,6 +102,10 @@ class _Sweep:
             chains=ordered,
             scale=scale,
             data={"facts": tuple(self.facts.values())},
+            warnings=tuple(
+                f"the loss {self.network.loss} does not depend on {p}: its gradient is zero"
+                for p in self.network.parameters if p not in self.active
+            ),
         )
 
     def chain(self, name: str) -> Chain:

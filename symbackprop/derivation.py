@@ -76,7 +76,9 @@ class Derivation:
     tensors: Mapping[str, Tensor]
     chains: Mapping[str, Chain]
     scale: Term | None = None
+    warnings: tuple[str, ...] = ()
     data: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """``facts``: the facts of the network that the gradients rest on."""
 
     @property
     def signals(self) -> tuple[Chain, ...]:

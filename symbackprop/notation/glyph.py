@@ -358,7 +358,7 @@ def named(name: str, numbers: str = "subscript") -> Pattern:
     """How a name is written that has no spelling: ``H_in``, ``yhat``, ``W1``, ``theta``, ``MSE``.
 
     >>> [latex(named(n)) for n in ("H_in", "yhat", "c_tilde", "W1", "theta", "MSE", "a_1_x")]
-    ['H_{in}', '\\\\hat{y}', '\\\\tilde{c}', 'W_{1}', '\\\\theta', '\\\\mathit{MSE}', 'a_{1,x}']
+    ['H_{in}', '\\\\hat{y}', '\\\\tilde{c}', 'W_1', '\\\\theta', '\\\\mathit{MSE}', 'a_{1,x}']
     """
     head, *rest = [part for part in name.split("_") if part] or [name]
     found = re.fullmatch(r"([A-Za-z]+)(\d+)", head)
@@ -414,12 +414,11 @@ def tokens(items: Sequence[Item]) -> tuple[str, ...]:
 
 
 def scripted(nucleus: tuple[str, ...], sub: tuple[str, ...], sup: tuple[str, ...]) -> tuple[str, ...]:
-    """Tokens with their scripts."""
+    """Tokens with their scripts; a script of one token needs no braces."""
     result = nucleus
-    if sub:
-        result = (*result, "_", "{", *sub, "}")
-    if sup:
-        result = (*result, "^", "{", *sup, "}")
+    for sign, script in (("_", sub), ("^", sup)):
+        if script:
+            result = (*result, sign, *script) if len(script) == 1 else (*result, sign, "{", *script, "}")
     return result
 
 

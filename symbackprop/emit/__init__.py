@@ -1,0 +1,1 @@
+"""Printers: each turns equations, nodes or documents into text for one target."""

@@ -1,0 +1,181 @@
+"""Which letter each running index of an equation gets: the author's where there is one, never one twice.
+
+Free indices choose first, in the order of the left side, then the bound ones of each term. An index asks for the letter
+of its axis, of the elements it runs through, the author's hint, then for the preset's letters.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Var
+from symbackprop.index import Along, Apply, Opaque, Ref, primal_name
+from symbackprop.notation.spelling import opaque_argument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from symbackprop.affine import Affine
+    from symbackprop.index import Equation, Factor, Term
+    from symbackprop.notation.spelling import Spelling
+
+
+def elements_of(factor: Factor) -> Iterator[Ref]:
+    """The elements a factor reads; those of whole arrays have placeholders for their axes."""
+    if isinstance(factor, Ref):
+        yield factor
+    elif isinstance(factor, Apply):
+        yield from (arg for arg in factor.args if isinstance(arg, Ref))
+    elif isinstance(factor, Along):
+        yield factor.arg
+    elif isinstance(factor, Opaque):
+        yield from factor.args
+
+
+def family_count(spelling: Spelling, name: str) -> int:
+    """Number of family indices of a tensor, adjoint or partial derivative."""
+    primal = primal_name(name)
+    if "/" in primal:
+        return 0
+    tensor = spelling.network.tensors.get(primal)
+    return len(tensor.family) if tensor else 0
+
+
+def family_variables(spelling: Spelling, refs: Iterable[Ref], forms: Iterable[Affine] = ()) -> frozenset[str]:
+    """Indices that stand for a layer or time step: they occur in a family position, or inside a size (``n[l]``)."""
+    found: set[str] = set()
+    for ref in refs:
+        for form in ref.index[: family_count(spelling, ref.tensor)]:
+            found |= form.variables
+    for form in forms:
+        for atom, _ in form.terms:
+            if not isinstance(atom, Var):
+                for inner in atom.at:
+                    found |= inner.variables
+    return frozenset(found)
+
+
+def equation_families(spelling: Spelling, equation: Equation) -> frozenset[str]:
+    """The layer and time indices of an equation, free and bound."""
+    found = set(family_variables(spelling, [equation.lhs]))
+    for term in equation.terms:
+        refs = [ref for factor in term.factors for ref in elements_of(factor)]
+        found |= family_variables(spelling, refs, [b.hi for b in term.bounds] + [b.lo for b in term.bounds])
+        for factor in term.factors:
+            if isinstance(factor, Apply) and hasattr(factor.template, "row"):
+                for arg in factor.args:
+                    if not isinstance(arg, Ref):
+                        found |= arg.form.variables
+    return frozenset(found)
+
+
+def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]:
+    """For each term, the printed letter of every index in it; the letters of free indices are the same in all."""
+    families = equation_families(spelling, equation)
+    refs = [equation.lhs, *(r for t in equation.terms for f in t.factors for r in elements_of(f))]
+    free: dict[str, str] = {}
+    names = [v for form in equation.lhs.index for v in _in_order(form)]
+    names += [v for term in equation.terms for v in sorted(term.variables) if v not in names]
+    hints = {b.var: b.hint for b in equation.ranges}
+    for name in dict.fromkeys(names):
+        free[name] = _choose(spelling, name, refs, hints.get(name, ""), set(free.values()), family=name in families)
+    if not equation.terms:
+        return (free,)
+    return tuple(_with_bounds(spelling, term, free, families) for term in equation.terms)
+
+
+def assign_free(spelling: Spelling, equation: Equation) -> dict[str, str]:
+    """The letters of the indices of the left side."""
+    return {name: own for name, own in assign(spelling, equation)[0].items()
+            if name in {v for form in equation.lhs.index for v in form.variables}}
+
+
+def _with_bounds(spelling: Spelling, term: Term, free: dict[str, str], families: frozenset[str]) -> dict[str, str]:
+    refs = [ref for factor in term.factors for ref in elements_of(factor)]
+    mapping = dict(free)
+    for bound in term.bounds:
+        taken = set(mapping.values())
+        mapping[bound.var] = _choose(spelling, bound.var, refs, bound.hint, taken, family=bound.var in families)
+    return mapping
+
+
+def _in_order(form: Affine) -> list[str]:
+    outside = [atom.name for atom, _ in form.terms if isinstance(atom, Var)]
+    return [*outside, *sorted(form.variables - set(outside))]
+
+
+def _choose(  # noqa: PLR0913 - all that a letter depends on
+    spelling: Spelling, name: str, refs: list[Ref], hint: str, taken: set[str], *, family: bool
+) -> str:
+    own = list(dict.fromkeys(_author_letters(spelling, name, refs)))
+    demanded = [x for x in own if x]
+    for candidate in [*demanded, *([hint] if hint else [])]:
+        if candidate not in taken:
+            return candidate
+    if demanded and _is_typed(spelling, name, refs):
+        return _primed(demanded[0], taken)
+    indices = spelling.preset.indices
+    pool = spelling.preset.families.letters if family else indices.letters
+    if not family and _on_batch(spelling, name, refs):
+        pool = (*indices.examples, *pool)
+    for candidate in pool:
+        if candidate not in taken and candidate not in spelling.reserved:
+            return candidate
+    return _primed((demanded or [hint or pool[0]])[0], taken)
+
+
+def _primed(stem: str, taken: set[str]) -> str:
+    candidate = stem + "'"
+    while candidate in taken:
+        candidate += "'"
+    return candidate
+
+
+def _positions(name: str, refs: list[Ref]) -> Iterator[tuple[Ref, int]]:
+    for ref in refs:
+        for position, form in enumerate(ref.index):
+            atom = form.single
+            if isinstance(atom, Var) and atom.name == name:
+                yield ref, position
+
+
+def source_of(spelling: Spelling, ref: Ref, position: int) -> tuple[str, int]:
+    """The tensor whose letters and axes an index follows, and its position there; adjoints follow their primal."""
+    primal = primal_name(ref.tensor)
+    function, slash, number = primal.partition("/")
+    if slash:
+        argument = opaque_argument(spelling.network, function, int(number))
+        return argument.tensor, position + family_count(spelling, argument.tensor)
+    return primal, position
+
+
+def _axis_text(spelling: Spelling, tensor: str, position: int) -> str:
+    known = spelling.network.tensors.get(tensor)
+    if known is None or position < len(known.family):
+        return ""
+    return str(known.axes[position - len(known.family)])
+
+
+def _author_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[str]:
+    places = [source_of(spelling, ref, position) for ref, position in _positions(name, refs)]
+    given = spelling.network.letters
+    for place in places:
+        if place[0] in spelling.shared:
+            yield spelling.letters.get(place, "")
+    for tensor, position in places:
+        yield given.get(_axis_text(spelling, tensor, position), "")
+    for place in places:
+        yield spelling.letters.get(place, "")
+    for place in places:
+        yield given.get(place, "")
+
+
+def _is_typed(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
+    """True where the letter tells tensors apart, so that only primes may be added to it."""
+    return any(source_of(spelling, ref, position)[0] in spelling.shared for ref, position in _positions(name, refs))
+
+
+def _on_batch(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
+    batch = spelling.network.batch
+    return batch is not None and any(
+        _axis_text(spelling, *source_of(spelling, ref, position)) == batch for ref, position in _positions(name, refs))

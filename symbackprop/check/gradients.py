@@ -237,7 +237,7 @@ def _analytic_template(template: Any, network: Network) -> bool:
     if template.has(sp.Abs, sp.sign, sp.Max, sp.Min):
         return False
     for call in template.atoms(sp.Function):
-        name = getattr(call.func, "row", None)
+        name: str = getattr(call.func, "row", "")
         entry = network.functions.get(name)
         if entry is not None:
             if entry.kind == "formula" and not _analytic_template(entry.template, network):

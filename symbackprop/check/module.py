@@ -132,12 +132,14 @@ def _environments(bounds: tuple[Bound, ...], values: Values) -> Iterator[dict[st
 
 def _laid_loss(network: Network, name: str, pair: tuple[Any, Any], layout: Layout) -> tuple[Any, Any]:
     """An opaque loss that takes stored arrays: what it is does not depend on how its arguments lie."""
-    uses = [f for e in network.equations for t in e.terms for f in t.factors if isinstance(f, Opaque) and f.name == name]
+    factors = (f for equation in network.equations for term in equation.terms for f in term.factors)
+    uses = [f for f in factors if isinstance(f, Opaque) and f.name == name]
     orders = [layout.get(ref.tensor) for ref in uses[0].args] if uses else []
 
     def turned(args: tuple[Array, ...], *, back: bool) -> list[Array]:
         turns = [None if order is None else (np.argsort(order) if back else order) for order in orders]
-        return [a if t is None or np.ndim(a) != len(t) else np.transpose(a, t) for a, t in zip(args, turns, strict=True)]
+        pairs = zip(args, turns, strict=True)
+        return [a if turn is None or np.ndim(a) != len(turn) else np.transpose(a, turn) for a, turn in pairs]
 
     value, gradient = pair
     if all(order is None or list(order) == sorted(order) for order in orders):

@@ -25,9 +25,9 @@ class Slope:
 
 
 def central(f: Callable[[float], float], goal: float, scale: float = 1.0) -> Slope:
-    """df/ds at 0 by Richardson extrapolation; smaller first steps (in units of ``scale``) until the estimate is ``goal``.
+    """df/ds at 0 by Richardson extrapolation, with ever smaller first steps until the error estimate meets ``goal``.
 
-    The estimate is the distance between the last two orders of extrapolation. Near a kink no step meets the goal
+    Steps are in units of ``scale``. The estimate is the distance between the last two orders of extrapolation. Near a kink no step meets the goal
     unless the kink lies outside its reach, so the estimate says whether the value can be used.
 
     >>> import math

@@ -1,0 +1,377 @@
+"""Commands. Thin: each reads its options, calls ``api`` and writes what comes back.
+
+Results go to standard output or the named place, messages to standard error. Exit codes: 0 done, and all right; 1 a
+check failed; 2 input that could not be read or understood, a result that could not be written, or wrong usage.
+Heavy imports wait until a command needs them, so ``--help`` and ``--version`` are quick.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from symbackprop import console
+from symbackprop.console import DONE, FAILED, Progress
+from symbackprop.errors import OutputError, SpecError, UnsupportedError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.api import Derived
+    from symbackprop.network import Network
+
+LEVELS = ("scalar", "index", "matrix")
+DERIVE_TO = ("tex", "pdf")
+DERIVE_LATER = ("html", "slides", "md", "ipynb")
+STYLES = ("teaching",)
+STYLES_LATER = ("fast",)
+TARGETS = ("numpy",)
+SUFFIXES = ("tex", "pdf", "py", "toml")
+"""What ``build`` writes, in the order it says so."""
+
+
+def main() -> None:
+    """Run a command and leave with its exit code; whatever goes wrong is one message, never a traceback."""
+    console.guard()
+    sys.exit(console.run(lambda: commands.main(prog_name="symbackprop", standalone_mode=False)))
+
+
+class _Commands(click.Group):
+    """A group that names the nearest command for an unknown one."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            message = f"no command '{args[0]}'; {nearest(args[0], self.list_commands(ctx))}"
+            raise click.UsageError(message, ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
+    if not wanted or ctx.resilient_parsing:
+        return
+    try:
+        version = importlib.metadata.version("symbackprop")
+    except importlib.metadata.PackageNotFoundError:
+        version = "(not installed)"
+    console.write(f"symbackprop {version}\n")
+    ctx.exit()
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def commands() -> None:
+    """Backpropagation derived on paper: handouts, code and checks from one network file.
+
+    NET is a network file (TOML) or a shorthand such as mlp:4-2-3.
+
+    \b
+    Example:
+      symbackprop build mlp:4-2-3 -o out
+    """
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Options that several commands share
+
+
+_net = click.argument("net")
+_notation = click.option(
+    "--notation", metavar="P", help="How formulas are written and arrays are laid out; see 'symbackprop notations'."
+)
+_levels = click.option("--levels", default=",".join(LEVELS), show_default=True, help="Levels to derive at.")
+_seed = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of the values drawn."
+)
+
+
+def _chosen_levels(text: str) -> tuple[str, ...]:
+    levels = tuple(part.strip() for part in text.split(",") if part.strip())
+    for level in levels:
+        if level not in LEVELS:
+            message = f"no level '{level}'; {nearest(level, LEVELS)}"
+            raise SpecError(message)
+    if not levels:
+        message = f"--levels names none; there are {', '.join(LEVELS)}"
+        raise SpecError(message)
+    return tuple(level for level in LEVELS if level in levels)
+
+
+def _supported(kind: str, value: str, now: Sequence[str], later: Sequence[str] = ()) -> None:
+    if value in now:
+        return
+    if value in later:
+        message = f"{kind} '{value}' is not yet supported; supported: {', '.join(now)}"
+        raise UnsupportedError(message)
+    message = f"no {kind} '{value}'; {nearest(value, (*now, *later))}"
+    raise SpecError(message)
+
+
+def _load(net: str) -> Network:
+    from symbackprop import api
+
+    network = api.load(net)
+    for warning in network.warnings:
+        console.complain(f"warning: {network.source}: {warning}" if network.source else f"warning: {warning}")
+    return network
+
+
+def _derive(net: str, notation: str | None) -> Derived:
+    from symbackprop import api
+
+    return api.derive(_load(net), notation, relay=notation is not None)
+
+
+def _inputs(nets: Sequence[str]) -> list[Path]:
+    return [Path(net) for net in nets if Path(net).is_file()]
+
+
+def _deliver(content: str | bytes, output: str | None, filename: str, net: str) -> None:
+    """A result to standard output, or to the named file or folder."""
+    from symbackprop.output import Staged, place
+
+    if output is None or output == "-":
+        console.write(content)
+        return
+    with Staged(_inputs([net])) as files:
+        files.add(place(output, filename), content)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The commands
+
+
+@commands.command(short_help="Handout, code and gradient check: the main job.")
+@click.argument("nets", metavar="NET...", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="DIR", required=True, help="Folder for the results; made if missing.")
+@_notation
+@_levels
+@_seed
+def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str, seed: int) -> int:
+    """Handout, code, network file and gradient check of every NET: the main job.
+
+    Writes NAME.tex, NAME.pdf (where pdflatex is installed), NAME.py and NAME.toml into DIR, and prints what it wrote
+    and the check of the code against numeric gradients.
+
+    \b
+    Example:
+      symbackprop build network.toml mlp:4-2-3 -o out
+    """
+    from symbackprop import typeset
+
+    wanted = _chosen_levels(levels)
+    with Progress(4 * len(nets) + 1) as bar:
+        bar.step("reading")
+        loaded = [_load(net) for net in nets]
+        _refuse_equal_names([network.name for network in loaded])
+        _refuse_own_inputs(loaded, output, nets)
+        codes = [
+            _build_one(network, output, notation, wanted, seed=seed, nets=nets, bar=bar) for network in loaded
+        ]
+    if not typeset.is_available():
+        console.complain(f"no PDF was made: no pdflatex found; {typeset.HOW_TO}")
+    return max(codes)
+
+
+def _build_one(  # noqa: PLR0913 - the options of one command
+    network: Network,
+    output: str,
+    notation: str | None,
+    levels: tuple[str, ...],
+    *,
+    seed: int,
+    nets: Sequence[str],
+    bar: Progress,
+) -> int:
+    from symbackprop import api, typeset
+    from symbackprop.output import Staged
+
+    bar.step(f"{network.name}: derivation")
+    derived = api.derive(network, notation, relay=notation is not None)
+    source = derived.code()
+    bar.step(f"{network.name}: gradient check")
+    report = derived.check(source, seed)
+    if not report.passed:
+        bar.pause()
+        console.write(f"{network.name}\n{_indented(str(report))}\n")
+        console.complain(f"{network.name}: the gradient check failed, so nothing was written")
+        return FAILED
+    bar.step(f"{network.name}: handout")
+    handout = api.handout_latex(derived, levels, source, report)
+    bar.step(f"{network.name}: typesetting")
+    folder = Path(output)
+    results: dict[str, str | bytes] = {"tex": handout, "py": source, "toml": network.toml}
+    if typeset.is_available():
+        try:
+            results["pdf"] = typeset.pdf(handout)
+        except OutputError as error:
+            console.complain(f"{network.name}.pdf was not made: {error}")
+    with Staged(_inputs(nets)) as files:
+        for suffix, content in results.items():
+            files.add(folder / f"{network.name}.{suffix}", content)
+    bar.pause()
+    made = [str(folder / f"{network.name}.{suffix}") for suffix in SUFFIXES if suffix in results]
+    heading = f"{console.styled(network.name, bold=True)}: wrote {', '.join(made)}"
+    console.write(f"{heading}\n{_indented(str(report))}\n")
+    return DONE
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _refuse_equal_names(names: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.casefold() in seen:
+            message = f"two networks are called '{name}', so their results would overwrite each other; rename one"
+            raise SpecError(message)
+        seen.add(name.casefold())
+
+
+def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[str]) -> None:
+    from symbackprop.output import refuse_inputs
+
+    for network in networks:
+        for suffix in SUFFIXES:
+            refuse_inputs(Path(output) / f"{network.name}.{suffix}", _inputs(nets))
+
+
+@commands.command(short_help="The derivation alone, in the terminal or as a handout.")
+@_net
+@click.option("--to", "target", metavar="FORMAT", help="tex or pdf; default: by the name of PATH, else the terminal.")
+@click.option("-o", "--output", metavar="PATH", help="File, or folder where it ends in / or is one.")
+@_notation
+@_levels
+def derive(net: str, target: str | None, output: str | None, notation: str | None, levels: str) -> int:
+    """The derivation of all gradients of NET, readable in the terminal, or as a handout.
+
+    \b
+    Examples:
+      symbackprop derive mlp:4-2-3 --levels index,matrix
+      symbackprop derive network.toml --to pdf -o handout.pdf
+    """
+    from symbackprop import api, typeset
+
+    wanted = _chosen_levels(levels)
+    if target is None and output is not None:
+        target = Path(output).suffix.removeprefix(".") or "tex"
+    if target is not None:
+        _supported("format", target, DERIVE_TO, DERIVE_LATER)
+        if target == "pdf" and not typeset.is_available():
+            message = f"no pdflatex found; {typeset.HOW_TO}, or write LaTeX with --to tex"
+            raise UnsupportedError(message)
+    derived = _derive(net, notation)
+    if target is None:
+        console.write(api.terminal(derived, wanted))
+        return DONE
+    source = derived.code()
+    report = derived.check(source)
+    if not report.passed:
+        console.complain(f"{derived.network.name}: the gradient check failed, so nothing was written\n{report}")
+        return FAILED
+    handout = api.handout_latex(derived, wanted, source, report)
+    content = typeset.pdf(handout) if target == "pdf" else handout
+    _deliver(content, output, f"{derived.network.name}.{target}", net)
+    return DONE
+
+
+@commands.command(short_help="The NumPy code alone.")
+@_net
+@click.option("-o", "--output", metavar="FILE", help="File, or folder where it ends in / or is one.")
+@click.option("--style", default="teaching", show_default=True, help="teaching: line by line as the handout.")
+@click.option("--target", default="numpy", show_default=True, help="Language or library of the code.")
+@_notation
+def code(net: str, output: str | None, style: str, target: str, notation: str | None) -> int:
+    """NumPy code of NET's loss and all gradients.
+
+    \b
+    Example:
+      symbackprop code mlp:4-2-3 -o mlp.py
+    """
+    _supported("style", style, STYLES, STYLES_LATER)
+    if target not in TARGETS:
+        message = f"target '{target}' is not yet supported; supported: {', '.join(TARGETS)}"
+        raise UnsupportedError(message)
+    derived = _derive(net, notation)
+    _deliver(derived.code(), output, f"{derived.network.name}.py", net)
+    return DONE
+
+
+@commands.command(short_help="The gradient check alone.")
+@_net
+@_seed
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the table.")
+@_notation
+def check(net: str, seed: int, as_json: bool, notation: str | None) -> int:  # noqa: FBT001 - a flag
+    """Gradient check of NET's code: a row a parameter, with the error and the way it was measured.
+
+    \b
+    Example:
+      symbackprop check network.toml --seed 3
+    """
+    report = _derive(net, notation).check(seed=seed)
+    if as_json:
+        console.write(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n")
+    else:
+        verdict = console.styled("passed", fg="green") if report.passed else console.styled("FAILED", fg="red", bold=True)
+        console.write(f"{report.network}: {verdict}\n{_indented(str(report))}\n")
+    return DONE if report.passed else FAILED
+
+
+@commands.command()
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@click.option("--net", help="Network file the claims are about.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
+@click.option("--no-fix", is_flag=True, help="Do not search for corrections.")
+@click.option("--strict", is_flag=True, help="Count conventions as wrong.")
+@click.option("--require", metavar="LIST", help="Claims that must be there, such as dC/dW,dC/db.")
+def verify(**_: Any) -> int:
+    """Judge hand derivations (not yet supported).
+
+    \b
+    Example, once it is there:
+      symbackprop verify homework.tex --net network.toml
+    """
+    message = "verify is not yet supported; supported: build, derive, code, check, notations, layers"
+    raise UnsupportedError(message)
+
+
+@commands.command(short_help="Ways of writing there are.")
+def notations() -> int:
+    """The notations there are: how each writes formulas and lays out arrays.
+
+    \b
+    Example:
+      symbackprop notations
+    """
+    from symbackprop import notation
+
+    lines = []
+    for name in notation.names():
+        preset = notation.load(name)
+        default = " (default)" if name == notation.DEFAULT else ""
+        lines += [f"{console.styled(name, bold=True)}{default}: {preset.title}", f"    {preset.description}"]
+    console.write("\n".join(lines) + "\n")
+    return DONE
+
+
+@commands.command(short_help="Functions and layers there are.")
+def layers() -> int:
+    """Functions and layers that a network's forward text may call.
+
+    \b
+    Example:
+      symbackprop layers
+    """
+    from symbackprop import api
+
+    for title, rows in api.known_functions():
+        console.write(f"{console.styled(title, bold=True)}\n")
+        width = max(len(name) for name, _ in rows)
+        console.write("".join(f"  {name.ljust(width)}  {text}".rstrip() + "\n" for name, text in rows))
+    return DONE

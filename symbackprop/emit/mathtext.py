@@ -13,6 +13,7 @@ import sympy as sp
 
 from symbackprop.affine import Affine, Scope, Size, Var, var
 from symbackprop.derivation import Derivation
+from symbackprop.emit.mathtext_matrix import MatrixText, is_writable
 from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, SUM, TARGETS, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, decimal_text
 from symbackprop.index import (
@@ -29,7 +30,7 @@ from symbackprop.index import (
     slot,
     variables_of,
 )
-from symbackprop.notation.glyph import Item, Pattern, Scripted, Symbol, named
+from symbackprop.notation.glyph import Item, Mark, Pattern, Scripted, Symbol, named, spelling
 from symbackprop.notation.letters import assign, elements_of, equation_families, family_count, source_of
 from symbackprop.notation.preset import Preset, load
 from symbackprop.notation.spelling import Spelling, opaque_argument, single_letter
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
     from symbackprop.affine import Bound, Cond
     from symbackprop.index import Factor
+    from symbackprop.lift import Case
     from symbackprop.network import Network
 
 _CASES_AT_MOST = 4
@@ -160,6 +162,65 @@ class Printer:
             rows.append(("0", self.target.signs["otherwise"]))
         return self.target.cases(rows)
 
+    # -- whole arrays ---------------------------------------------------------------------------------------------------
+
+    def matrix(self, equation: Equation, cases: Sequence[Case]) -> str:
+        """The equation for whole arrays, on one line; at index level where arrays cannot say it."""
+        return self.matrix_line(equation, cases).text
+
+    def is_matrix(self, cases: Sequence[Case]) -> bool:
+        """True where matrix notation can say all cases."""
+        return all(is_writable(case.node) for case in cases)
+
+    def matrix_line(self, equation: Equation, cases: Sequence[Case]) -> Line:
+        """``matrix`` in parts."""
+        if not self.is_matrix(cases):
+            return self.line(equation)
+        frame = self._joint_frame(equation)
+        text = MatrixText(self, frame)
+        count = family_count(self.spelling, equation.lhs.tensor)
+        left = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame).text
+        always = [case for case in cases if not case.conditions]
+        special = [case for case in cases if case.conditions]
+        parts = [text.piece(case.node) for case in always]
+        if special:
+            parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
+        return Line(left=left, parts=tuple(p.text if not k else f"{self.target.signs['plus']} {p.text}"
+                                           for k, p in enumerate(parts)))
+
+    def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> str:
+        groups = [tuple(sorted(case.conditions, key=lambda c: c.key)) for case in cases]
+        shown = [", ".join(self.condition(c, frame) for c in group) for group in groups]
+        if any(not _apart(a, b, scope) for k, a in enumerate(groups) for b in groups[k + 1:]):
+            plus = f" {self.target.signs['plus']} "
+            return plus.join(self.target.product([*(self.iverson(c, frame) for c in group), text.piece(case.node)]).text
+                             for group, case in zip(groups, cases, strict=True))
+        rows = [(text.piece(case.node).text, words) for case, words in zip(cases, shown, strict=True)]
+        if not _exhaustive(groups, scope):
+            rows.append(("0", self.target.signs["otherwise"]))
+        return self.target.cases(rows)
+
+    def _joint_frame(self, equation: Equation) -> Frame:
+        """One frame for all terms: whole arrays show only layer and time indices."""
+        frames = self.frames(equation)
+        letters: dict[str, str] = {}
+        for frame in frames:
+            letters |= {k: v for k, v in frame.letters.items() if k in frame.families}
+        return Frame(letters, frames[0].families, frames[0].base)
+
+    @property
+    def transpose_sign(self) -> tuple[Item, ...]:
+        """The preset's sign of transposition."""
+        return spelling(self.preset.signs.transpose if self.target.name == "latex" else r"\top").nucleus
+
+    ones = Pattern((Mark("mathbf", (Symbol("1"),)),))
+    """The vector of ones; its length is a subscript."""
+
+    @staticmethod
+    def is_bracketed(sup: Sequence[Item]) -> bool:
+        """True for a superscript such as ``(\\ell)``, which another may follow."""
+        return sup[0] in {Symbol("("), Symbol(r"\langle")}
+
     # -- terms ---------------------------------------------------------------------------------------------------------
 
     def _term(self, term: Term, frame: Frame, hidden: Collection[Cond] = ()) -> tuple[int, Piece]:
@@ -173,11 +234,11 @@ class Printer:
         front, back = ([f for f in part if f not in constants] for part in (front, back))
         sign, pieces = self._coefficient(term.coefficient, constants, frame,
                                          alone=not (front or body or back or bound or conditions))
-        pieces += [self._iverson(c, frame) for c in outside]
+        pieces += [self.iverson(c, frame) for c in outside]
         pieces += self._factors(front, frame)
         if bound:
-            summed = [*(self._iverson(c, frame) for c in inside), *self._factors(body, frame)] or [Piece("1")]
-            sigma = self._sigma(term.bounds, body, frame)
+            summed = [*(self.iverson(c, frame) for c in inside), *self._factors(body, frame)] or [Piece("1")]
+            sigma = self.sigma(term.bounds, body, frame)
             text = self.target.product(summed)
             piece = Piece(f"{sigma} {self.target.within(text, SUM)}", SUM, 2)
             pieces.append(Piece(self.target.brackets(piece), ATOM, 2) if back else piece)
@@ -197,6 +258,10 @@ class Printer:
         if under:
             return sign, [self.target.frac(self.target.product(over or [Piece("1")]), self.target.product(under))]
         return sign, over or ([Piece("1")] if alone else [])
+
+    def constant_pieces(self, value: Any, constants: Sequence[Factor], frame: Frame) -> list[Piece]:
+        """A positive number and functions of sizes as one factor; none where that is 1."""
+        return self._coefficient(value, constants, frame, alone=False)[1]
 
     def _quotient(self, factors: Sequence[Factor], frame: Frame) -> tuple[list[Piece], list[Piece]]:
         """Pieces above and below a fraction bar: factors with negative exponents go below."""
@@ -221,10 +286,12 @@ class Printer:
             return [self.target.frac(Piece("1"), below), *over]
         return [self.target.frac(self.target.product(over or [Piece("1")]), below)]
 
-    def _iverson(self, cond: Cond, frame: Frame) -> Piece:
+    def iverson(self, cond: Cond, frame: Frame) -> Piece:
+        """A bracket that is 1 where the condition holds, else 0."""
         return Piece(self.target.brackets(Piece(self.condition(cond, frame)), "[]"), ATOM)
 
-    def _sigma(self, bounds: Sequence[Bound], body: Sequence[Factor], frame: Frame) -> str:
+    def sigma(self, bounds: Sequence[Bound], body: Sequence[Factor], frame: Frame) -> str:
+        """Signs of sums with their limits; ``body`` tells which ranges go without saying."""
         shown = []
         for bound in bounds:
             shift = 0 if bound.var in frame.families else frame.base
@@ -474,12 +541,15 @@ def _exclusive(
         key = tuple(sorted((c for c in term.conditions if c.form.variables <= free), key=lambda c: c.key))
         groups.setdefault(key, []).append((term, frame))
     keys = list(groups)
-    for k, first in enumerate(keys):
-        for second in keys[k + 1:]:
-            assumed = scope.assuming(first)
-            if not any(assumed.decide(c) is False for c in second):
-                return None
-    return list(groups.items())
+    if all(_apart(first, second, scope) for k, first in enumerate(keys) for second in keys[k + 1:]):
+        return list(groups.items())
+    return None
+
+
+def _apart(first: Sequence[Cond], second: Sequence[Cond], scope: Scope) -> bool:
+    """True where the two groups of conditions never hold together."""
+    assumed = scope.assuming(first)
+    return any(assumed.decide(c) is False for c in second)
 
 
 def _exhaustive(groups: Sequence[tuple[Cond, ...]], scope: Scope) -> bool:

@@ -81,6 +81,14 @@ class Target:
         """Plain words inside mathematics."""
         raise NotImplementedError
 
+    def turned(self, bracketed: str, sign: Sequence[Item]) -> str:
+        """A bracketed expression with the sign of transposition."""
+        raise NotImplementedError
+
+    def norm(self, inside: Piece, *, frobenius: bool) -> str:
+        """The square of a norm."""
+        raise NotImplementedError
+
     def within(self, piece: Piece, level: int) -> str:
         """The piece as part of something that binds at ``level``: bracketed where it binds less."""
         return piece.text if piece.level >= level else self.brackets(piece)
@@ -127,7 +135,8 @@ class Latex(Target):
         return Piece(rf"\sqrt{{{inside.text}}}", ATOM, inside.height)
 
     def power(self, base: str, exponent: Piece) -> Piece:
-        return Piece(f"{base}^{{{exponent.text}}}", ATOM)
+        shown = exponent.text if len(exponent.text) == 1 else f"{{{exponent.text}}}"
+        return Piece(f"{base}^{shown}", ATOM, exponent.height)
 
     def summation(self, lower: str, upper: str) -> str:
         return rf"\sum_{{{lower}}}" + (f"^{{{upper}}}" if upper else "")
@@ -142,6 +151,13 @@ class Latex(Target):
 
     def words(self, text: str) -> str:
         return rf"\text{{{text}}}"
+
+    def turned(self, bracketed: str, sign: Sequence[Item]) -> str:
+        return f"{bracketed}^{self.items(sign)}" if len(sign) == 1 else f"{bracketed}^{{{self.items(sign)}}}"
+
+    def norm(self, inside: Piece, *, frobenius: bool) -> str:
+        left, right = self._SIZES[inside.height]
+        return rf"{left}\lVert {inside.text} {right}\rVert{'_F' if frobenius else ''}^2"
 
 
 _GREEK = {
@@ -233,6 +249,12 @@ class Unicode(Target):
 
     def words(self, text: str) -> str:
         return text
+
+    def turned(self, bracketed: str, sign: Sequence[Item]) -> str:
+        return f"{bracketed}ᵀ"
+
+    def norm(self, inside: Piece, *, frobenius: bool) -> str:
+        return f"‖{inside.text}‖{'_F' if frobenius else ''}²"
 
 
 TARGETS: Mapping[str, Target] = {"latex": Latex(), "unicode": Unicode()}

@@ -1,36 +1,50 @@
-# One door: `make check` is what continuous integration runs.
-PYTHON ?= python
+# One door. Every target first sets up an environment of its own in $(VENV), if there is none.
+#   make example    derive, typeset, emit and check an example network into out/
+#   make check      lint, types, layers, all tests: what continuous integration runs
+VENV ?= .venv
+PYTHON3 ?= python3
 JOBS ?= 2
+PYTHON = $(VENV)/bin/python
 
-.PHONY: check lint types layers quick slow test fix generated benchmark
+.PHONY: check example lint types layers test quick fix generated benchmark clean
 
 check: lint types layers test
 
-lint:
+example: $(VENV)/ready
+	$(VENV)/bin/symbackprop build symbackprop/gallery/seed_003.toml -o out
+
+lint: $(VENV)/ready
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 
-types:
+types: $(VENV)/ready
 	$(PYTHON) -m mypy
 
-layers:
-	$(PYTHON) -c "from importlinter.cli import lint_imports_command as main; main()" --no-cache
+layers: $(VENV)/ready
+	$(VENV)/bin/lint-imports --no-cache --no-timings
 
-test:
+test: $(VENV)/ready
 	$(PYTHON) -m pytest -n $(JOBS)
 
-quick:
+quick: $(VENV)/ready
 	$(PYTHON) -m pytest -n $(JOBS) -m "not slow"
 
-slow:
-	$(PYTHON) -m pytest -n $(JOBS) -m slow
-
-fix:
+fix: $(VENV)/ready
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-generated:
-	$(PYTHON) -m tests.rebuild generated
+generated: $(VENV)/ready
+	$(PYTHON) generated/rebuild.py
 
-benchmark:
+benchmark: $(VENV)/ready
+	$(PYTHON) -m pip install -q -e ".[benchmarks]"
 	$(PYTHON) benchmarks/scaling.py
+
+clean:
+	rm -rf $(VENV) out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON3) -m venv $(VENV)
+	$(PYTHON) -m pip install -q --upgrade "pip>=25.1"
+	$(PYTHON) -m pip install -q -e . --group dev
+	touch $@

@@ -318,7 +318,8 @@ def check(net: str, seed: int, as_json: bool, notation: str | None) -> int:  # n
     if as_json:
         console.write(json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n")
     else:
-        verdict = console.styled("passed", fg="green") if report.passed else console.styled("FAILED", fg="red", bold=True)
+        verdict = "passed" if report.passed else "FAILED"
+        verdict = console.styled(verdict, fg="green" if report.passed else "red", bold=True)
         console.write(f"{report.network}: {verdict}\n{_indented(str(report))}\n")
     return DONE if report.passed else FAILED
 
@@ -368,9 +369,9 @@ def layers() -> int:
     Example:
       symbackprop layers
     """
-    from symbackprop import api
+    from symbackprop import catalogue
 
-    for title, rows in api.known_functions():
+    for title, rows in catalogue.sections():
         console.write(f"{console.styled(title, bold=True)}\n")
         width = max(len(name) for name, _ in rows)
         console.write("".join(f"  {name.ljust(width)}  {text}".rstrip() + "\n" for name, text in rows))

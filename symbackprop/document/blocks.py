@@ -1,0 +1,296 @@
+"""A handout as a tree of blocks that hold mathematical objects, never markup.
+
+Blocks are what a page is made of (heading, paragraph, display, table, note, key box, listing). Inside them stand
+*spans*: plain text, code, emphasis, references, and *formulas*: small frozen nodes around the derivation's own
+objects (equations, terms, elements, lifted cases). A factor may carry its kind (cost, activation, dot product, …) and
+its path; what that looks like is decided by the writer. One tree serves every writer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from symbackprop.affine import Affine, Bound, Cond
+    from symbackprop.index import Equation, Ref, Term
+    from symbackprop.lift import Case
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Formulas
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An equation in index notation; ``derivative`` writes its left side as ∂loss/∂(element), whatever its name."""
+
+    equation: Equation
+    derivative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """An equation in matrix notation: its left side equals the cases, each under its conditions."""
+
+    equation: Equation
+    cases: tuple[Case, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """An equation and what becomes of its right side, one form after the other."""
+
+    equations: tuple[Equation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainRule:
+    """∂loss/∂(element) through its readers: one product of two derivatives for each term of ``equation``.
+
+    ``readers`` are the elements that read it, None where the loss itself does.
+    """
+
+    equation: Equation
+    readers: tuple[Ref | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One element of a tensor."""
+
+    ref: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A whole array; for a family its general member, or the one at ``at``."""
+
+    tensor: str
+    at: tuple[Affine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShapeOf:
+    """The shape of an array, ``N × d``."""
+
+    tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A size or an index expression."""
+
+    form: Affine
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A running index as the printed form of ``equation`` writes it."""
+
+    var: str
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A running index with its values, ``ℓ = 1, …, L``."""
+
+    bound: Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Conditions on indices, ``ℓ < L``; ``equation`` says which letters they are printed in."""
+
+    conditions: tuple[Cond, ...]
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A sum of terms."""
+
+    terms: tuple[Term, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Derivative:
+    """∂above/∂below of two elements, or of two whole arrays."""
+
+    above: Ref
+    below: Ref
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A factor with its kind, for colour and letter, and the number of its path."""
+
+    body: Formula
+    kind: str = ""
+    path: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """A product, written one after the other."""
+
+    factors: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plus:
+    """A sum; a line may be broken before each part.
+
+    ``stacked`` puts each part on a line of its own, ``dots`` stands for parts that are left out at the end.
+    """
+
+    parts: tuple[Formula, ...]
+    stacked: bool = False
+    dots: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """A group in parentheses, with a name below where it has one."""
+
+    body: Formula
+    name: Formula | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Equal:
+    """A chain of equal things; a line may be broken before each."""
+
+    parts: tuple[Formula, ...]
+
+
+Formula = (
+    Indexed | Lifted | Rewritten | ChainRule | Entry | Whole | ShapeOf | Form | Letter | Range | Condition | Sum
+    | Derivative | Marked | Times | Plus | Bracket | Equal
+)
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A name in a program."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strong:
+    """Words that carry the paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class See:
+    """A reference to a numbered display or a table."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """The letter of a kind of factor."""
+
+    kind: str
+
+
+Span = str | Code | Strong | See | Chip | Formula
+Spans = tuple[Span, ...]
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a section (level 1) or a part of it (2)."""
+
+    level: int
+    text: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Running text; ``lead`` opens it in bold."""
+
+    spans: Spans
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One formula of a display, its number's label where it has one, and words that stand beside it."""
+
+    formula: Formula
+    label: str = ""
+    note: Spans = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Formulas below each other, aligned at their equals signs."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; ``align`` has a letter for each column (l, c, or p for running text)."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Spans, ...], ...]
+    caption: Spans = ()
+    align: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBox:
+    """What a reader should take away, set apart."""
+
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A program or its output."""
+
+    text: str
+    language: str = "python"
+
+
+Block = Heading | Paragraph | Display | Table | KeyBox | Listing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A handout."""
+
+    title: str
+    subtitle: str
+    blocks: tuple[Block, ...]
+    source: str = ""
+    """What it was made from, for a comment at the top."""
+
+
+def formulas(node: object) -> Iterator[Formula]:
+    """All formulas in a tree of blocks, outside in."""
+    if isinstance(node, Formula):
+        yield node
+    if isinstance(node, tuple):
+        for item in node:
+            yield from formulas(item)
+    elif type(node).__module__ == __name__:
+        for each in fields(node):  # type: ignore[arg-type]
+            yield from formulas(getattr(node, each.name))

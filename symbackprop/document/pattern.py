@@ -1,0 +1,180 @@
+"""From concrete paths back to Σ: what several products have in common, and which index runs.
+
+``general`` finds the pattern of a list of products that differ in indices alone: columns of index values that run
+through a whole axis become a summed letter. ``over_examples`` lets the number of the example run, and ``moved`` the
+indices that follow the target element. What has no such pattern is left alone (None).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Affine, Bound, Size, const, var
+from symbackprop.chainrule import free_index, readers
+from symbackprop.index import Apply, Ref, Term, fresh, map_forms, product
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from symbackprop.index import Factor
+    from symbackprop.network import Network
+
+Place = tuple[str, int]
+"""Tensor and index position of a form inside a term; ("", -1) for a number."""
+
+
+def _refs(factor: Factor) -> Iterator[Ref | None]:
+    """One entry for each form that ``map_forms`` visits: the element it belongs to."""
+    if isinstance(factor, Ref):
+        yield from (factor for _ in factor.index)
+    elif isinstance(factor, Apply):
+        for arg in factor.args:
+            if isinstance(arg, Ref):
+                yield from (arg for _ in arg.index)
+            else:
+                yield None
+
+
+def _places(term: Term) -> list[Place]:
+    """Where each affine form of the factors stands, in the order in which ``_mapped`` visits them."""
+    found: list[Place] = []
+    for factor in term.factors:
+        count: dict[int, int] = {}
+        for ref in _refs(factor):
+            if ref is None:
+                found.append(("", -1))
+            else:
+                position = count.get(id(ref), 0)
+                count[id(ref)] = position + 1
+                found.append((ref.tensor, position % len(ref.index)))
+    return found
+
+
+def _forms(term: Term) -> list[Affine]:
+    found: list[Affine] = []
+    _mapped(term, lambda _, form: found.append(form) or form)
+    return found
+
+
+def _mapped(term: Term, change: Callable[[int, Affine], Affine]) -> Term:
+    """The term with form number k changed; factors keep their order."""
+    counter = iter(range(10**9))
+    factors = tuple(map_forms(f, lambda form: change(next(counter), form)) for f in term.factors)
+    return Term(term.coefficient, term.bounds, term.conditions, factors, term.use)
+
+
+def _is_simple(term: Term) -> bool:
+    return not term.conditions and not term.bounds and all(isinstance(f, Ref | Apply) for f in term.factors)
+
+
+def _skeleton(term: Term) -> object:
+    blank = _mapped(term, lambda _, form: const(0) if form.is_constant else form)
+    return (term.coefficient, blank.factors)
+
+
+def own_letters(network: Network, name: str) -> tuple[str, ...]:
+    """Names for the indices of a tensor, family first."""
+    return free_index(network, name, readers(network).get(name, ()))
+
+
+def letter_of(network: Network, place: Place, taken: set[str]) -> str:
+    """The author's letter for an index of a tensor."""
+    tensor, position = place
+    return fresh(own_letters(network, tensor)[position], taken)
+
+
+def axis_at(network: Network, place: Place, index: Sequence[Affine]) -> Affine | None:
+    """Number of values of an element index; None for a family index."""
+    tensor = network.tensors[place[0]]
+    axis = place[1] - len(tensor.family)
+    if axis < 0:
+        return None
+    return tensor.axes[axis].substitute({b.var: form for b, form in zip(tensor.family, index, strict=False)})
+
+
+def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], int]) -> Term | None:
+    """One Σ for terms that differ in indices alone, each running through its axis.
+
+    Raises nothing: None where there is no such pattern.
+    """
+    if len(terms) < 2 or not all(map(_is_simple, terms)) or len({str(_skeleton(t)) for t in terms}) > 1:  # noqa: PLR2004
+        return None
+    columns = list(zip(*(_forms(t) for t in terms), strict=True))
+    places = _places(terms[0])
+    running: dict[tuple[Affine, ...], tuple[str, Affine]] = {}
+    taken: set[str] = set()
+    for place, column in zip(places, columns, strict=True):
+        if len(set(column)) == 1 or column in running:
+            continue
+        extent = axis_at(network, place, _index_of(terms[0], places, place)) if place[0] in network.tensors else None
+        if extent is None or {form.const for form in column} != set(range(size(extent))):
+            return None
+        running[column] = (letter_of(network, place, taken), extent)
+    if math.prod(size(extent) for _, extent in running.values()) != len(set(zip(*running, strict=True))) or len(
+            set(zip(*running, strict=True))) != len(terms):
+        return None
+    images = {column: var(letter) for column, (letter, _) in running.items()}
+    body = _mapped(terms[0], lambda k, form: images.get(columns[k], form))
+    bounds = tuple(Bound(letter, Affine(), extent - 1, letter) for letter, extent in running.values())
+    return Term(body.coefficient, bounds, frozenset(), body.factors)
+
+
+def _index_of(term: Term, places: list[Place], place: Place) -> list[Affine]:
+    """The indices of the first element of a term that stands at a place."""
+    start = places.index((place[0], 0))
+    return _forms(term)[start : start + place[1] + 1]
+
+
+def over_examples(term: Term, network: Network, example: int) -> Term | None:
+    """The term of one example summed over all of them."""
+    if network.batch is None:
+        return None
+    taken = {b.var for b in term.bounds}
+    letter = ""
+    image: dict[int, Affine] = {}
+    for k, (place, form) in enumerate(zip(_places(term), _forms(term), strict=True)):
+        if place[0] and is_batch_axis(network, place) and form == const(example):
+            letter = letter or letter_of(network, place, taken)
+            image[k] = var(letter)
+    if not letter:
+        return None
+    body = _mapped(term, lambda k, form: image.get(k, form))
+    extent = Affine(0, ((Size(network.batch), 1),))
+    return Term(body.coefficient, (Bound(letter, Affine(), extent - 1, letter), *body.bounds), frozenset(), body.factors)
+
+
+def is_batch_axis(network: Network, place: Place) -> bool:
+    """True for the index of a tensor that counts examples."""
+    tensor = network.tensors.get(place[0])
+    if tensor is None or network.batch is None or tensor.role == "parameter" or place[1] < len(tensor.family):
+        return False
+    return tensor.axes[place[1] - len(tensor.family)].single == Size(network.batch)
+
+
+def moved(base: Term, other: Term) -> tuple[tuple[Place, Affine, Affine], ...] | None:
+    """Which indices differ between two terms of one pattern: (place, form in the first, form in the second)."""
+    if str(_skeleton(base)) != str(_skeleton(other)) or [b.hi for b in base.bounds] != [b.hi for b in other.bounds]:
+        return None
+    pairs = zip(_places(base), _forms(base), _forms(other), strict=True)
+    return tuple((place, a, b) for place, a, b in pairs if a != b)
+
+
+def with_letters(base: Term, probes: Mapping[str, Term]) -> Term | None:
+    """The pattern for all targets: an index that moved with the target's index number p becomes the letter of p."""
+    image: dict[int, Affine] = {}
+    for letter, probe in probes.items():
+        if moved(base, probe) is None:
+            return None
+        for k, (a, b) in enumerate(zip(_forms(base), _forms(probe), strict=True)):
+            if a != b:
+                if k in image or not a.is_constant:
+                    return None
+                image[k] = var(letter)
+    body = _mapped(base, lambda k, form: image.get(k, form))
+    return Term(body.coefficient, body.bounds, frozenset(), body.factors)
+
+
+def normal(term: Term) -> Term:
+    """The term in normal form."""
+    return product(term.coefficient, term.factors, bounds=term.bounds, conditions=term.conditions)

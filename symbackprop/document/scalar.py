@@ -1,0 +1,368 @@
+"""The scalar level of a handout: one element of a parameter, followed along every path.
+
+The road is always the same: list the paths, differentiate each link once, insert, factor what the paths share, add the
+paths up as a Σ, add the examples up, move the target and see which index moves. Each station is shown only where the
+network has what it is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Bound, const, var
+from symbackprop.document.blocks import (
+    Block,
+    Bracket,
+    Chip,
+    Derivative,
+    Display,
+    Entry,
+    Equal,
+    Form,
+    Formula,
+    Heading,
+    Indexed,
+    Marked,
+    Paragraph,
+    Plus,
+    Row,
+    Spans,
+    Sum,
+    Table,
+    Times,
+)
+from symbackprop.document.paths import Element, Link, Path, Unrolled, times
+from symbackprop.document.pattern import general, moved, normal, over_examples, own_letters, with_letters
+from symbackprop.affine import size as size_form
+from symbackprop.index import Equation, Ref, Term, adjoint_name, collect, product
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.affine import Affine
+    from symbackprop.network import Network
+
+SHOWN = 4
+"""Paths that are written out; of more, one less and dots."""
+LISTED = 64
+"""Paths that are compared to find the pattern of their sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An element with its paths: ``count`` of them, of one example where examples do not mix, ``paths`` listed."""
+
+    element: Element
+    count: int
+    total: int
+    paths: tuple[Path, ...]
+    example: int | None
+
+    @property
+    def shown(self) -> tuple[Path, ...]:
+        """Those written out."""
+        return self.paths if self.count <= SHOWN else self.paths[: SHOWN - 1]
+
+    @property
+    def complete(self) -> bool:
+        """True where all paths of the loss are written out."""
+        return len(self.shown) == self.total
+
+
+def target_of(graph: Unrolled, element: Element) -> Target:
+    """The paths to an element; of the first example alone where examples do not mix."""
+    example = 0 if graph.separate and graph.examples > 1 and _meets_examples(graph, element) else None
+    count = graph.count(element, example)
+    total = count if example is None else graph.count(element)
+    limit = LISTED if count <= LISTED else SHOWN
+    return Target(element, count, total, graph.paths(element, example=example, limit=limit), example)
+
+
+def _meets_examples(graph: Unrolled, element: Element) -> bool:
+    path = graph.paths(element, limit=1)
+    return bool(path) and any(graph.example(e) is not None for e in path[0].elements)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
+    """The scalar level: the first parameter's first element in full, the others as a table."""
+    network = graph.network
+    targets = [target_of(graph, graph.first(p)) for p in parameters]
+    main = next((t for t in targets if t.count), None)
+    if main is None:
+        return []
+    blocks: list[Block] = [Heading(1, ("One entry at a time: paths",)), _opening(graph, main)]
+    blocks += _paths(graph, main)
+    blocks += _local_derivatives(graph, main)
+    blocks += _inserted(graph, main)
+    blocks += _factored(graph, main)
+    blocks += _summed(graph, main)
+    if len(targets) > 1:
+        blocks += _others(graph, targets)
+    return blocks
+
+
+def _opening(graph: Unrolled, target: Target) -> Paragraph:
+    """What is followed, and at which sizes."""
+    network = graph.network
+    sizes: list[object] = []
+    for name in sorted(n for n, v in graph.values.sizes.items() if isinstance(v, int)):
+        sizes += ["" if not sizes else ", ", Equal((Form(size_form(name)), Form(const(graph.values.sizes[name]))))]
+    at = ("At the sizes ", *sizes, ", every") if sizes else ("Every",)
+    spans: Spans = (
+        *at, " entry of every array is a number, and each number depends on the few that its equation reads. Take ",  # type: ignore[arg-type]
+        Entry(target.element.ref), ": a small change of it reaches ", Entry(graph.loss.ref), " along ",
+        *_count_words(graph, target), ". Along a path the local derivatives multiply; over the paths they add up.",
+    )
+    del network
+    return Paragraph(spans)
+
+
+def _count_words(graph: Unrolled, target: Target) -> Spans:
+    if target.example is None or target.total == target.count:
+        return (_number(target.count, "path"),)
+    return (_number(target.count, "path"), f" through each of the {graph.examples} examples, {target.total} in all")
+
+
+def _number(count: int, noun: str) -> str:
+    words = ("no", "one", "two", "three", "four", "five", "six")
+    return f"{words[count] if count < len(words) else count} {noun}{'' if count == 1 else 's'}"
+
+
+def _left(graph: Unrolled, target: Target) -> Formula:
+    return Derivative(graph.loss.ref, target.element.ref)
+
+
+def _paths(graph: Unrolled, target: Target) -> list[Block]:
+    parts = tuple(
+        Marked(Times(tuple(Marked(Derivative(k.above.ref, k.below.ref), k.kind) for k in path.links)), path=n)
+        for n, path in enumerate(target.shown, 1))
+    sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
+    lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths)), "paths"),))]
+    left_out = _left_out(graph, target)
+    return [*lead, Paragraph(left_out)] if left_out else lead
+
+
+def _left_out(graph: Unrolled, target: Target) -> Spans:
+    """What the dots stand for."""
+    if target.complete:
+        return ()
+    missing = target.count - len(target.shown)
+    own = f"the other {_number(missing, 'path')}" if missing else ""
+    if target.example is None or target.total == target.count:
+        return (f"The dots stand for {own}, of the same form.",)
+    others = f"the paths through the other {graph.examples - 1} examples, which look the same with another number of the example"
+    return (f"The dots stand for {own + ' of this example and ' if own else ''}{others}.",)
+
+
+def _distinct_links(target: Target) -> list[Link]:
+    """One link for each step between two tensors, in the order of the paths."""
+    found: dict[tuple[str, str, str, int], Link] = {}
+    for path in target.shown:
+        for link in path.links:
+            found.setdefault((link.above.tensor, link.below.tensor, link.kind, len(link.terms)), link)
+    return list(found.values())
+
+
+def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
+    rows: list[tuple[Spans, ...]] = []
+    for link in _distinct_links(target):
+        found = graph.definition(link.above)
+        equation: Spans = (Indexed(_row_of(found[0])),) if found else ()
+        value = Equal((Derivative(link.above.ref, link.below.ref), Marked(Sum(link.terms or (product(0),)), link.kind)))
+        rows.append(((Chip(link.kind), " ", link.kind), equation, (value,)))
+    return [
+        Paragraph(("Each kind of link is differentiated once; nothing else has to be.",), lead="Local derivatives."),
+        Table(("Link", "Forward equation", "Derivative"), tuple(rows), ("The local derivatives on these paths.",), "lll",
+              "local"),
+    ]
+
+
+def _row_of(equation: Equation) -> Equation:
+    return equation
+
+
+def _inserted(graph: Unrolled, target: Target) -> list[Block]:
+    parts = tuple(Marked(Times(tuple(_value(k) for k in path.links)), path=n) for n, path in enumerate(target.shown, 1))
+    formula = Equal((_left(graph, target), Plus(parts, stacked=True, dots=not target.complete)))
+    return [Paragraph(("With these values in place,",), lead="Insert."), Display((Row(formula),))]
+
+
+def _value(link: Link) -> Formula:
+    """The value of a local derivative, bracketed where it is a sum."""
+    body: Formula = Sum(link.terms or (product(0),))
+    return Marked(Bracket(body) if len(link.terms) > 1 else body, link.kind)
+
+
+def _common(paths: Sequence[Path]) -> int:
+    """Number of links at the end that all paths share."""
+    count = 0
+    while all(len(p.links) > count and p.links[-1 - count] == paths[0].links[-1 - count] for p in paths):
+        count += 1
+    return count
+
+
+def _factored(graph: Unrolled, target: Target) -> list[Block]:
+    shared = _common(target.paths) if target.count > 1 and len(target.paths) == target.count else 0
+    if not shared or any(len(p.links) <= shared for p in target.paths):
+        return []
+    tail = target.paths[0].links[-shared:]
+    heads = tuple(Marked(Times(tuple(_value(k) for k in p.links[:-shared])), path=n) for n, p in enumerate(target.shown, 1))
+    bracket = Bracket(Plus(heads, dots=target.count > len(target.shown)), Derivative(graph.loss.ref, tail[0].above.ref))
+    body: Formula = Times((bracket, *(_value(k) for k in tail)))
+    whole = Plus((body,), dots=True) if target.example is not None and target.total > target.count else body
+    return [
+        Paragraph((f"All paths {'of the example ' if target.example is not None else ''}come together in ",
+                   Entry(tail[0].above.ref), f": their last {_number(shared, 'factor')} "
+                   f"{'is' if shared == 1 else 'are'} the same. What is left in the bracket is everything that arrives there.",),
+                  lead="Factor."),
+        Display((Row(Equal((_left(graph, target), whole))),)),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# From paths to sums
+
+
+def pattern_of(graph: Unrolled, target: Target) -> Term | None:
+    """The sum over the paths (of one example, then over examples) as one term with Σ; None where there is no pattern."""
+    if len(target.paths) != target.count:
+        return None
+    products = [p.product for p in target.paths]
+    if any(len(p) != 1 for p in products):
+        return None
+    terms = [p[0] for p in products]
+    evaluate = lambda form: form.evaluate({}, graph.values.size)  # noqa: E731 - one line
+    term = terms[0] if len(terms) == 1 else general(terms, graph.network, evaluate)
+    if term is None:
+        return None
+    if target.example is not None and target.total != target.count:
+        return over_examples(term, graph.network, target.example)
+    return term
+
+
+def _equation(graph: Unrolled, element: Ref, term: Term, ranges: tuple[Bound, ...] = ()) -> Equation:
+    return Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=(term,), ranges=ranges)
+
+
+def _summed(graph: Unrolled, target: Target) -> list[Block]:
+    term = pattern_of(graph, target)
+    if term is None or not term.bounds:
+        return []
+    equation = _equation(graph, target.element.ref, term)
+    several = target.count > 1
+    batch = target.example is not None and target.total != target.count
+    reasons = []
+    if several:
+        reasons.append("The paths differ in one running index alone, so their sum is a Σ" if len(term.bounds) - batch == 1
+                       else "The paths differ in running indices alone, so their sum is a Σ over each of them")
+    if batch:
+        reasons.append(("the examples add up in the same way" if several else "The examples add up") +
+                       ", since the loss adds them up")
+    blocks: list[Block] = [
+        Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
+        Display((Row(Indexed(equation, derivative=True), "summed"),)),
+    ]
+    return blocks + _moved(graph, target, term)
+
+
+def _moved(graph: Unrolled, target: Target, base: Term) -> list[Block]:
+    """The same sum for neighbours of the target, and what moved."""
+    network = graph.network
+    tensor = network.tensors[target.element.tensor]
+    depth = len(tensor.family)
+    shape = graph.shape(tensor.name, target.element.index[:depth])
+    letters = own_letters(network, tensor.name)[depth:]
+    rows: list[tuple[Spans, ...]] = []
+    probes: dict[str, Term] = {}
+    for k, extent in enumerate(shape):
+        if extent < 2:  # noqa: PLR2004 - nowhere to move
+            continue
+        index = list(target.element.index)
+        index[depth + k] += 1
+        element = Element(tensor.name, tuple(index))
+        term = pattern_of(graph, target_of(graph, element))
+        changes = None if term is None else moved(base, term)
+        if term is None or changes is None:
+            continue
+        probes[letters[k]] = term
+        rows.append(((Entry(element.ref),), _changes(base, term)))
+    if not rows:
+        return []
+    blocks: list[Block] = [
+        Paragraph(("The formula was found for one entry. Which parts of it know which entry it was? Move the target, one "
+                   "index at a time, and see what moves with it.",), lead="Move the target."),
+        Table(("Target", "Moves with it"), tuple(rows), ("What changes when the target moves; the rest stays.",), "ll",
+              "moved"),
+    ]
+    pattern = with_letters(base, probes)
+    if pattern is not None:
+        blocks += _pattern(graph, target, pattern, letters, probes)
+    return blocks
+
+
+def _changes(base: Term, other: Term) -> Spans:
+    """The elements that differ, each as it was and as it is now."""
+    found: dict[tuple[Ref, Ref], None] = {}
+    for a, b in zip(_elements(base), _elements(other), strict=True):
+        if a != b:
+            found[a, b] = None
+    spans: list[object] = []
+    for a, b in found:
+        spans += ["; " if spans else "", Entry(a), " becomes ", Entry(b)]
+    return tuple(spans)  # type: ignore[arg-type]
+
+
+def _elements(term: Term) -> list[Ref]:
+    from symbackprop.index import refs_of  # noqa: PLC0415
+
+    return [ref for factor in term.factors for ref in refs_of(factor)]
+
+
+def _pattern(
+    graph: Unrolled, target: Target, pattern: Term, letters: Sequence[str], probes: dict[str, Term]
+) -> list[Block]:
+    tensor = graph.network.tensors[target.element.tensor]
+    depth = len(tensor.family)
+    at = target.element.index[:depth]
+    family = {b.var: const(k) for b, k in zip(tensor.family, at, strict=True)}
+    index: list[Affine] = [const(k) for k in target.element.index]
+    ranges: list[Bound] = []
+    for k, letter in enumerate(letters):
+        if letter in probes:
+            index[depth + k] = var(letter)
+            ranges.append(Bound(letter, const(0), tensor.axes[k].substitute(family) - 1, letter))
+    equation = _equation(graph, Ref(tensor.name, tuple(index)), normal(pattern), tuple(ranges))
+    fixed = [n for k, n in enumerate(letters) if n not in probes]
+    del fixed
+    return [Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
+            Display((Row(Indexed(equation, derivative=True), "pattern"),))]
+
+
+def _others(graph: Unrolled, targets: Sequence[Target]) -> list[Block]:
+    rows: list[tuple[Spans, ...]] = []
+    for target in targets:
+        if not target.paths:
+            rows.append(((Entry(target.element.ref),), ("0",), ("the loss does not depend on it",)))
+            continue
+        links: list[object] = []
+        for link in target.paths[0].links:
+            links += [" " if links else "", Chip(link.kind)]
+        rows.append(((Entry(target.element.ref),), (str(target.total),), tuple(links)))  # type: ignore[arg-type]
+    return [
+        Paragraph(("The first entry of every parameter, with the number of its paths and the links of the first one.",),
+                  lead="The other parameters."),
+        Table(("Entry", "Paths", "Links from the loss down"), tuple(rows), ("Paths to the first entry of each parameter.",),
+              "lcl", "counts"),
+    ]
+
+
+def collected(paths: Sequence[Path]) -> tuple[Term, ...]:
+    """The sum of the products of all paths."""
+    return collect(term for path in paths for term in path.product)
+
+
+__all__ = ["SHOWN", "Target", "collected", "pattern_of", "section", "target_of", "times"]

@@ -1,0 +1,260 @@
+"""Formulas of a document as text in parts: what both the page and the terminal need before they break lines.
+
+``Composer`` turns the formula nodes of ``document.blocks`` into text with the ``Printer`` of a notation. A display row
+becomes a ``Composed``: a left side and the right sides of its equals signs, each a list of parts between which a line
+may be broken. Writers subclass it for marks (colour, letters) and braces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from symbackprop.document import blocks as b
+from symbackprop.emit.mathtext import Frame, Printer
+from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, Piece
+from symbackprop.index import Equation, Ref, is_adjoint, primal_name
+from symbackprop.rewrite.cases import cases
+
+if TYPE_CHECKING:
+    from symbackprop.affine import Bound
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What stands right of one equals sign, in parts with their signs; ``when`` are the conditions it stands under."""
+
+    parts: tuple[str, ...]
+    stacked: bool = False
+    when: str = ""
+
+    @property
+    def text(self) -> str:
+        """All on one line."""
+        return " ".join(self.parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """``left = right = right …``; a formula without equals sign has no right side."""
+
+    left: str
+    rights: tuple[Right, ...] = ()
+
+
+class Composer:
+    """See the module's first lines."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.printer = printer
+        self.target = printer.target
+
+    # -- rows of displays ----------------------------------------------------------------------------------------------
+
+    def row(self, formula: b.Formula, *, apart: bool = False) -> Composed:
+        """A formula in parts; ``apart`` writes cases one below the other, each with its conditions, without a brace."""
+        if isinstance(formula, b.Equal):
+            return Composed(self.inline(formula.parts[0]), tuple(self.right(part) for part in formula.parts[1:]))
+        if isinstance(formula, b.Indexed):
+            if apart:
+                return self._cases_apart(formula)
+            line = self.printer.line(formula.equation)
+            return Composed(self._left(formula, line.left), (Right(line.parts),))
+        if isinstance(formula, b.Lifted):
+            return self.lifted(formula, apart=apart)
+        if isinstance(formula, b.Rewritten):
+            return self.rewritten(formula, apart=apart)
+        if isinstance(formula, b.ChainRule):
+            return self.chain_rule(formula)
+        return Composed("", (self.right(formula),))
+
+    def right(self, formula: b.Formula) -> Right:
+        """The parts of a formula that stands right of an equals sign."""
+        if isinstance(formula, b.Plus):
+            parts = [self.inline(part) for part in formula.parts]
+            plus = self.target.signs["plus"]
+            shown = [parts[0], *(f"{plus} {text}" for text in parts[1:])]
+            if formula.dots:
+                shown.append(f"{plus} {self.cdots}")
+            return Right(tuple(shown), stacked=formula.stacked)
+        return Right((self.inline(formula),))
+
+    def _left(self, formula: b.Indexed, printed: str) -> str:
+        """The left side; as a derivative where that is asked for and the name is another."""
+        lhs = formula.equation.lhs
+        if not formula.derivative or not is_adjoint(lhs.tensor):
+            return printed
+        frame = self.printer.frames(formula.equation)[0]
+        return self.printer.derivative(self.printer.network.loss, Ref(primal_name(lhs.tensor), lhs.index), frame).text
+
+    def _cases_apart(self, formula: b.Indexed) -> Composed:
+        equation = formula.equation
+        left = self._left(formula, self.printer.line(equation).left)
+        frame = self.printer.frames(equation)[0]
+        rights = []
+        for region in cases(equation, self.printer.network.depths):
+            when = ", ".join(self.printer.condition(c, frame) for c in region.conditions)
+            line = self.printer.line(replace(equation, terms=region.terms))
+            rights.append(Right(line.parts, when=when))
+        return Composed(left, tuple(rights))
+
+    def lifted(self, formula: b.Lifted, *, apart: bool = False) -> Composed:
+        """A lifted equation in parts; ``apart`` writes each case on its own."""
+        line = self.printer.matrix_line(formula.equation, formula.cases)
+        if not apart or not self.printer.is_matrix(formula.cases) or any(not c.conditions for c in formula.cases):
+            return Composed(line.left, (Right(line.parts),))
+        frame = self.printer.frames(formula.equation)[0]
+        rights = []
+        for case in formula.cases:
+            alone = self.printer.matrix_line(formula.equation, (replace(case, conditions=frozenset()),))
+            when = ", ".join(self.printer.condition(c, frame) for c in sorted(case.conditions, key=lambda c: c.key))
+            rights.append(Right(alone.parts, when=when))
+        return Composed(line.left, tuple(rights))
+
+    def rewritten(self, formula: b.Rewritten, *, apart: bool = False) -> Composed:
+        """The forms of one equation below each other."""
+        rows = [self.row(b.Indexed(equation), apart=apart) for equation in formula.equations]
+        return Composed(rows[0].left, tuple(right for row in rows for right in row.rights))
+
+    def chain_rule(self, formula: b.ChainRule) -> Composed:
+        """∂loss/∂x = Σ ∂loss/∂reader · ∂reader/∂x, one part for each reader."""
+        equation = formula.equation
+        element = Ref(primal_name(equation.lhs.tensor), equation.lhs.index)
+        frames = self.printer.frames(equation)
+        loss = self.printer.network.loss
+        plus = self.target.signs["plus"]
+        parts = []
+        for term, reader, frame in zip(equation.terms, formula.readers, frames, strict=False):
+            local = {v for form in (reader.index if reader else ()) for v in form.variables}
+            bounds = tuple(bound for bound in term.bounds if bound.var in local)
+            pieces = [self.printer.iverson(c, frame) for c in sorted(term.conditions, key=lambda c: c.key)]
+            if reader is None:
+                pieces.append(Piece(self.explicit(self.printer.derivative(loss, element, frame).text), ATOM, 1))
+            else:
+                pieces += [self.printer.derivative(loss, reader, frame), self._quotient(reader, element, frame)]
+            text = self.target.product(pieces).text
+            text = f"{self.printer.sigma(bounds, (reader,), frame)} {text}" if bounds and reader else text
+            parts.append(f"{plus} {text}" if parts else text)
+        return Composed(self.printer.derivative(loss, element, frames[0]).text, (Right(tuple(parts)),))
+
+    def _quotient(self, above: Ref, below: Ref, frame: Frame) -> Piece:
+        partial = self.target.signs["partial"]
+        return self.target.frac(Piece(partial + self.printer.ref(above, frame)), Piece(partial + self.printer.ref(below, frame)))
+
+    # -- formulas in running text --------------------------------------------------------------------------------------
+
+    def inline(self, formula: b.Formula) -> str:
+        """A formula on one line."""
+        return self.piece(formula).text
+
+    def piece(self, formula: b.Formula) -> Piece:  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of node
+        """A formula with the level at which it binds."""
+        match formula:
+            case b.Entry(ref=ref):
+                return Piece(self.printer.ref(ref))
+            case b.Whole(tensor=tensor, at=at):
+                return Piece(self.printer.tensor(tensor, at or None))
+            case b.ShapeOf(tensor=tensor):
+                return Piece(self.printer.shape(tensor))
+            case b.Form(form=form):
+                return Piece(self.printer.form(form))
+            case b.Letter(var=name, equation=equation):
+                return Piece(self.letter(name, equation))
+            case b.Range(bound=bound):
+                return Piece(self.range(bound))
+            case b.Condition(conditions=conditions, equation=equation):
+                frame = self.printer.frames(equation)[0]
+                return Piece(", ".join(self.printer.condition(c, frame) for c in conditions))
+            case b.Sum(terms=terms):
+                return self._sum(formula)
+            case b.Derivative():
+                return self._derivative(formula)
+            case b.Marked(body=body, kind=kind, path=path):
+                inside = self.piece(body)
+                return replace(inside, text=self.mark(inside.text, kind, path))
+            case b.Times(factors=factors):
+                return Piece(self._times(factors), PRODUCT, 1)
+            case b.Plus():
+                return Piece(self.right(formula).text, ADD, 1)
+            case b.Bracket(body=body, name=name):
+                text = self.target.brackets(replace(self.piece(body), height=1))
+                return Piece(self.named_group(text, self.inline(name)) if name else text, ATOM, 1)
+            case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():
+                row = self.row(formula)
+                return Piece(f" {self.target.signs['eq']} ".join([row.left, *(r.text for r in row.rights)]), ADD, 2)
+        message = f"no way to print {type(formula).__name__}"
+        raise TypeError(message)
+
+    def _sum(self, formula: b.Sum) -> Piece:
+        parts = [self.printer.term(term) for term in formula.terms]
+        minus, plus = self.target.signs["minus"], self.target.signs["plus"]
+        text = parts[0]
+        for part in parts[1:]:
+            text += f" {minus} {part.removeprefix(minus)}" if part.startswith(minus) else f" {plus} {part}"
+        loose = len(parts) > 1 or text.startswith(minus) or _is_difference(formula)
+        return Piece(text, ADD if loose else PRODUCT)
+
+    def _times(self, factors: tuple[b.Formula, ...]) -> str:
+        pieces = [self.piece(f) for f in factors]
+        if all(isinstance(f, b.Marked) and isinstance(f.body, b.Derivative) for f in factors):
+            return self.thin.join(p.text for p in pieces)
+        return f" {self.target.signs['cdot']} ".join(self.target.within(p, PRODUCT) for p in pieces)
+
+    def _derivative(self, formula: b.Derivative) -> Piece:
+        above, below = formula.above, formula.below
+        frame = self._frame(above, below)
+        if formula.whole:
+            partial = self.target.signs["partial"]
+            names = (self.printer.array(above, frame).text, self.printer.array(below, frame).text)
+            return self.target.frac(Piece(partial + names[0]), Piece(partial + names[1]))
+        return self._quotient(above, below, frame)
+
+    def _frame(self, *refs: Ref) -> Frame:
+        """Letters as they are; both elements share them."""
+        names = sorted({v for ref in refs for form in ref.index for v in form.variables})
+        families: set[str] = set()
+        for ref in refs:
+            tensor = self.printer.network.tensors.get(primal_name(ref.tensor))
+            for form in ref.index[: len(tensor.family) if tensor else 0]:
+                families |= form.variables
+        return Frame({n: n for n in names}, frozenset(families), self.printer.preset.indices.base)
+
+    def letter(self, name: str, equation: Equation) -> str:
+        """The printed letter of an index of an equation."""
+        for frame in self.printer.frames(equation):
+            if name in frame.letters:
+                return self.target.items(self.printer.spelling.letter(frame.letters[name]))
+        return self.target.items(self.printer.spelling.letter(name))
+
+    def range(self, bound: Bound) -> str:
+        """A family index with its values."""
+        letter = self.target.items(self.printer.spelling.letter(bound.hint or bound.var))
+        return f"{letter} = {self.printer.form(bound.lo)}, {self.target.signs['dots']}, {self.printer.form(bound.hi)}"
+
+    # -- what a writer decides -----------------------------------------------------------------------------------------
+
+    cdots = "⋯"
+    thin = " · "
+
+    def explicit(self, text: str) -> str:
+        """The direct dependence of the loss, in which other entries are held fixed."""
+        return text
+
+    def mark(self, text: str, kind: str, path: int | None) -> str:
+        """A factor of a kind, or a whole path."""
+        del kind
+        return text if path is None else f"[{path}] {text}"
+
+    def named_group(self, text: str, name: str) -> str:
+        """A group with its name."""
+        del name
+        return text
+
+
+def _is_difference(formula: b.Sum) -> bool:
+    """True for a single factor that is itself a sum, such as ``1 - a``, and so needs a bracket beside others."""
+    (term,) = formula.terms if len(formula.terms) == 1 else (None,)
+    if term is None or term.coefficient != 1 or len(term.factors) != 1 or term.bounds:
+        return False
+    template = getattr(term.factors[0], "template", None)
+    return template is not None and bool(template.is_Add)

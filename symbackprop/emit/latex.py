@@ -1,0 +1,347 @@
+"""A handout as a LaTeX document: blocks become markup, lines are broken by a writer that measures.
+
+``write(document, printer)`` gives the text of a complete article that pdflatex sets without overfull lines. Raw text
+cannot slip in: markup is of type ``Latex``, made here or by ``escape``, and the template refuses everything else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, StrictUndefined
+
+from symbackprop.document import blocks as b
+from symbackprop.emit.compose import Composed, Composer, Right
+from symbackprop.emit.measure import width
+from symbackprop.emit.templates import loader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from symbackprop.emit.mathtext import Printer
+
+LINE = 33.0
+"""Room for a displayed formula, in em: the text's width less the indentation and the number."""
+TIGHT = 0.9
+"""Lines wider than this share of the room are looked at again: TeX measures them and shrinks what does not fit."""
+CELL = 14.0
+"""Widest cell of a table before the table is set smaller."""
+TABLE_ROWS = 26
+"""Rows of one table; longer ones go on in another."""
+
+
+class Latex(str):
+    """Markup: text that is LaTeX already."""
+
+    __slots__ = ()
+
+    def __add__(self, other: str) -> Latex:
+        if not isinstance(other, Latex):
+            message = "only markup can be added to markup; escape text first"
+            raise TypeError(message)
+        return Latex(str.__add__(self, other))
+
+    def join(self, parts: Iterable[str]) -> Latex:
+        """Markup joined by markup."""
+        found = list(parts)
+        if not all(isinstance(part, Latex) for part in found):
+            message = "only markup can be joined to markup; escape text first"
+            raise TypeError(message)
+        return Latex(str.join(self, found))
+
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": "'", "`": r"\textasciigrave{}", "-": "-{}", "…": r"\dots{}",
+    "∂": r"$\partial$", "Σ": r"$\Sigma$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "·": r"$\cdot$", "ℓ": r"$\ell$",
+    "′": r"$'$", "→": r"$\to$", "∞": r"$\infty$", "⋯": r"$\cdots$", "—": "---", "–": "--", "“": "``", "”": "''",
+    "‘": "`", "’": "'", "\u00a0": "~", "ᵀ": r"$^{\mathsf T}$",
+}
+_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψω", (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi psi omega"
+).split(), strict=True))
+_LATIN = range(0xA1, 0x180)
+
+
+def escape(text: str) -> Latex:
+    """Text as markup that prints it: special characters lose their meaning, unknown ones print as their code point.
+
+    >>> escape(r"50% of $x_1$ \\input{a}")
+    '50\\\\% of \\\\$x\\\\_1\\\\$ \\\\textbackslash{}input\\\\{a\\\\}'
+    """
+    return Latex("".join(map(_escaped, text)))
+
+
+def _escaped(char: str) -> str:
+    if char in _SPECIAL:
+        return _SPECIAL[char]
+    if char in _GREEK:
+        return rf"$\{_GREEK[char]}$"
+    if char.isascii():
+        return char if char.isprintable() else " "
+    if ord(char) in _LATIN:
+        return char
+    return rf"{{\ttfamily U+{ord(char):04X}}}"
+
+
+def write(document: b.Document, printer: Printer) -> str:
+    """The document as the text of a LaTeX file."""
+    body = _Writer(printer).blocks(document.blocks)
+    text = _environment().get_template("handout.tex.j2").render(
+        title=escape(document.title), subtitle=escape(document.subtitle), source=escape(document.source), body=body)
+    return text if text.endswith("\n") else text + "\n"
+
+
+def _environment() -> Environment:
+    """Jinja2 with delimiters that LaTeX does not use; what is not markup is refused."""
+    return Environment(  # noqa: S701 - LaTeX, not HTML: every value is checked to be escaped markup
+        loader=loader(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+        block_start_string=r"\BLOCK{", block_end_string="}", variable_start_string=r"\VAR{", variable_end_string="}",
+        comment_start_string=r"\#{", comment_end_string="}", finalize=_markup_only,
+    )
+
+
+def _markup_only(value: Any) -> Any:
+    if not isinstance(value, Latex):
+        message = f"{value!r} is not markup"
+        raise TypeError(message)
+    return value
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class LatexComposer(Composer):
+    """Formulas as LaTeX; factors are tinted and lettered by macros of the template."""
+
+    cdots = r"\cdots"
+    thin = r"\,"
+
+    def mark(self, text: str, kind: str, path: int | None) -> str:
+        """A factor in the box of its kind, a path with its number."""
+        if path is not None:
+            return rf"\pathmark{{{path}}}\, {text}"
+        return rf"\factor{{{_KINDS.get(kind, _OTHER)[0]}}}{{{text}}}" if kind else text
+
+    def explicit(self, text: str) -> str:
+        """Direct dependence, with a bar."""
+        return rf"\left.{text}\right|_{{\text{{direct}}}}"
+
+    def named_group(self, text: str, name: str) -> str:
+        """A group with its name under a brace, where both fit on a line."""
+        if width(text) > LINE * 0.6:
+            return text
+        return rf"\underbrace{{{text}}}_{{\textstyle {name}}}"
+
+
+_KINDS = {
+    "cost": ("C", "cost"), "activation": ("A", "activation"), "dot product": ("D", "dot product"), "bias": ("B", "bias"),
+    "product": ("P", "product"), "sum": ("S", "sum"), "softmax": ("N", "softmax"), "log_softmax": ("N", "log-softmax"),
+    "logsumexp": ("N", "log-sum-exp"), "max": ("M", "maximum"), "function": ("F", "function"),
+}
+_OTHER = ("F", "function")
+
+
+class _Writer:
+    """Blocks to markup."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.composer = LatexComposer(printer)
+        self.labels: set[str] = set()
+
+    def blocks(self, blocks: Sequence[b.Block]) -> Latex:
+        """Blocks below each other; labels that nothing defines are not referred to."""
+        self.labels |= {row.label for block in blocks if isinstance(block, b.Display) for row in block.rows}
+        self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
+        return Latex("\n\n").join(self.block(block) for block in blocks)
+
+    def block(self, block: b.Block) -> Latex:
+        """One block."""
+        match block:
+            case b.Heading(level=level, text=text):
+                return Latex(rf"\{'section' if level == 1 else 'subsection'}{{{self.spans(text)}}}")
+            case b.Paragraph(spans=spans, lead=lead):
+                return Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
+            case b.Display(rows=rows):
+                return self.display(rows)
+            case b.Table():
+                return self.table(block)
+            case b.KeyBox(title=title, blocks=inner):
+                return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(inner)}\n\\end{{keybox}}")
+            case b.Listing(text=text, language=language):
+                return listing(text, language)
+        message = f"no way to write {type(block).__name__}"
+        raise TypeError(message)
+
+    # -- text ----------------------------------------------------------------------------------------------------------
+
+    def spans(self, spans: b.Spans) -> Latex:
+        """Running text; formulas in it may break at nothing but the spaces around them."""
+        return Latex("").join(self.span(span) for span in spans)
+
+    def span(self, span: b.Span) -> Latex:
+        match span:
+            case str():
+                return escape(span)
+            case b.Code(text=text):
+                return Latex(rf"\code{{{_breakable(text)}}}")
+            case b.Strong(text=text):
+                return Latex(rf"\textbf{{{escape(text)}}}")
+            case b.See(label=label):
+                return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
+            case b.Chip(kind=kind):
+                letter, _ = _KINDS.get(kind, _OTHER)
+                return Latex(rf"\chip{{{letter}}}")
+        return Latex(f"${self.composer.inline(span)}$")
+
+    # -- displays ------------------------------------------------------------------------------------------------------
+
+    def display(self, rows: Sequence[b.Row]) -> Latex:
+        """Rows aligned at their equals signs, each broken into lines that fit; very long displays in several."""
+        lines: list[str] = []
+        for row in rows:
+            lines += self.row(row)
+        widest = max(map(_line_width, lines))
+        body = " \\\\\n".join(lines)
+        if widest > LINE / 0.75:
+            body = " \\\\\n".join(_shrunk(line) for line in lines)
+        size = r"\small" if LINE < widest <= LINE / 0.92 else r"\footnotesize" if widest > LINE / 0.92 else ""
+        numbered = any(row.label for row in rows)
+        environment = "align" if numbered else "align*"
+        text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
+        return Latex(f"{{{size}\n{text}\n}}" if size else text)
+
+    def row(self, row: b.Row) -> list[str]:
+        """The lines of one formula; the last one carries the number."""
+        composed = self.composer.row(row.formula)
+        if any(_needs_room(composed.left, right) for right in composed.rights):
+            composed = self.composer.row(row.formula, apart=True)
+        lines: list[str] = []
+        for right in composed.rights or (Right(("",)),):
+            lines += _filled(composed.left if not lines else "", right)
+        tail = rf" \label{{eq:{row.label}}}" if row.label else r" \notag"
+        plain = [f"{line} \\notag" for line in lines[:-1]]
+        return [*plain, lines[-1] + tail] if row.label or len(lines) > 1 else [lines[-1] + r" \notag"]
+
+    # -- tables --------------------------------------------------------------------------------------------------------
+
+    def table(self, block: b.Table) -> Latex:
+        """A table with its caption above; long ones in several parts, wide ones set smaller by TeX itself."""
+        used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
+        head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
+        align = "".join("l" if block.align[k : k + 1] in {"", "p"} else block.align[k] for k in used)
+        parts: list[str] = []
+        for start in range(0, len(block.rows), TABLE_ROWS):
+            rows = [" & ".join(self.cell(row[k]) for k in used) + r" \\" for row in block.rows[start : start + TABLE_ROWS]]
+            again = " (continued)" if start else ""
+            body = "\n".join(rows)
+            caption = rf"\tablehead{{{self.spans(block.caption)}{again}}}"
+            parts.append(f"\\begin{{handouttable}}{{{caption}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}\n\\toprule\n{head} \\\\"
+                         f"\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{handouttable}}")
+        return Latex("\n\n".join(parts))
+
+    def cell(self, spans: b.Spans) -> str:
+        """A cell on one line; formulas in display style where they hold fractions."""
+        return "".join(
+            rf"$\displaystyle {self.composer.inline(span)}$" if isinstance(span, b.Formula) else self.span(span)
+            for span in spans)
+
+
+def _needs_room(left: str, right: Right) -> bool:
+    """True where cases are wider than a line and so should stand below each other without a brace."""
+    return any(r"\begin{cases}" in part and width(left) + width(part) + 2 > LINE for part in right.parts)
+
+
+def _line_width(line: str) -> float:
+    return width(line.replace("&", "").replace(r"\notag", "").split(r"\label")[0])
+
+
+def _filled(left: str, right: Right) -> list[str]:
+    """Lines of ``left = parts``, as many parts in each as fit; parts that do not fit are broken inside."""
+    lead = width(left) if left else 1.0
+    condition = rf" && \text{{for }} {right.when}" if right.when else ""
+    lines: list[str] = []
+    current, used = f"{left} &= ", lead + 1.4
+    room = LINE - (width(right.when) + 3 if right.when else 0)
+    for number, part in enumerate(right.parts):
+        for k, piece in enumerate(_pieces(part, room - lead - 2.5)):
+            size = width(piece)
+            fresh_line = right.stacked and number and not k
+            if lines or number or k:
+                if used + size > room or fresh_line:
+                    lines.append(current)
+                    current, used = "&\\quad " + piece, lead + 2.4 + size
+                    continue
+                current, used = f"{current} {piece}", used + size
+            else:
+                current, used = current + piece, used + size
+    lines.append(current + condition)
+    return lines
+
+
+_BREAKS = (" + ", " - ", r" \odot ", r" \circ ", r" \cdot ", r" \, ", r"\,\factor")
+
+
+def _pieces(part: str, room: float) -> list[str]:
+    """A part in pieces that each fit: broken before signs that stand outside braces and environments."""
+    if width(part) <= room:
+        return [part]
+    places = [k for k in range(1, len(part)) if part.startswith(_BREAKS, k)]
+    outside = _outside(part)
+    places = [k for k in places if outside[k]]
+    pieces: list[str] = []
+    start = 0
+    for place, following in zip(places, [*places[1:], len(part)], strict=True):
+        if width(part[start:following]) > room and place > start:
+            pieces.append(part[start:place])
+            start = place
+    pieces.append(part[start:])
+    return [piece.strip() for piece in pieces]
+
+
+def _outside(text: str) -> list[bool]:
+    """For each place, whether it is outside braces and environments."""
+    depth, found, k = 0, [], 0
+    while k < len(text):
+        step = 1
+        if text.startswith(r"\begin{", k):
+            depth += 1
+        elif text.startswith(r"\end{", k):
+            depth -= 1
+        if text[k] == "\\":
+            step = 2
+        elif text[k] == "{":
+            depth += 1
+        elif text[k] == "}":
+            depth -= 1
+        found += [depth == 0] * min(step, len(text) - k)
+        k += step
+    return found
+
+
+def _shrunk(line: str) -> str:
+    """The line with what stands right of the equals sign set as wide as there is room."""
+    if _line_width(line) <= LINE / 0.75:
+        return line
+    body, _, tail = line.partition(r" \label")
+    body = body.removesuffix(r" \notag")
+    left, _, right = body.partition("&")
+    label = rf" \label{tail}" if tail else r" \notag"
+    return rf"{left}& \fitted{{{left}}}{{{right}}}{label}"
+
+
+def _breakable(text: str) -> Latex:
+    """A name in a program, which may be broken after underscores and brackets."""
+    return Latex("".join(_escaped(c) + (r"\allowbreak{}" if c in "_.,([" else "") for c in text))
+
+
+def listing(text: str, language: str) -> Latex:
+    """A program, verbatim; the environment's name is one that does not end inside the text."""
+    name = "program"
+    while rf"\end{{{name}}}" in text:
+        name += "x"
+    odd = sorted({c for c in text if not c.isascii()})
+    literate = "".join(f"{{{c}}}{{{{{_escaped(c)}}}}}1" for c in odd)
+    define = rf"\newprogram{{{name}}}{{{language}}}{{{literate}}}"
+    return Latex(f"{define}\n\\begin{{{name}}}\n{text.rstrip()}\n\\end{{{name}}}")

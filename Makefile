@@ -34,7 +34,7 @@ fix: $(VENV)/ready
 	$(PYTHON) -m ruff format .
 
 generated: $(VENV)/ready
-	$(PYTHON) generated/rebuild.py
+	$(PYTHON) -m pytest -q tests/e2e/test_generated.py --update-golden
 
 benchmark: $(VENV)/ready
 	$(PYTHON) -m pip install -q -e ".[benchmarks]"

@@ -54,7 +54,8 @@ def symbackprop(depth: int) -> int:
     )
     derived = api.derive(network)
     chains = derived.derivation.chains
-    return sum(len(derived[name].latex(level)) for name in chains if chains[name].named for level in ("index", "matrix"))
+    named = [name for name in chains if chains[name].named]
+    return sum(len(derived[name].latex(level)) for name in named for level in ("index", "matrix"))
 
 
 def pytensor(depth: int) -> int:

@@ -28,7 +28,8 @@ PATIENCE = 1.0
 
 
 def guard() -> None:
-    """Let a termination unwind the program, so that temporary files are removed."""
+    """Let interruption and termination unwind the program, so that temporary files are removed."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _terminated)
 
 

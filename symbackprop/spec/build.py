@@ -1,0 +1,237 @@
+"""A network file's data as a ``Network``: every table held against every other, then one immutable result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from symbackprop.affine import Affine
+from symbackprop.index import Equation, Tensor
+from symbackprop.network import Loop, Network
+from symbackprop.spec import latex, write
+from symbackprop.spec.declared import Declared, free_letters, read_tables, size_names
+from symbackprop.spec.facts import read_facts, read_functions
+from symbackprop.spec.families import find_families, loop_bounds
+from symbackprop.spec.letters import Letters, axis_order, default_batch, pattern_letters
+from symbackprop.spec.lower import Draft, World, build_program, equation, lower
+from symbackprop.spec.names import unknown
+from symbackprop.spec.order import sort_equations
+from symbackprop.spec.ranges import check_ranges, check_sizes
+from symbackprop.spec.syntax import base_name, parse_expression, parse_forward, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from symbackprop.spec.families import Families
+    from symbackprop.spec.source import Source
+
+
+def build(data: Mapping[str, Any], source: Source) -> Network:
+    """The network of a parsed network file.
+
+    Raises: SpecError, ShapeError.
+    """
+    declared = read_tables(data, source)
+    program = parse_forward(declared.forward, source)
+    _check_shared_names(declared, source)
+    families = find_families(program, declared, source)
+    world = World(declared, families, read_functions(declared, source), source, program)
+    computed = [item.name for item in statements(program)]
+    world.tensor_names = {*declared.shapes, *computed}
+    world.size_names = _size_names(world)
+    _check_declared(world, computed)
+    lowered = lower(world)
+    drafts = [draft for group in lowered.drafts.values() for draft in group]
+    tensors = _tensors(world, drafts)
+    _check_loss(world, tensors)
+    inputs = tuple(n for n, t in tensors.items() if t.role == "input")
+    batch = _batch(world, tensors)
+    letters = _letters(world, tensors, batch)
+    made = {number: tuple((draft, equation(draft, letters)) for draft in group)
+            for number, group in lowered.drafts.items()}
+    tree = build_program(program, made, (), source)
+    counts = {name: len(t.family) for name, t in tensors.items()}
+    equations = sort_equations(list(_flat(tree)), counts, families.depths, source)
+    check_ranges(equations, tensors, families, source)
+    check_sizes(declared, equations, tensors, families, world.size_names, source)
+    facts = read_facts(declared, tensors, source)
+    spellings = latex.check(declared, world, tensors)
+    return Network(
+        name=declared.name,
+        title=declared.title,
+        notation=declared.notation,
+        loss=declared.loss,
+        parameters=declared.parameters,
+        inputs=inputs,
+        batch=str(batch) if batch is not None else None,
+        tensors=tensors,
+        equations=equations,
+        program=tree,
+        sizes=dict(declared.sizes),
+        depths=families.depths,
+        functions=world.functions,
+        facts=facts,
+        latex=spellings,
+        letters=letters.hints(),
+        warnings=tuple(world.warnings),
+        source=source.name,
+        toml=write.network_file(declared, str(batch) if batch is not None else None),
+    )
+
+
+def _flat(program: tuple[Any, ...]) -> Iterator[Equation]:
+    for item in program:
+        if isinstance(item, Loop):
+            yield from _flat(item.body)
+        else:
+            yield item
+
+
+def _check_shared_names(declared: Declared, source: Source) -> None:
+    for name in declared.functions:
+        if name in declared.indices:
+            raise source.error(f"'{name}' is a function in [functions] and a letter in [indices]; rename one")
+
+
+def _size_names(world: World) -> set[str]:
+    """Names of all sizes: in axes, in [indices] and in the ranges of loops."""
+    declared = world.declared
+    found = {name for shape in declared.shapes.values() for name in size_names(shape.axes)}
+    found |= {name for shape in declared.shapes.values() if shape.below is not None for name in shape.below.sizes}
+    loop_letters: set[str] = set()
+    for item in statements(world.program):
+        for bound in loop_bounds(item.loops, world.source):
+            loop_letters.add(bound.var)
+            found |= bound.lo.sizes | bound.hi.sizes
+    for name in declared.indices:
+        node = parse_expression(declared.indices[name], world.source, f"[indices] {name}")
+        from symbackprop.spec.forms import NotAffineError, affine_of, size_atom  # noqa: PLC0415
+
+        try:
+            found |= affine_of(node, size_atom(loop_letters)).sizes
+        except NotAffineError as error:
+            raise world.source.error(f"[indices] {name} = '{declared.indices[name]}': {error}") from None
+    for family in world.families.table.values():
+        for lo, hi in family.range or ():
+            found |= lo.sizes | hi.sizes
+    # A size that is only a number (lam = 3) may stand in [sizes] alone.
+    used = {node for item in statements(world.program) for node in _names(item.value)}
+    found |= {name for name in declared.sizes if name in used and name not in world.tensor_names}
+    return found
+
+
+def _names(node: Any) -> set[str]:
+    import ast  # noqa: PLC0415
+
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def _check_declared(world: World, computed: list[str]) -> None:
+    """Entries that name nothing, and parameters that are none."""
+    declared, source = world.declared, world.source
+    used = {name for item in statements(world.program) for name in (*_names(item.value), item.name)}
+    for name in declared.parameters:
+        if name in computed:
+            raise _at(source, "parameters", None, f"parameter '{name}' is computed by forward; parameters are given")
+        if name not in declared.shapes:
+            raise _at(source, "parameters", None, f"parameter '{name}' has no entry in [shapes]; "
+                                                  f"{unknown('such tensor', name, declared.shapes)}")
+        if declared.shapes[name].below is not None:
+            raise _at(source, "parameters", None, f"parameter '{name}' holds integers; nothing can be differentiated by it")
+    for name, shape in declared.shapes.items():
+        if name not in used and name not in declared.parameters:
+            key = name + "".join(f"[{letter}]" for letter in shape.letters)
+            raise _at(source, key, "shapes", f"[shapes] {key} names nothing in forward; {unknown('tensor', name, used)}")
+        stray = free_letters(shape.axes) - set(shape.letters)
+        if stray:
+            raise _at(source, name, "shapes", f"[shapes] {name}: '{min(stray)}' is no index of it")
+    for name in declared.sizes:
+        if name not in world.size_names:
+            raise _at(source, name, "sizes", f"[sizes] {name} names no axis and no depth; "
+                                             f"{unknown('size', name, world.size_names)}")
+    for name in declared.indices:
+        if name not in used and name not in {n for item in statements(world.program) for n in _names(item.target)}:
+            raise _at(source, name, "indices", f"[indices] {name} is used nowhere in forward")
+    for name in declared.outside:
+        if name not in declared.shapes and name not in computed:
+            raise _at(source, name, "outside", f"[outside] {name}: {unknown('tensor', name, world.tensor_names)}")
+    for name in declared.functions:
+        if name not in used and not any(name in text for _, text in declared.functions.values()):
+            raise _at(source, name, "functions", f"[functions] {name} is called nowhere in forward; "
+                                                 f"{unknown('such call', name, used)}")
+    if declared.loss not in computed:
+        raise _at(source, "loss", None, f"the loss '{declared.loss}' is computed nowhere in forward; "
+                                        f"{unknown('such name', declared.loss, computed)}")
+
+
+def _at(source: Source, key: str, table: str | None, message: str) -> Exception:
+    error = source.error(message)
+    error.line = source.key_line(key, table)
+    return error
+
+
+def _tensors(world: World, drafts: list[Draft]) -> dict[str, Tensor]:
+    """All tensors: inputs and parameters as declared, then computed ones in the author's order."""
+    declared = world.declared
+    computed = {draft.name: draft for draft in drafts}
+    found: dict[str, Tensor] = {}
+    for name, shape in declared.shapes.items():
+        if name in computed:
+            continue
+        role = "parameter" if name in declared.parameters else "input"
+        found[name] = Tensor(name=name, axes=shape.axes, family=world.families.bounds(name), role=role, below=shape.below)
+    for name in computed:
+        if name in world.tensors:
+            found[name] = world.tensors[name]
+            continue
+        shape_entry = declared.shapes.get(name)
+        axes = shape_entry.axes if shape_entry is not None else world.axes[name]
+        role = "loss" if name == declared.loss else "hidden"
+        found[name] = Tensor(name=name, axes=axes, family=world.families.bounds(name), role=role)
+    return found
+
+
+def _check_loss(world: World, tensors: Mapping[str, Tensor]) -> None:
+    loss = tensors[world.declared.loss]
+    if loss.axes or loss.family:
+        axes = ", ".join(str(a) for a in loss.axes)
+        what = f"has the axes ({axes})" if loss.axes else "is a family"
+        item = world.lines[loss.name][0]
+        hint = f"sum({loss.name}) or mean({loss.name})" if loss.axes else f"sum({loss.name}[t], t)"
+        message = f"the loss '{loss.name}' {what}, and a loss is one number; reduce it, as in  C = {hint}"
+        raise world.source.error(message, item.target, shape=True)
+
+
+def _batch(world: World, tensors: Mapping[str, Tensor]) -> Affine | None:
+    inputs = [t for t in tensors.values() if t.role == "input"]
+    parameters = [t for t in tensors.values() if t.role == "parameter"]
+    given = world.declared.batch
+    if given is None:
+        return default_batch(inputs, parameters)
+    axes = [axis for t in inputs for axis in t.axes]
+    if given not in axes:
+        message = f"batch = \"{given}\" is an axis of no input; {unknown('axis', str(given), map(str, axes))}"
+        raise _at(world.source, "batch", None, message)
+    for t in parameters:
+        if given in t.axes:
+            message = f"batch = \"{given}\" is an axis of the parameter '{t.name}', which every example shares"
+            raise _at(world.source, "batch", None, message)
+    return given
+
+
+def _letters(world: World, tensors: Mapping[str, Tensor], batch: Affine | None) -> Letters:
+    declared: Declared = world.declared
+    families: Families = world.families
+    counts = {name: families.count(name) for name in tensors}
+    counts.update({name: len(t.family) for name, t in tensors.items()})
+    positions = pattern_letters(declared.latex, counts)
+    axes: dict[str, str] = {}
+    for name, text in declared.indices.items():
+        axes.setdefault(text.replace(" ", ""), name)
+    for (name, place), letter in positions.items():
+        tensor = tensors.get(name)
+        if tensor is not None and place < len(tensor.axes):
+            axes.setdefault(str(tensor.axes[place]), letter)
+    loops = {b.var for t in tensors.values() for b in t.family}
+    return Letters(positions, axes, batch, axis_order(tensors.values(), batch), loops, counts)
+
+

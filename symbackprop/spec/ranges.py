@@ -1,0 +1,158 @@
+"""Indices inside their tensors, and sizes that something determines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Affine, Bound, Cond, Scope, Size, condition
+from symbackprop.errors import nearest
+from symbackprop.index import refs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from symbackprop.errors import SpecError
+    from symbackprop.index import Equation, Ref, Tensor
+    from symbackprop.spec.declared import Declared
+    from symbackprop.spec.families import Families
+    from symbackprop.spec.source import Source
+
+
+def check_ranges(
+    equations: Sequence[Equation], tensors: Mapping[str, Tensor], families: Families, source: Source
+) -> None:
+    """Every element that is read is inside its tensor, for all indices and sizes.
+
+    Raises: SpecError naming index, range and what may help.
+    """
+    for equation in equations:
+        for term in equation.terms:
+            scope = Scope((*equation.ranges, *term.bounds), families.depths,
+                          (*families.scope.conditions, *term.conditions))
+            for factor in term.factors:
+                for ref in refs_of(factor):
+                    _check_ref(ref, tensors[ref.tensor], scope, equation, source)
+
+
+def _check_ref(ref: Ref, tensor: Tensor, scope: Scope, equation: Equation, source: Source) -> None:
+    count = len(tensor.family)
+    mapping = {b.var: form for b, form in zip(tensor.family, ref.index, strict=False)}
+    for form, axis in zip(ref.index[count:], tensor.axes, strict=True):
+        extent = axis.substitute(mapping)
+        if any(name.startswith("_") for name in form.variables):
+            continue  # the placeholder of a function of an axis; its size was taken from that axis
+        for need, end in ((form, "below 0"), (extent - 1 - form, f"beyond {extent - 1}")):
+            if _inside(need, scope):
+                continue
+            message = (f"'{ref.tensor}[…{form}…]' may lie {end}, outside the axis {extent}; declare a longer axis (as in "
+                       f"\"T+K-1\"), or say  {ref.tensor} = 0  in [outside]")
+            error = source.error(message, shape=True)
+            error.line = equation.line
+            raise error
+
+
+def _inside(need: Affine, scope: Scope) -> bool:
+    """True where ``need >= 0``; conditions with the opposite sign make a term empty, which is inside too."""
+    if scope.nonnegative(need):
+        return True
+    return any(scope.decide(cond) is False for cond in scope.conditions) or _two(need, scope)
+
+
+def _two(need: Affine, scope: Scope) -> bool:
+    """Two conditions may be needed together (a slice of a slice)."""
+    several = [c for c in scope.conditions if c.kind == ">="]
+    return any(scope.nonnegative(need - c.form) for c in several)
+
+
+def empty_loops(bounds: Iterable[Bound]) -> tuple[Cond, ...]:
+    """What may be assumed of loops: at worst they are empty."""
+    return tuple(condition(">=", b.hi - b.lo + 1) for b in bounds)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def check_sizes(  # noqa: PLR0913 - one look at everything that has sizes
+    declared: Declared, equations: Sequence[Equation], tensors: Mapping[str, Tensor], families: Families,
+    names: set[str], source: Source,
+) -> None:
+    """Every size is found from an array or a list of arrays, or stands in [sizes]; given numbers fit together.
+
+    Raises: SpecError.
+    """
+    known = set(declared.sizes)
+    given = [t for t in tensors.values() if t.role in {"input", "parameter"}]
+    forms: list[Affine] = [axis for t in given for axis in t.axes]
+    forms += [b.extent for t in given for b in t.family]
+    forms += [b.hi for t in given for b in t.family]
+    changed = True
+    while changed:
+        changed = False
+        for form in forms:
+            unsolved = form.sizes - known
+            if len(unsolved) == 1:
+                known |= unsolved
+                changed = True
+    for name in sorted(names - known):
+        used = {s for t in tensors.values() for form in (*t.axes, *(b.hi for b in t.family)) for s in form.sizes}
+        used |= {s for e in equations for b in e.ranges for s in b.extent.sizes}
+        message = (f"nothing determines the size '{name}': it is the axis of no input or parameter; give it in [sizes]"
+                   if name in used else
+                   f"'{name}' is neither the axis of an array nor a number in [sizes]; {nearest(name, known)}")
+        raise source.error(message)
+    _check_numbers(declared, tensors, source)
+
+
+def _check_numbers(declared: Declared, tensors: Mapping[str, Tensor], source: Source) -> None:
+    for tensor in tensors.values():
+        for axis in tensor.axes:
+            for atom, _ in axis.terms:
+                if isinstance(atom, Size) and atom.name in declared.sizes:
+                    numbers = declared.sizes[atom.name]
+                    if isinstance(numbers, int) == bool(atom.at):
+                        want = "a list such as [4, 3, 2]" if atom.at else "one number"
+                        raise _at(source, atom.name, f"[sizes] {atom.name}: '{axis}' needs {want}")
+    for tensor in tensors.values():
+        if tensor.named:
+            _check_members(declared, tensor, source)
+
+
+def _check_members(declared: Declared, tensor: Tensor, source: Source) -> None:
+    """Sizes of the first and the last member of a family are there."""
+
+    def look(name: str, at: tuple[int, ...]) -> int:
+        numbers = declared.sizes.get(name)
+        if numbers is None:
+            raise LookupError
+        if isinstance(numbers, int):
+            return numbers
+        if at[0] not in numbers:
+            listed = f"{min(numbers)}..{max(numbers)}" if numbers else "nothing"
+            message = f"[sizes] {name} has entries for {listed}, and '{tensor.name}' needs {name}[{at[0]}]"
+            raise _at(source, name, message)
+        return numbers[at[0]]
+
+    ends: list[dict[str, int]] = [{}, {}]
+    try:
+        for bound in tensor.family:
+            ends[0][bound.var] = bound.lo.evaluate(ends[0], look)
+            ends[1][bound.var] = bound.hi.evaluate(ends[1], look)
+        if any(ends[1][b.var] < ends[0][b.var] for b in tensor.family):
+            return
+        for env in ends:
+            for axis in tensor.axes:
+                value = axis.evaluate(env, look)
+                if value < 1:
+                    message = f"with the numbers in [sizes], the axis {axis} of '{tensor.name}' would be {value}"
+                    raise source.error(message, shape=True)
+    except LookupError:
+        return
+
+
+def _at(source: Source, key: str, message: str) -> SpecError:
+    error = source.error(message)
+    error.line = source.key_line(key, "sizes")
+    return error
+
+
+__all__ = ["check_ranges", "check_sizes"]

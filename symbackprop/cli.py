@@ -255,7 +255,7 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
       symbackprop derive mlp:4-2-3 --levels index,matrix
       symbackprop derive network.toml --to pdf -o handout.pdf
     """
-    from symbackprop import api, typeset
+    from symbackprop import typeset
 
     wanted = _chosen_levels(levels)
     if target is None and output is not None:
@@ -265,6 +265,8 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
         if target == "pdf" and not typeset.is_available():
             message = f"no pdflatex found; {typeset.HOW_TO}, or write LaTeX with --to tex"
             raise UnsupportedError(message)
+    from symbackprop import api
+
     derived = _derive(net, notation)
     if target is None:
         console.write(api.terminal(derived, wanted))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -345,10 +346,10 @@ def value_condition(evaluator: Evaluator, node: ast.expr) -> Val:
     assert isinstance(node, ast.Compare), "the only other kind of condition"  # noqa: S101
     sides = [evaluator.scalar(evaluator.evaluate(side)) for side in (node.left, *node.comparators)]
     result = None
-    for op, left, right in zip(node.ops, sides, sides[1:], strict=True):
-        axes, right = evaluator.aligned(node, left, right)
+    for op, (left, right) in zip(node.ops, itertools.pairwise(sides), strict=True):
+        axes, other = evaluator.aligned(node, left, right)
         symbol = sp.Symbol(_COMPARISONS[type(op)])
-        link = pointwise(lambda a, b, s=symbol: Compare(s, a, b), axes, left, right)
+        link = pointwise(lambda a, b, s=symbol: Compare(s, a, b), axes, left, other)
         if result is None:
             result = link
         else:

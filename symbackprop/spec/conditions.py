@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Cond, condition
@@ -42,7 +43,7 @@ def condition_regions(evaluator: Evaluator, node: ast.expr) -> tuple[Regions, Re
         if not all(evaluator.is_index(side) for side in sides):
             return None
         forms = [evaluator.index_form(side) for side in sides]
-        links = [_simple(op, a, b) for op, a, b in zip(node.ops, forms, forms[1:], strict=True)]
+        links = [_simple(op, a, b) for op, (a, b) in zip(node.ops, itertools.pairwise(forms), strict=True)]
         return _joined([((frozenset({c}),), (frozenset({c.negated()}),)) for c in links], both=True)
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ class _Formula:
         if isinstance(node, ast.Compare):
             sides = [self.build(side, inside) for side in (node.left, *node.comparators)]
             links = [Compare(sp.Symbol(_COMPARISONS[type(op)]), a, b)
-                     for op, a, b in zip(node.ops, sides, sides[1:], strict=True)]
+                     for op, (a, b) in zip(node.ops, itertools.pairwise(sides), strict=True)]
             return sp.Mul(*links)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self.call(node.func.id, [self.build(arg, inside) for arg in node.args], inside)

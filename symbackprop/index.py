@@ -150,7 +150,8 @@ class Apply:
     @property
     def key(self) -> tuple[object, ...]:
         """Sort key, the same for every order of the arguments."""
-        return _apply_key(self)
+        sign, key = _signed_key(self)
+        return (*key, sign)
 
     def __str__(self) -> str:
         names = {slot(k): sp.Symbol(str(arg), real=True) for k, arg in enumerate(self.args)}
@@ -158,11 +159,13 @@ class Apply:
 
 
 @lru_cache(maxsize=65536)
-def _apply_key(factor: Apply) -> tuple[object, ...]:
+def _signed_key(factor: Apply) -> tuple[int, tuple[object, ...]]:
+    """Sign and key: arguments sorted, then sums with a positive leading term (y - a is -1 times a - y)."""
     order = sorted(range(len(factor.args)), key=lambda k: factor.args[k].key)
     image = {slot(old): slot(new) for new, old in enumerate(order)}
-    template = factor.template.xreplace(image)
-    return (2, sp.srepr(template) if template.has(sp.Float) else str(template), tuple(factor.args[k].key for k in order))
+    number, bases = _split(factor.template.xreplace(image))
+    template = sp.Mul(abs(number), *(base**exponent for base, exponent in bases), evaluate=False)
+    return (-1 if number < 0 else 1), (2, str(template), tuple(factor.args[k].key for k in order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +292,22 @@ class Term:
 
     @property
     def body_key(self) -> tuple[object, ...]:
-        """What the term is apart from its coefficient, up to names of bound indices and order of factors."""
+        """What the term is apart from its coefficient and sign, up to names of bound indices and order of factors."""
         return _term_key(self)
 
     @property
+    def sign(self) -> int:
+        """-1 where the factors hold an odd number of sums that are written with a negative leading term."""
+        sign = 1
+        for factor in self.factors:
+            if isinstance(factor, Apply):
+                sign *= _signed_key(factor)[0]
+        return sign
+
+    @property
     def key(self) -> tuple[object, ...]:
-        """What the term is, up to names of bound indices and order of factors."""
-        return (self.body_key, str(self.coefficient))
+        """What the term is, up to names of bound indices, order of factors and turned differences."""
+        return (self.body_key, str(self.coefficient * self.sign))
 
     @property
     def variables(self) -> frozenset[str]:
@@ -359,18 +371,22 @@ def fresh(stem: str, taken: set[str] | frozenset[str]) -> str:
     return name
 
 
+def _unsigned(factor: Factor) -> tuple[object, ...]:
+    return _signed_key(factor)[1] if isinstance(factor, Apply) else factor.key
+
+
 @lru_cache(maxsize=65536)
 def _term_key(term: Term) -> tuple[object, ...]:
     """Canonical form by refinement: bound indices get colours from where they occur, until nothing changes."""
     colours: dict[str, str] = {b.var: f"#{b.lo}..{b.hi}" for b in term.bounds}
     for _ in range(len(colours) + 1):
         mapping = {name: var(colour) for name, colour in colours.items()}
-        parts = [(str(substitute(f, mapping).key), f) for f in term.factors]
+        parts = [(str(_unsigned(substitute(f, mapping))), f) for f in term.factors]
         seen: dict[str, list[str]] = {name: [] for name in colours}
         for text, factor in parts:
             for name in variables_of(factor) & colours.keys():
                 marked = substitute(factor, {**mapping, name: var("#!")})
-                seen[name].append(text + str(marked.key))
+                seen[name].append(text + str(_unsigned(marked)))
         for cond in term.conditions:
             for name in cond.form.variables & colours.keys():
                 seen[name].append(str(cond.substitute({**mapping, name: var("#!")}).key))
@@ -385,7 +401,7 @@ def _term_key(term: Term) -> tuple[object, ...]:
     final = {name: var(f"#{k}") for k, name in enumerate(order)}
     bounds = tuple(sorted((f"#{k}", str(term_bound.substitute(final))) for k, name in enumerate(order)
                           for term_bound in term.bounds if term_bound.var == name))
-    factors = tuple(sorted(str(substitute(f, final).key) for f in term.factors))
+    factors = tuple(sorted(str(_unsigned(substitute(f, final))) for f in term.factors))
     conditions = tuple(sorted(str(c.substitute(final).key) for c in term.conditions))
     return (bounds, conditions, factors)
 
@@ -412,7 +428,7 @@ def _split(template: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
 def _leading_sign(total: Any) -> int:
     """Sign of the term with the first slot in a sum (a bare number counts as before all): 1 - a, a - y, not y - a."""
     def place(part: Any) -> tuple[int, str]:
-        slots = [int(s.name[1:]) for s in part.free_symbols]
+        slots = [int(s.name[1:]) for s in part.free_symbols if s.name.startswith(LOCAL)]  # not the signs of Compare
         return (min(slots) if slots else -1, str(part))
 
     first = min(total.args, key=place)
@@ -588,7 +604,8 @@ def collect(terms: Iterable[Term]) -> tuple[Term, ...]:
     for term in terms:
         key = term.body_key
         if key in found:
-            found[key] = replace(found[key], coefficient=found[key].coefficient + term.coefficient)
+            kept = found[key]
+            found[key] = replace(kept, coefficient=kept.coefficient + term.coefficient * (term.sign * kept.sign))
         else:
             order.append(key)
             found[key] = term

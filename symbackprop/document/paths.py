@@ -411,7 +411,8 @@ class Unrolled:
             else:
                 counts = self._counts[(reader, member, example)]  # type: ignore[index]
             plain = self._along_axes(ways, counts, shape, at) if len(ways) == 1 else None
-            total = total + (self._scattered(ways, counts, shape) if plain is None else plain)
+            more = self._scattered(ways, counts, shape) if plain is None else plain
+            total = np.asarray(total + more, dtype=object)  # NumPy unpacks object arrays without axes
         return self._of_example(name, total, example, len(at))
 
     def _of_example(self, name: str, counts: Array, example: int | None, depth: int) -> Array:
@@ -454,7 +455,7 @@ class Unrolled:
         total = np.zeros(shape, dtype=object)
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], None] = {}
         for use, env in ways:
-            depth, outer = use.ref.index.__len__() - len(shape), len(use.equation.lhs.index) - counts.ndim
+            depth, outer = len(use.ref.index) - len(shape), len(use.equation.lhs.index) - counts.ndim
             looped = tuple(Bound(v, const(k), const(k)) for v, k in env.items())
             rest = tuple(b for b in (*use.equation.ranges, *use.term.bounds, *use.inner) if b.var not in env)
             for found in self._assignments((*looped, *rest), (), (), use.term.conditions):

@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 
 from symbackprop.document import blocks as b
 from symbackprop.emit.compose import Composed, Composer, Right
+from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.measure import width
 from symbackprop.emit.templates import loader
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from symbackprop.emit.mathtext import Printer
 
-LINE = 33.0
+LINE = 35.0
 """Room for a displayed formula, in em: the text's width less the indentation and the number."""
 TIGHT = 0.9
 """Lines wider than this share of the room are looked at again: TeX measures them and shrinks what does not fit."""
@@ -154,7 +155,11 @@ class _Writer:
         """Blocks below each other; labels that nothing defines are not referred to."""
         self.labels |= {row.label for block in blocks if isinstance(block, b.Display) for row in block.rows}
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
-        return Latex("\n\n").join(self.block(block) for block in blocks)
+        out = Latex("")
+        for k, block in enumerate(blocks):
+            glued = k and isinstance(block, b.Display) and isinstance(blocks[k - 1], b.Paragraph)
+            out += Latex("" if not k else "\n" if glued else "\n\n") + self.block(block)
+        return out
 
     def block(self, block: b.Block) -> Latex:
         """One block."""
@@ -243,9 +248,12 @@ class _Writer:
 
     def cell(self, spans: b.Spans) -> str:
         """A cell on one line; formulas in display style where they hold fractions."""
-        return "".join(
-            rf"$\displaystyle {self.composer.inline(span)}$" if isinstance(span, b.Formula) else self.span(span)
-            for span in spans)
+        return "".join(self.in_cell(span) if isinstance(span, b.Formula) else self.span(span) for span in spans)
+
+    def in_cell(self, formula: b.Formula) -> str:
+        """A formula of a cell, with room above and below where it is tall."""
+        text = self.composer.inline(formula)
+        return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
 
 
 def _needs_room(left: str, right: Right) -> bool:
@@ -265,7 +273,7 @@ def _filled(left: str, right: Right) -> list[str]:
     current, used = f"{left} &= ", lead + 1.4
     room = LINE - (width(right.when) + 3 if right.when else 0)
     for number, part in enumerate(right.parts):
-        for k, piece in enumerate(_pieces(part, room - lead - 2.5)):
+        for k, piece in enumerate(pieces_of(part, room - lead - 2.5)):
             size = width(piece)
             fresh_line = right.stacked and number and not k
             if lines or number or k:
@@ -278,46 +286,6 @@ def _filled(left: str, right: Right) -> list[str]:
                 current, used = current + piece, used + size
     lines.append(current + condition)
     return lines
-
-
-_BREAKS = (" + ", " - ", r" \odot ", r" \circ ", r" \cdot ", r" \, ", r"\,\factor")
-
-
-def _pieces(part: str, room: float) -> list[str]:
-    """A part in pieces that each fit: broken before signs that stand outside braces and environments."""
-    if width(part) <= room:
-        return [part]
-    places = [k for k in range(1, len(part)) if part.startswith(_BREAKS, k)]
-    outside = _outside(part)
-    places = [k for k in places if outside[k]]
-    pieces: list[str] = []
-    start = 0
-    for place, following in zip(places, [*places[1:], len(part)], strict=True):
-        if width(part[start:following]) > room and place > start:
-            pieces.append(part[start:place])
-            start = place
-    pieces.append(part[start:])
-    return [piece.strip() for piece in pieces]
-
-
-def _outside(text: str) -> list[bool]:
-    """For each place, whether it is outside braces and environments."""
-    depth, found, k = 0, [], 0
-    while k < len(text):
-        step = 1
-        if text.startswith(r"\begin{", k):
-            depth += 1
-        elif text.startswith(r"\end{", k):
-            depth -= 1
-        if text[k] == "\\":
-            step = 2
-        elif text[k] == "{":
-            depth += 1
-        elif text[k] == "}":
-            depth -= 1
-        found += [depth == 0] * min(step, len(text) - k)
-        k += step
-    return found
 
 
 def _shrunk(line: str) -> str:

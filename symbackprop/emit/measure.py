@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}_^&]|\s+|.", re.DOTALL)
-_SCRIPT = 0.74
+_SCRIPT = 0.72
 _RELATIONS = frozenset("= < >".split()) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
 _BINARY = frozenset("+ - *".split()) | {r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"}
 _ONE = frozenset((r"\mathbf", r"\mathrm", r"\mathit", r"\mathsf", r"\mathtt", r"\mathcal", r"\mathbb", r"\mathfrak",
@@ -137,9 +137,9 @@ class _Scanner:
 
 def _plain(token: str) -> float:
     if token in _RELATIONS:
-        return 1.36
+        return 1.33
     if token in _BINARY:
-        return 1.26
+        return 1.2
     if token in _SPACES:
         return _SPACES[token]
     if token in _DELIMITERS:
@@ -153,5 +153,5 @@ def _plain(token: str) -> float:
     if token.startswith("\\"):
         return 0.75
     if token.isupper() or token in "mw":
-        return 0.85
-    return 0.56
+        return 0.8
+    return 0.53

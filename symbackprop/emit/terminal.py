@@ -1,0 +1,146 @@
+"""A handout as plain text for a terminal: the same tree of blocks, with Unicode mathematics.
+
+``write(document, printer)`` needs a printer whose target is "unicode". Lines are broken at 100 columns, between the
+parts of a formula; nothing is coloured, so the text reads the same in a file.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING
+
+from symbackprop.document import blocks as b
+from symbackprop.emit.compose import Composer, Right
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.emit.mathtext import Printer
+
+COLUMNS = 100
+INDENT = 4
+
+
+def write(document: b.Document, printer: Printer) -> str:
+    """The document as text."""
+    writer = _Writer(printer)
+    writer.number(document.blocks)
+    title = _clean(document.title)
+    head = [title, "=" * min(_wide(title), COLUMNS)]
+    body = [writer.block(block) for block in document.blocks]
+    return "\n".join([*head, "", *(text + "\n" for text in body if text)]).rstrip() + "\n"
+
+
+class _Writer:
+    """Blocks to lines of text."""
+
+    def __init__(self, printer: Printer) -> None:
+        self.composer = Composer(printer)
+        self.numbers: dict[str, int] = {}
+        self.tables = 0
+        self.sections = 0
+
+    def number(self, blocks: Sequence[b.Block]) -> None:
+        """Numbers of displays that have a label, in order."""
+        for block in blocks:
+            for row in block.rows if isinstance(block, b.Display) else ():
+                if row.label:
+                    self.numbers.setdefault(row.label, len(self.numbers) + 1)
+
+    def block(self, block: b.Block) -> str:
+        """One block."""
+        match block:
+            case b.Heading(level=level, text=text):
+                return self.heading(level, self.spans(text))
+            case b.Paragraph(spans=spans, lead=lead):
+                return textwrap.fill((f"{lead} " if lead else "") + self.spans(spans), COLUMNS, break_long_words=False,
+                                     break_on_hyphens=False)
+            case b.Display(rows=rows):
+                return "\n".join(line for row in rows for line in self.row(row))
+            case b.Table():
+                return self.table(block)
+            case b.KeyBox(title=title, blocks=inner):
+                return f"{title}\n\n" + "\n\n".join(self.block(each) for each in inner)
+            case b.Listing(text=text):
+                return textwrap.indent(text.rstrip(), " " * INDENT)
+        message = f"no way to write {type(block).__name__}"
+        raise TypeError(message)
+
+    def heading(self, level: int, text: str) -> str:
+        """A section with its number and a rule below, a part of it with a lighter one."""
+        if level == 1:
+            self.sections += 1
+            text = f"{self.sections}  {text}"
+        return f"{text}\n{('-' if level == 1 else '·') * min(_wide(text), COLUMNS)}"
+
+    # -- text ----------------------------------------------------------------------------------------------------------
+
+    def spans(self, spans: b.Spans) -> str:
+        """Running text."""
+        return "".join(self.span(span) for span in spans)
+
+    def span(self, span: b.Span) -> str:
+        match span:
+            case str():
+                return _clean(span)
+            case b.Code(text=text) | b.Strong(text=text):
+                return _clean(text)
+            case b.See(label=label):
+                return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
+            case b.Chip(kind=kind):
+                return kind[:1].upper()
+        return self.composer.inline(span)
+
+    # -- displays and tables -------------------------------------------------------------------------------------------
+
+    def row(self, row: b.Row) -> list[str]:
+        """One formula, broken between its parts, with its number at the end."""
+        composed = self.composer.row(row.formula)
+        if any("{ " in part and _wide(part) > COLUMNS // 2 for right in composed.rights for part in right.parts):
+            composed = self.composer.row(row.formula, apart=True)
+        lines: list[str] = []
+        margin = " " * INDENT
+        lead = margin + composed.left
+        for number, right in enumerate(composed.rights or (Right(("",)),)):
+            sign = f"{lead if not number else ' ' * _wide(lead)} {self.composer.target.signs['eq']} "
+            if not composed.left:
+                sign = margin
+            lines += self.filled(sign, right)
+        if row.label:
+            lines[-1] = lines[-1].ljust(COLUMNS - 6) + f"  ({self.numbers[row.label]})"
+        return lines
+
+    def filled(self, sign: str, right: Right) -> list[str]:
+        """``sign part part …``, as many parts in a line as fit."""
+        lines, current = [], sign
+        indent = " " * (_wide(sign) - 2 if right.parts[1:] else _wide(sign))
+        for k, part in enumerate(right.parts):
+            if k and (right.stacked or _wide(current) + _wide(part) + 1 > COLUMNS - 8):
+                lines.append(current)
+                current = indent + part
+            else:
+                current += part if not k else f" {part}"
+        if right.when:
+            current += f"    for {right.when}"
+        return [*lines, current]
+
+    def table(self, block: b.Table) -> str:
+        """Columns under their heads; those that are empty are left out."""
+        used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
+        cells = [[block.columns[k] for k in used], *([self.spans(row[k]) for k in used] for row in block.rows)]
+        widths = [max(_wide(line[k]) for line in cells) for k in range(len(used))]
+        lines = ["  ".join(c + " " * (w - _wide(c)) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]
+        rule = "─" * min(max(map(_wide, lines)), COLUMNS)
+        shown = [lines[0], rule, *lines[1:]]
+        return "\n".join(" " * INDENT + line for line in shown)
+
+
+def _clean(text: str) -> str:
+    """Text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _wide(text: str) -> int:
+    """Columns a text takes: combining marks take none, East Asian wide ones two."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

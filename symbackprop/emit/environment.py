@@ -1,0 +1,32 @@
+"""The one place that makes Jinja2 environments: strict about unknown names, quiet about block lines."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import jinja2
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+@lru_cache(maxsize=None)
+def environment(kind: str = "python") -> jinja2.Environment:
+    r"""An environment for templates of a kind: "latex" has delimiters that LaTeX leaves alone, "html" escapes.
+
+    Templates lie in the package where it is installed, at the root of the repository where it is not.
+    """
+    delimiters = {
+        "block_start_string": r"\BLOCK{", "block_end_string": "}",
+        "variable_start_string": r"\VAR{", "variable_end_string": "}",
+        "comment_start_string": r"\#{", "comment_end_string": "}",
+    } if kind == "latex" else {}
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader([PACKAGE / "templates", PACKAGE.parent / "templates"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=kind == "html",
+        **delimiters,  # type: ignore[arg-type]
+    )

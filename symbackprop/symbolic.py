@@ -163,8 +163,8 @@ def _term(expression: Any, tensors: Mapping[str, Tensor]) -> Term:
 
 
 def _condition(relation: Any) -> Cond:
-    if isinstance(relation, sp.Ge):
-        return condition(">=", _form(relation.lhs - relation.rhs))
+    if isinstance(relation, (sp.Ge, sp.Gt, sp.Le, sp.Lt)):
+        return condition(">=", _form(relation.gts - relation.lts) - (0 if relation.func in {sp.Ge, sp.Le} else 1))
     if isinstance(relation, sp.Ne):
         return condition("!=", _form(relation.lhs - relation.rhs))
     if isinstance(relation, sp.Eq) and isinstance(relation.lhs, sp.Mod):

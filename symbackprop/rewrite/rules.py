@@ -256,7 +256,7 @@ def _definition_backwards(equation: Equation, context: Context) -> Outcome:
 def _defined_part(factor: Apply, context: Context, scope: Scope) -> tuple[Factor, str] | None:
     """A function value that the forward pass has named: e^z -> a where a = e^z."""
     for call in sorted(factor.template.atoms(sp.Function), key=lambda f: (-sp.count_ops(f), str(f))):
-        places = sorted((int(s.name[1:]) for s in call.free_symbols))
+        places = sorted(int(s.name[1:]) for s in call.free_symbols if s.name[1:].isdigit())
         if not places or getattr(call.func, "order", 0):
             continue
         template = call.xreplace({slot(old): slot(new) for new, old in enumerate(places)})

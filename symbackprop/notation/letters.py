@@ -162,12 +162,12 @@ def _author_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[
     for place in places:
         if place[0] in spelling.shared:
             yield spelling.letters.get(place, "")
-    for tensor, position in places:
-        yield given.get(_axis_text(spelling, tensor, position), "")
     for place in places:
         yield spelling.letters.get(place, "")
-    for place in places:
-        yield given.get(place, "")
+    for tensor, position in places:
+        yield given.get((tensor, position - family_count(spelling, tensor)), "")
+    for tensor, position in places:
+        yield given.get(_axis_text(spelling, tensor, position), "")
 
 
 def _is_typed(spelling: Spelling, name: str, refs: list[Ref]) -> bool:

@@ -16,7 +16,7 @@ from symbackprop.spec.lower import Draft, World, build_program, equation, lower
 from symbackprop.spec.names import unknown
 from symbackprop.spec.order import sort_equations
 from symbackprop.spec.ranges import check_ranges, check_sizes
-from symbackprop.spec.syntax import base_name, parse_expression, parse_forward, statements
+from symbackprop.spec.syntax import parse_expression, parse_forward, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +89,8 @@ def _flat(program: tuple[Any, ...]) -> Iterator[Equation]:
 def _check_shared_names(declared: Declared, source: Source) -> None:
     for name in declared.functions:
         if name in declared.indices:
-            raise source.error(f"'{name}' is a function in [functions] and a letter in [indices]; rename one")
+            message = f"'{name}' is a function in [functions] and a letter in [indices]; rename one"
+            raise source.error(message)
 
 
 def _size_names(world: World) -> set[str]:
@@ -109,7 +110,8 @@ def _size_names(world: World) -> set[str]:
         try:
             found |= affine_of(node, size_atom(loop_letters)).sizes
         except NotAffineError as error:
-            raise world.source.error(f"[indices] {name} = '{declared.indices[name]}': {error}") from None
+            message = f"[indices] {name} = '{declared.indices[name]}': {error}"
+            raise world.source.error(message) from None
     for family in world.families.table.values():
         for lo, hi in family.range or ():
             found |= lo.sizes | hi.sizes

@@ -43,7 +43,8 @@ def call(evaluator: Evaluator, node: ast.Call) -> Val:
     if user is not None:
         return _user_call(evaluator, node, name)
     if isinstance(node.func, ast.Subscript):
-        raise evaluator.error(f"'{name}' is no function per layer; declare \"{name}[l]\" = \"opaque\" in [functions]", node)
+        message = f"'{name}' is no function per layer; declare \"{name}[l]\" = \"opaque\" in [functions]"
+        raise evaluator.error(message, node)
     special = _SPECIAL.get(name)
     if special is not None:
         return special(evaluator, node)
@@ -52,7 +53,8 @@ def call(evaluator: Evaluator, node: ast.Call) -> Val:
     if name in activations.ACTIVATION or name in activations.ALIAS:
         return _elementwise(evaluator, node, lambda x: activations.template(name, x))
     known = known_functions(evaluator.world.functions)
-    raise evaluator.error(f"unknown function '{name}'; {nearest(name, known)}", node)
+    message = f"unknown function '{name}'; {nearest(name, known)}"
+    raise evaluator.error(message, node)
 
 
 def known_functions(functions: Any) -> set[str]:
@@ -70,9 +72,11 @@ def _function_name(node: ast.Call) -> str:
 
 def _arguments(evaluator: Evaluator, node: ast.Call, least: int, most: int | None, usage: str) -> list[ast.expr]:
     if node.keywords:
-        raise evaluator.error(f"'{_function_name(node)}' has no option '{node.keywords[0].arg}'; write {usage}", node)
+        message = f"'{_function_name(node)}' has no option '{node.keywords[0].arg}'; write {usage}"
+        raise evaluator.error(message, node)
     if len(node.args) < least or (most is not None and len(node.args) > most):
-        raise evaluator.error(f"'{_function_name(node)}' with {len(node.args)} arguments; write {usage}", node)
+        message = f"'{_function_name(node)}' with {len(node.args)} arguments; write {usage}"
+        raise evaluator.error(message, node)
     return node.args
 
 
@@ -95,7 +99,8 @@ def _user_call(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
         inner = inner.value
     if len(groups) != user.family:
         written = f"{name}[l](z)" if user.family else f"{name}(z)"
-        raise evaluator.error(f"'{name}' has {user.family} layer indices in [functions]; write {written}", node)
+        message = f"'{name}' has {user.family} layer indices in [functions]; write {written}"
+        raise evaluator.error(message, node)
     if user.kind == "opaque loss":
         return _opaque(evaluator, node, name)
     if user.kind == "formula":
@@ -142,7 +147,8 @@ def _axis(evaluator: Evaluator, val: Val, node: ast.expr) -> Axis:
     if isinstance(number, ast.Constant) and isinstance(number.value, int):
         place = number.value if number is node else -number.value
         if not -len(val.axes) <= place < len(val.axes):
-            raise evaluator.error(f"there is no axis {place} in {shown(val.sizes)}", node, shape=True)
+            message = f"there is no axis {place} in {shown(val.sizes)}"
+            raise evaluator.error(message, node, shape=True)
         return val.axes[place]
     assert isinstance(node, ast.Constant), "told apart by the caller"  # noqa: S101
     tree = parse_expression(node.value, evaluator.world.source, "axis")
@@ -150,10 +156,12 @@ def _axis(evaluator: Evaluator, val: Val, node: ast.expr) -> Axis:
     try:
         form = affine_of(tree, size_atom(letters))
     except NotAffineError as error:
-        raise evaluator.error(f"axis '{node.value}': {error}", node) from None
+        message = f"axis '{node.value}': {error}"
+        raise evaluator.error(message, node) from None
     found = [axis for axis in val.axes if axis.size == form]
     if not found:
-        raise evaluator.error(f"no axis '{node.value}' in {shown(val.sizes)}", node, shape=True)
+        message = f"no axis '{node.value}' in {shown(val.sizes)}"
+        raise evaluator.error(message, node, shape=True)
     return found[-1]
 
 
@@ -170,14 +178,16 @@ def _along_axes(evaluator: Evaluator, node: ast.Call) -> tuple[Val, list[Bound]]
         val = evaluator.evaluate(args[0])
         axes = [_axis(evaluator, val, a) for a in args[1:]] if len(args) > 1 else list(val.axes)
         if len(set(axes)) < len(axes):
-            raise evaluator.error(f"an axis is named twice in '{ast.unparse(node)}'", node)
+            message = f"an axis is named twice in '{ast.unparse(node)}'"
+            raise evaluator.error(message, node)
         return val, [Bound(axis.var, Affine(), axis.size - 1) for axis in axes]
     bounds = _letters(evaluator, node, args[1:])
     with _bound(evaluator, bounds):
         val = evaluator.evaluate(args[0])
     for bound in bounds:
         if bound.var not in val.variables:
-            raise evaluator.error(f"'{ast.unparse(args[0])}' does not depend on '{bound.var}'", node)
+            message = f"'{ast.unparse(args[0])}' does not depend on '{bound.var}'"
+            raise evaluator.error(message, node)
     renamed = {b.var: evaluator.fresh() for b in bounds}
     forms = {old: var(new) for old, new in renamed.items()}
     val = val.substitute(forms, val.axes)
@@ -192,13 +202,15 @@ def _letters(evaluator: Evaluator, node: ast.Call, nodes: list[ast.expr]) -> lis
             raise evaluator.error(message, item)
         letter = item.id
         if letter in {b.var for b in evaluator.loops} or letter in evaluator.reduced:
-            raise evaluator.error(f"'{letter}' already has a value here, so nothing can be reduced over it", item)
+            message = f"'{letter}' already has a value here, so nothing can be reduced over it"
+            raise evaluator.error(message, item)
         bound = evaluator.world.families.reductions.get((node.lineno, node.col_offset, letter))
         bound = bound or evaluator.world.index_bound(letter)
         if bound is None:
             known = evaluator.world.declared.indices
             hint = f"; did you mean the axis \"{letter}\"?" if letter in evaluator.world.size_names else ""
-            raise evaluator.error(f"no index '{letter}' in [indices]; {nearest(letter, known)}{hint}", item)
+            message = f"no index '{letter}' in [indices]; {nearest(letter, known)}{hint}"
+            raise evaluator.error(message, item)
         bounds.append(bound)
     return bounds
 
@@ -265,20 +277,24 @@ def _mean(evaluator: Evaluator, node: ast.Call) -> Val:
 def _along(evaluator: Evaluator, node: ast.Call) -> Val:
     name = _function_name(node)
     if name == "max" and len(node.args) > 1 and not _is_axis(node.args[1]) and not isinstance(node.args[1], ast.Name):
-        raise evaluator.error("max reduces over an axis; for the larger of two write where(a > b, a, b)", node)
+        message = "max reduces over an axis; for the larger of two write where(a > b, a, b)"
+        raise evaluator.error(message, node)
     if name in KEEPING and len(node.args) == 1:
         val = evaluator.evaluate(node.args[0])
         if len(val.axes) != 1:
-            raise evaluator.error(f"{name} of {shown(val.sizes)} needs its axis, as in {name}(z, \"{_last(val)}\")", node)
+            message = f"{name} of {shown(val.sizes)} needs its axis, as in {name}(z, \"{_last(val)}\")"
+            raise evaluator.error(message, node)
         bounds = [Bound(val.axes[0].var, Affine(), val.axes[0].size - 1)]
     else:
         val, bounds = _along_axes(evaluator, node)
     if name in KEEPING and len(bounds) != 1:
-        raise evaluator.error(f"{name} runs along one axis", node)
+        message = f"{name} runs along one axis"
+        raise evaluator.error(message, node)
     if not bounds:
         return val
     if any(not b.lo.is_constant or b.lo.const != 0 for b in bounds):
-        raise evaluator.error(f"{name} over the index of a family is not supported; sum and mean are", node)
+        message = f"{name} over the index of a family is not supported; sum and mean are"
+        raise evaluator.error(message, node)
     ref = plain_ref(val)
     if ref is None or any(sum(b.var in form.variables for form in ref.index) != 1 for b in bounds):
         val = _named_over(evaluator, val, bounds)
@@ -313,14 +329,16 @@ def _where(evaluator: Evaluator, node: ast.Call) -> Val:
     try:
         axes, no = align(yes, no)
     except AlignError as error:
-        raise evaluator.error(f"the two values of where do not align: {error}", node, shape=True) from None
+        message = f"the two values of where do not align: {error}"
+        raise evaluator.error(message, node, shape=True) from None
     if regions is None:
         test = evaluator.scalar(evaluator.evaluate(args[0]), "u")
         joined = Val(axes, ())
         try:
             axes, test = align(joined, test)
         except AlignError as error:
-            raise evaluator.error(f"the condition of where does not align: {error}", node, shape=True) from None
+            message = f"the condition of where does not align: {error}"
+            raise evaluator.error(message, node, shape=True) from None
         yes, no = evaluator.scalar(yes, "u"), evaluator.scalar(no, "u")
         return pointwise(lambda c, a, b: Where(c, a, b), axes, test, yes, no)
     terms = []
@@ -402,11 +420,13 @@ def _pad(evaluator: Evaluator, node: ast.Call) -> Val:
     val = evaluator.evaluate(args[0])
     val = evaluator.named(val, "u") if val.is_special else val
     if not _is_axis(args[1]):
-        raise evaluator.error('pad names its axis in quotes, as in pad(t, "T", 1, 1)', args[1])
+        message = 'pad names its axis in quotes, as in pad(t, "T", 1, 1)'
+        raise evaluator.error(message, args[1])
     axis = _axis(evaluator, val, args[1])
     before, after = (evaluator.index_form(arg) for arg in args[2:])
     if any(form.is_constant and form.const < 0 for form in (before, after)):
-        raise evaluator.error("pad adds zeros; use a slice to take elements away", node, shape=True)
+        message = "pad adds zeros; use a slice to take elements away"
+        raise evaluator.error(message, node, shape=True)
     wide = Axis(evaluator.fresh(), axis.size + before + after)
     guard = set()
     if before != Affine():
@@ -467,7 +487,8 @@ def _loss(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
         message = f"{name} compares arrays of equal axes, and these are {shown(vals[0].sizes)} and {shown(vals[1].sizes)}"
         raise evaluator.error(message + hint, node, shape=True)
     if not vals[0].axes and "-1" in row.formula:
-        raise evaluator.error(f"{name} needs an axis of classes, and its arguments are scalars", node, shape=True)
+        message = f"{name} needs an axis of classes, and its arguments are scalars"
+        raise evaluator.error(message, node, shape=True)
     before, place = evaluator.bindings, evaluator.place
     evaluator.bindings = dict(zip(row.arguments, vals, strict=True))
     evaluator.place = place or node

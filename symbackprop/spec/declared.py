@@ -91,7 +91,8 @@ class _Reader:
             if key in KEYS or key in TABLES:
                 if isinstance(value, dict) != (key in TABLES):
                     wanted = "a table, [" + key + "]" if key in TABLES else "a value"
-                    raise self.fail(f"'{key}' must be {wanted}", key)
+                    message = f"'{key}' must be {wanted}"
+                    raise self.fail(message, key)
                 continue
             what = "table" if isinstance(value, dict) else "key"
             known = TABLES if isinstance(value, dict) else KEYS
@@ -99,12 +100,14 @@ class _Reader:
             raise error
         for key in ("name", "loss", "parameters", "forward"):
             if key not in self.data:
-                raise self.source.error(f"'{key}' is missing; a network file needs name, loss, parameters and forward")
+                message = f"'{key}' is missing; a network file needs name, loss, parameters and forward"
+                raise self.source.error(message)
 
     def text(self, key: str, *default: str | None) -> Any:
         value = self.data.get(key, *default)
         if value is not None and not isinstance(value, str):
-            raise self.fail(f"'{key}' must be text in quotes, not {_kind(value)}", key)
+            message = f"'{key}' must be text in quotes, not {_kind(value)}"
+            raise self.fail(message, key)
         return value
 
     def module_name(self) -> str:
@@ -119,7 +122,8 @@ class _Reader:
         if title is None:
             return str(self.data["name"])
         if not title.isprintable() or len(title) > 500:  # noqa: PLR2004 - a line or two of print
-            raise self.fail("'title' must be one line of at most 500 printable characters", "title")
+            message = "'title' must be one line of at most 500 printable characters"
+            raise self.fail(message, "title")
         return str(title)
 
     def loss(self) -> str:
@@ -132,15 +136,18 @@ class _Reader:
     def parameters(self) -> tuple[str, ...]:
         value = self.data["parameters"]
         if not isinstance(value, list) or not all(isinstance(p, str) for p in value):
-            raise self.fail('\'parameters\' must be a list of names, as in ["W1", "W2"]', "parameters")
+            message = '\'parameters\' must be a list of names, as in ["W1", "W2"]'
+            raise self.fail(message, "parameters")
         if not value:
-            raise self.fail("'parameters' is empty; name the tensors to differentiate by", "parameters")
+            message = "'parameters' is empty; name the tensors to differentiate by"
+            raise self.fail(message, "parameters")
         for name in value:
             problem = name_problem(name, "a parameter")
             if problem:
                 raise self.fail(problem, "parameters")
             if value.count(name) > 1:
-                raise self.fail(f"parameter '{name}' is listed twice", "parameters")
+                message = f"parameter '{name}' is listed twice"
+                raise self.fail(message, "parameters")
         return tuple(value)
 
     def batch(self) -> Affine | None:
@@ -152,12 +159,14 @@ class _Reader:
         if isinstance(text, int) and not isinstance(text, bool):
             text = str(text)
         if not isinstance(text, str):
-            raise self.fail(f"{what} must be text in quotes, not {_kind(text)}", what, table)
+            message = f"{what} must be text in quotes, not {_kind(text)}"
+            raise self.fail(message, what, table)
         node = parse_expression(text, self.source, what)
         try:
             return affine_of(node, size_atom(frozenset(letters)))
         except NotAffineError as error:
-            raise self.fail(f"{what} = '{text}': {error}", what, table) from None
+            message = f"{what} = '{text}': {error}"
+            raise self.fail(message, what, table) from None
 
     def table(self, name: str) -> Mapping[str, Any]:
         found = self.data.get(name, {})
@@ -170,7 +179,8 @@ class _Reader:
         letters: list[str] = []
         while isinstance(node, ast.Subscript):
             if not isinstance(node.slice, ast.Name):
-                raise self.fail(f"[{table}] '{key}': a family is written with its letter, as in \"W[l]\"", key, table)
+                message = f"[{table}] '{key}': a family is written with its letter, as in \"W[l]\""
+                raise self.fail(message, key, table)
             letters.insert(0, node.slice.id)
             node = node.value
         problem = name_problem(node.id if isinstance(node, ast.Name) else key, what)
@@ -188,7 +198,8 @@ class _Reader:
         for key, text in self.table("shapes").items():
             name, letters = self.family_key(key, "shapes", "a tensor")
             if name in found:
-                raise self.fail(f"[shapes] has two entries for '{name}'", key, "shapes")
+                message = f"[shapes] has two entries for '{name}'"
+                raise self.fail(message, key, "shapes")
             if not isinstance(text, str):
                 message = f"[shapes] {key} must be text such as \"N d\" (\"\" for a scalar), not {_kind(text)}"
                 raise self.fail(message, key, "shapes")
@@ -220,14 +231,17 @@ class _Reader:
 
     def position(self, text: str, key: str) -> int:
         if not text.lstrip("-").isdigit() or len(text) > 6:  # noqa: PLR2004 - far more layers than any
-            raise self.fail(f"[sizes] {key}: '{text}' is not a layer number", key, "sizes")
+            message = f"[sizes] {key}: '{text}' is not a layer number"
+            raise self.fail(message, key, "sizes")
         return int(text)
 
     def whole(self, value: Any, what: str, key: str, least: int = 1) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise self.fail(f"[sizes] {what} = {_shown(value)}: a size is a whole number from 1 up", key, "sizes")
+            message = f"[sizes] {what} = {_shown(value)}: a size is a whole number from 1 up"
+            raise self.fail(message, key, "sizes")
         if value > limits.SIZE:
-            raise self.fail(f"[sizes] {what} = {_shown(value)} is beyond the limit of 10^12", key, "sizes")
+            message = f"[sizes] {what} = {_shown(value)} is beyond the limit of 10^12"
+            raise self.fail(message, key, "sizes")
         return value
 
     def indices(self) -> dict[str, str]:
@@ -238,7 +252,8 @@ class _Reader:
                 raise self.fail(problem, key, "indices")
             text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
             if not isinstance(text, str):
-                raise self.fail(f'[indices] {key} must be a size in quotes, as in e = "N"', key, "indices")
+                message = f'[indices] {key} must be a size in quotes, as in e = "N"'
+                raise self.fail(message, key, "indices")
             found[key] = text
         return found
 
@@ -248,18 +263,22 @@ class _Reader:
             name, letters = self.family_key(key, "functions", "a function")
             if not isinstance(value, str):
                 kinds = '"opaque", "opaque loss" or a formula in x'
-                raise self.fail(f"[functions] {key} must be {kinds}", key, "functions")
+                message = f"[functions] {key} must be {kinds}"
+                raise self.fail(message, key, "functions")
             if name in found:
-                raise self.fail(f"[functions] has two entries for '{name}'", key, "functions")
+                message = f"[functions] has two entries for '{name}'"
+                raise self.fail(message, key, "functions")
             if letters and value != "opaque":
-                raise self.fail(f"[functions] {key}: only an opaque function can differ by layer", key, "functions")
+                message = f"[functions] {key}: only an opaque function can differ by layer"
+                raise self.fail(message, key, "functions")
             found[name] = (len(letters), value)
         return found
 
     def facts(self) -> dict[str, str]:
         for key, value in self.table("facts").items():
             if not isinstance(value, str):
-                raise self.fail(f"[facts] {key} must be text, as in \"sum(Y, 'o') == 1\"", key, "facts")
+                message = f"[facts] {key} must be text, as in \"sum(Y, 'o') == 1\""
+                raise self.fail(message, key, "facts")
         return dict(self.table("facts"))
 
     def latex(self) -> dict[str, tuple[str, ...]]:
@@ -267,14 +286,16 @@ class _Reader:
         for key, value in self.table("latex").items():
             spellings = value if isinstance(value, list) else [value]
             if not spellings or not all(isinstance(s, str) for s in spellings):
-                raise self.fail(f"[latex] {key} must be text or a list of texts", key, "latex")
+                message = f"[latex] {key} must be text or a list of texts"
+                raise self.fail(message, key, "latex")
             found[key] = tuple(spellings)
         return found
 
     def outside(self) -> dict[str, int]:
         for key, value in self.table("outside").items():
             if isinstance(value, bool) or value != 0:
-                raise self.fail(f"[outside] {key} = {_shown(value)}: elements outside a tensor can be 0 only", key, "outside")
+                message = f"[outside] {key} = {_shown(value)}: elements outside a tensor can be 0 only"
+                raise self.fail(message, key, "outside")
         return dict.fromkeys(self.table("outside"), 0)
 
 

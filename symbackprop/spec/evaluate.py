@@ -82,7 +82,8 @@ class Evaluator:
         """
         if isinstance(node, ast.Constant):
             if isinstance(node.value, str):
-                raise self.error(f"'{node.value}' names an axis; only reductions take one", node)
+                message = f"'{node.value}' names an axis; only reductions take one"
+                raise self.error(message, node)
             return value.number(node.value)
         if isinstance(node, ast.Name):
             return self.name(node)
@@ -121,7 +122,8 @@ class Evaluator:
         if name in self.world.size_names:
             return value.of_form(size(name))
         known = {*self.world.tensor_names, *self.world.size_names, *self.letters, *(b.var for b in self.loops)}
-        raise self.error(f"unknown name: {unknown('tensor, size or index', name, known)}", node)
+        message = f"unknown name: {unknown('tensor, size or index', name, known)}"
+        raise self.error(message, node)
 
     def bound_of(self, name: str) -> Bound | None:
         """The range of an index letter in force, or None."""
@@ -200,7 +202,8 @@ class Evaluator:
                 for group in groups[:count]:
                     if len(group) != 1 or isinstance(group[0], ast.Slice):
                         written = name + "".join(f"[{letter}]" for letter in self.world.families.table[name].letters)
-                        raise self.error(f"'{name}' is a family; one index in each bracket, as in {written}", node)
+                        message = f"'{name}' is a family; one index in each bracket, as in {written}"
+                        raise self.error(message, node)
                 result = self.tensor(node, name, tuple(self.index_form(g[0]) for g in groups[:count]))
                 for group in groups[count:]:
                     result = self.indexed(result, group, node)
@@ -225,14 +228,16 @@ class Evaluator:
                 low = self.slice_end(item.lower, Affine(), axis.size)
                 high = self.slice_end(item.upper, axis.size, axis.size)
                 if (high - low).is_constant and (high - low).const < 1:
-                    raise self.error(f"the slice '{ast.unparse(item)}' is empty", node, shape=True)
+                    message = f"the slice '{ast.unparse(item)}' is empty"
+                    raise self.error(message, node, shape=True)
                 fresh = Axis(self.fresh(), high - low)
                 axes.append(fresh)
                 mapping[axis.var] = var(fresh.var) + low
                 continue
             form = self.index_form(item)
             if form.is_constant and form.const < 0 and base_name(node) not in self.world.declared.outside:
-                raise self.error(f"element indices count from 0; {form} is outside axis {axis.size}", item, shape=True)
+                message = f"element indices count from 0; {form} is outside axis {axis.size}"
+                raise self.error(message, item, shape=True)
             mapping[axis.var] = form
             guards.append((form, axis.size))
         result = val.substitute(mapping, tuple(axes))
@@ -251,7 +256,8 @@ class Evaluator:
         if len(inner.axes) != 2:  # noqa: PLR2004 - a matrix
             hint = ("a vector needs none" if len(inner.axes) < 2 else  # noqa: PLR2004
                     "turn more in index form, as in  y[b,c,a] = x[a,b,c]")
-            raise self.error(f".T is for two axes, and '{ast.unparse(node.value)}' has {shown(inner.sizes)}; {hint}",
+            message = f".T is for two axes, and '{ast.unparse(node.value)}' has {shown(inner.sizes)}; {hint}"
+            raise self.error(message,
                              node, shape=True)
         return replace(inner, axes=inner.axes[::-1])
 
@@ -295,7 +301,8 @@ class Evaluator:
             return self.add(axes, left, right, subtract=isinstance(node.op, ast.Sub))
         if isinstance(node.op, ast.Div):
             if right.number == 0:
-                raise self.error("division by zero", node)
+                message = "division by zero"
+                raise self.error(message, node)
             # Only the divisor's own terms matter here; the axes are those of the aligned result.
             if right.number is not None:
                 return replace(left.scaled(1 / right.number), form=None)
@@ -338,9 +345,11 @@ class Evaluator:
         number = exponent.number
         if number is not None:
             if abs(number) > limits.EXPONENT or number.q > limits.EXPONENT:
-                raise self.error(f"the power {number} is beyond the limit of {limits.EXPONENT}", node)
+                message = f"the power {number} is beyond the limit of {limits.EXPONENT}"
+                raise self.error(message, node)
             if base.number == 0 and number < 0:
-                raise self.error("division by zero", node)
+                message = "division by zero"
+                raise self.error(message, node)
             result = pointwise(lambda t: t**number, base.axes, single(self.scalar(base, "r")))
             return result if base.number is None else replace(result, form=value.number(result.number).form
                                                              if result.number is not None else None)
@@ -352,7 +361,8 @@ class Evaluator:
         text = f"'{ast.unparse(node)}'"
         for side, val in (("left", left), ("right", right)):
             if not val.axes:
-                raise self.error(f"@ needs axes on both sides, and the {side} of {text} is a scalar; use *", node, shape=True)
+                message = f"@ needs axes on both sides, and the {side} of {text} is a scalar; use *"
+                raise self.error(message, node, shape=True)
         if len(right.axes) > 2:  # noqa: PLR2004 - a matrix
             message = (f"@ takes one or two axes on its right, and the right of {text} has {shown(right.sizes)}; use index "
                        f"form, as in  y[n,t,k] = sum(a[n,t,j] * b[n,j,k], j)")

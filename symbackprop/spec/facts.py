@@ -67,7 +67,8 @@ class _Formula:
             return sp.Rational(node.value.numerator, node.value.denominator)
         if isinstance(node, ast.Name):
             if node.id != "x":
-                raise self.fail(f"'{node.id}' is unknown; x is the argument and there is no other name")
+                message = f"'{node.id}' is unknown; x is the argument and there is no other name"
+                raise self.fail(message)
             return slot(0)
         if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
             inner = self.build(node.operand, inside)
@@ -81,7 +82,8 @@ class _Formula:
             return sp.Mul(*links)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self.call(node.func.id, [self.build(arg, inside) for arg in node.args], inside)
-        raise self.fail(f"'{ast.unparse(node)}' is not elementwise; a formula has numbers, x, + - * / ** and functions")
+        message = f"'{ast.unparse(node)}' is not elementwise; a formula has numbers, x, + - * / ** and functions"
+        raise self.fail(message)
 
     def operation(self, op: ast.operator, left: Any, right: Any) -> Any:
         if isinstance(op, ast.Add):
@@ -92,27 +94,33 @@ class _Formula:
             return left * right
         if isinstance(op, ast.Div):
             if right == 0:
-                raise self.fail("division by zero")
+                message = "division by zero"
+                raise self.fail(message)
             return left / right
         if right.is_Rational and (abs(right) > limits.EXPONENT or right.q > limits.EXPONENT):
-            raise self.fail(f"the power {right} is beyond the limit of {limits.EXPONENT}")
+            message = f"the power {right} is beyond the limit of {limits.EXPONENT}"
+            raise self.fail(message)
         return left**right
 
     def call(self, name: str, args: list[Any], inside: tuple[str, ...]) -> Any:
         if name == "where" and len(args) == 3:  # noqa: PLR2004 - condition and two values
             return Where(*args)
         if len(args) != 1:
-            raise self.fail(f"'{name}' takes one argument here")
+            message = f"'{name}' takes one argument here"
+            raise self.fail(message)
         if name in self.declared.functions:
             text = self.declared.functions[name][1]
             if name in inside:
-                raise self.fail(f"'{name}' is defined by itself")
+                message = f"'{name}' is defined by itself"
+                raise self.fail(message)
             if text in {"opaque", "opaque loss"}:
-                raise self.fail(f"'{name}' is opaque, so a formula cannot use it")
+                message = f"'{name}' is opaque, so a formula cannot use it"
+                raise self.fail(message)
             inner = self.build(parse_expression(text, self.source, f"[functions] {name}"), (*inside, name))
             return inner.xreplace({slot(0): args[0]})
         if name not in activations.names():
-            raise self.fail(f"unknown function '{name}'; {nearest(name, [*activations.names(), 'where'])}")
+            message = f"unknown function '{name}'; {nearest(name, [*activations.names(), 'where'])}"
+            raise self.fail(message)
         return activations.template(name, args[0])
 
 
@@ -155,14 +163,16 @@ class _Reader:
     def fact(self) -> Fact:
         node = parse_expression(self.text, self.source, f"[facts] {self.name}")
         if not isinstance(node, ast.Compare) or len(node.ops) != 1:
-            raise self.fail(f"a fact is one of {_KINDS}")
+            message = f"a fact is one of {_KINDS}"
+            raise self.fail(message)
         left, op, right = node.left, node.ops[0], node.comparators[0]
         value = self.number(right)
         if isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "sum" and isinstance(op, ast.Eq):
             return self.sum_fact(left, value)
         kind = {ast.Gt: "positive", ast.GtE: "nonnegative"}.get(type(op))
         if kind is None or value != 0 or isinstance(left, ast.Call):
-            raise self.fail(f"a fact is one of {_KINDS}")
+            message = f"a fact is one of {_KINDS}"
+            raise self.fail(message)
         tensor = self.tensor(left)
         return Fact(name=self.name, kind=kind, tensor=tensor.name, text=self.text)
 
@@ -171,7 +181,8 @@ class _Reader:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             sign, node = -1, node.operand
         if not isinstance(node, ast.Constant) or not isinstance(node.value, int | Fraction):
-            raise self.fail("the right side must be a number")
+            message = "the right side must be a number"
+            raise self.fail(message)
         return sp.Rational(node.value.numerator, node.value.denominator) * sign
 
     def tensor(self, node: ast.expr) -> Tensor:
@@ -181,22 +192,28 @@ class _Reader:
             raise self.fail(unknown("tensor", name or ast.unparse(node), self.declared.shapes))
         if len(brackets(node)) != len(tensor.family):
             letters = "".join(f"[{b.var}]" for b in tensor.family)
-            raise self.fail(f"write {name}{letters}")
+            message = f"write {name}{letters}"
+            raise self.fail(message)
         if tensor.role not in {"input", "parameter"}:
-            raise self.fail(f"'{name}' is computed by forward, which says all there is; facts are about inputs")
+            message = f"'{name}' is computed by forward, which says all there is; facts are about inputs"
+            raise self.fail(message)
         if tensor.below is not None:
-            raise self.fail(f"'{name}' holds integers; its values are declared in [shapes]")
+            message = f"'{name}' holds integers; its values are declared in [shapes]"
+            raise self.fail(message)
         return tensor
 
     def sum_fact(self, node: ast.Call, value: sp.Rational) -> Fact:
         if not 1 <= len(node.args) <= 2 or node.keywords:  # noqa: PLR2004 - a tensor and its axis
-            raise self.fail(f"a fact is one of {_KINDS}")
+            message = f"a fact is one of {_KINDS}"
+            raise self.fail(message)
         tensor = self.tensor(node.args[0])
         if tensor.role == "parameter":
-            raise self.fail(f"'{tensor.name}' is a parameter, and every entry of a parameter moves freely")
+            message = f"'{tensor.name}' is a parameter, and every entry of a parameter moves freely"
+            raise self.fail(message)
         if len(node.args) == 1:
             if len(tensor.axes) != 1:
-                raise self.fail(f"'{tensor.name}' has {len(tensor.axes)} axes; name one, as in sum({tensor.name}, 'o')")
+                message = f"'{tensor.name}' has {len(tensor.axes)} axes; name one, as in sum({tensor.name}, 'o')"
+                raise self.fail(message)
             axis = 0
         else:
             axis = self.axis(node.args[1], tensor, node.args[0])
@@ -204,7 +221,8 @@ class _Reader:
 
     def axis(self, node: ast.expr, tensor: Tensor, member: ast.expr) -> int:
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
-            raise self.fail("the axis stands in quotes, as in sum(Y, 'o')")
+            message = "the axis stands in quotes, as in sum(Y, 'o')"
+            raise self.fail(message)
         letters = [g[0].id for g in brackets(member) if isinstance(g[0], ast.Name)]
         tree = parse_expression(node.value, self.source, "axis")
         try:
@@ -215,5 +233,6 @@ class _Reader:
         mapping = {old: var(new) for old, new in names.items()}
         axes = [axis.substitute(mapping) for axis in tensor.axes]
         if form not in axes:
-            raise self.fail(f"'{tensor.name}' has no axis '{node.value}'; {nearest(node.value, map(str, axes))}")
+            message = f"'{tensor.name}' has no axis '{node.value}'; {nearest(node.value, map(str, axes))}"
+            raise self.fail(message)
         return len(axes) - 1 - axes[::-1].index(form)

@@ -255,7 +255,8 @@ class _Finder:
             regions = family.assigned + family.read
             if not regions:
                 if final:
-                    raise self.source.error(f"'{name}' is a family that forward never uses, so its range is unknown")
+                    message = f"'{name}' is a family that forward never uses, so its range is unknown"
+                    raise self.source.error(message)
                 continue
             ranges: list[tuple[Affine, Affine]] = []
             for k in range(len(family.letters)):

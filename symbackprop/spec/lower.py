@@ -96,7 +96,8 @@ class World:
         try:
             form = affine_of(node, size_atom({b.var for b in loops}))
         except NotAffineError as error:
-            raise self.source.error(f"[indices] {name} = '{text}': {error}") from None
+            message = f"[indices] {name} = '{text}': {error}"
+            raise self.source.error(message) from None
         return Bound(name, Affine(), form - 1, name)
 
     def check_defined(self, name: str, node: ast.AST, evaluator: Evaluator) -> None:
@@ -409,7 +410,8 @@ def _left_letter(world: World, item: Assignment, node: ast.expr, letters: Mappin
         message = f"the left side takes plain letters of [indices], and '{text}' is none: {known}"
         raise world.source.error(message, node)
     if node.id in letters:
-        raise world.source.error(f"the index '{node.id}' stands twice on the left of '{item.name}'", node)
+        message = f"the index '{node.id}' stands twice on the left of '{item.name}'"
+        raise world.source.error(message, node)
     return node.id
 
 

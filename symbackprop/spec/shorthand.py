@@ -50,7 +50,7 @@ def write_mlp(source: str) -> str:
     hidden, output, loss = _functions(words[1:], source)
     layers = len(widths) - 1
     lines: list[str] = []
-    shapes = [f'X = "N n0"']
+    shapes = ['X = "N n0"']
     before = "X"
     for k in range(1, layers + 1):
         last = k == layers

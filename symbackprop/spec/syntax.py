@@ -99,7 +99,8 @@ def parse_forward(text: str, source: Source) -> tuple[Assignment | Block, ...]:
     reader = _Reader(source, text.split("\n"))
     found = reader.block(tree.body, ())
     if not found:
-        raise source.error("forward has no statement; write for example  y = W @ x")
+        message = "forward has no statement; write for example  y = W @ x"
+        raise source.error(message)
     return found
 
 
@@ -112,7 +113,8 @@ def parse_expression(text: str, source: Source, what: str) -> ast.expr:
         reader = _Reader(inner, f"_ = ({text}\n)".split("\n"))
         statement = tree.body[0] if len(tree.body) == 1 else None
         if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-            raise inner.error("it is not one expression")  # noqa: TRY301 - given its context below
+            message = "it is not one expression"
+            raise inner.error(message)  # noqa: TRY301 - given its context below
         reader.expression(statement.value)
     except SpecError as error:
         message = f"{what} = '{_shorten(text)}': {error.message}"
@@ -136,7 +138,8 @@ def _check_characters(text: str, source: Source) -> None:
             plain = unicodedata.normalize("NFKC", character)
             if plain != character and plain.isascii():
                 hint += f" (write {plain})"
-            raise SpecError(f"{what}{hint}", source=source.name or None, line=place[0], column=place[1])
+            message = f"{what}{hint}"
+            raise SpecError(message, source=source.name or None, line=place[0], column=place[1])
 
 
 def _margin(text: str) -> int:
@@ -191,7 +194,8 @@ class _Reader:
     def statement(self, node: ast.stmt, loops: tuple[LoopHead, ...]) -> Assignment | Block:
         self.count += 1
         if self.count > limits.STATEMENTS:
-            raise self.source.error(f"more than {limits.STATEMENTS} statements", node)
+            message = f"more than {limits.STATEMENTS} statements"
+            raise self.source.error(message, node)
         if isinstance(node, ast.For):
             return self.loop(node, loops)
         if not isinstance(node, ast.Assign):
@@ -199,7 +203,8 @@ class _Reader:
             message = f"{word} is not part of the forward language; it has assignments and 'for l in a..b:' loops"
             raise self.source.error(message, node)
         if len(node.targets) != 1:
-            raise self.source.error("one name a statement: write y = …, then z = y", node)
+            message = "one name a statement: write y = …, then z = y"
+            raise self.source.error(message, node)
         self.target(node.targets[0])
         self.expression(node.value)
         return Assignment(node.targets[0], node.value, loops, self.count)
@@ -207,14 +212,18 @@ class _Reader:
     def loop(self, node: ast.For, loops: tuple[LoopHead, ...]) -> Block:
         limits_ = node.iter
         if node.orelse or not isinstance(limits_, ast.Tuple) or len(limits_.elts) != 2:  # noqa: PLR2004 - a pair
-            raise self.source.error("a loop is written  for l in 1..L:", node)
+            message = "a loop is written  for l in 1..L:"
+            raise self.source.error(message, node)
         if not isinstance(node.target, ast.Name):
-            raise self.source.error("a loop has one index, as in  for l in 1..L:", node.target)
+            message = "a loop has one index, as in  for l in 1..L:"
+            raise self.source.error(message, node.target)
         self.name(node.target, "a loop index")
         if node.target.id in {head.var for head in loops}:
-            raise self.source.error(f"the loop index '{node.target.id}' is already that of a loop around it", node)
+            message = f"the loop index '{node.target.id}' is already that of a loop around it"
+            raise self.source.error(message, node)
         if len(loops) >= 4:  # noqa: PLR2004 - no network needs more
-            raise self.source.error("loops are nested more than 4 deep", node)
+            message = "loops are nested more than 4 deep"
+            raise self.source.error(message, node)
         for part in limits_.elts:
             self.expression(part)
         head = LoopHead(node.target.id, limits_.elts[0], limits_.elts[1], node)
@@ -246,9 +255,11 @@ class _Reader:
             node, depth, is_function = waiting.pop()
             seen += 1
             if seen > limits.NODES:
-                raise self.source.error(f"an expression of more than {limits.NODES} parts; give parts names", root)
+                message = f"an expression of more than {limits.NODES} parts; give parts names"
+                raise self.source.error(message, root)
             if depth > limits.NESTING:
-                raise self.source.error(f"nested more than {limits.NESTING} deep; give parts names", node)
+                message = f"nested more than {limits.NESTING} deep; give parts names"
+                raise self.source.error(message, node)
             self.node(node, is_function=is_function)
             for child in ast.iter_child_nodes(node):
                 # The left spine of a sum or product is a list of operands, not nesting.
@@ -259,23 +270,29 @@ class _Reader:
     def node(self, node: ast.AST, *, is_function: bool) -> None:
         if not isinstance(node, _ALLOWED):
             word = _WORDS.get(type(node), type(node).__name__)
-            raise self.source.error(f"{word} is not part of the forward language", node)
+            message = f"{word} is not part of the forward language"
+            raise self.source.error(message, node)
         if isinstance(node, ast.Attribute) and (node.attr != "T" or is_function):
             message = f"'.{node.attr}' is not part of the forward language; the only attribute is .T (transpose)"
             raise self.source.error(message, node)
         if isinstance(node, ast.BinOp) and not isinstance(node.op, _OPERATORS):
             hint = "; powers are written **" if isinstance(node.op, ast.BitXor) else ""
-            raise self.source.error(f"operators are + - * / ** @{hint}", node)
+            message = f"operators are + - * / ** @{hint}"
+            raise self.source.error(message, node)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
-            raise self.source.error("the operator ~ is not part of the forward language", node)
+            message = "the operator ~ is not part of the forward language"
+            raise self.source.error(message, node)
         if isinstance(node, ast.Compare) and any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
-            raise self.source.error("comparisons are < <= > >= == !=", node)
+            message = "comparisons are < <= > >= == !="
+            raise self.source.error(message, node)
         if isinstance(node, ast.Name) and (problem := name_problem(node.id, "anything")):
             raise self.source.error(problem, node)
         if isinstance(node, ast.Call) and not isinstance(_callee(node), ast.Name):
-            raise self.source.error("only functions with a name can be called, as in sigmoid(z)", node)
+            message = "only functions with a name can be called, as in sigmoid(z)"
+            raise self.source.error(message, node)
         if isinstance(node, ast.Slice) and node.step is not None:
-            raise self.source.error("a slice has no step here; use index form, x[2*t]", node)
+            message = "a slice has no step here; use index form, x[2*t]"
+            raise self.source.error(message, node)
         if isinstance(node, ast.Constant):
             self.constant(node)
 
@@ -287,8 +304,11 @@ class _Reader:
         text = self.lines[node.lineno - 1][node.col_offset : node.end_col_offset].replace("_", "")
         exact = exact_number(text)
         if exact is None:
-            raise self.source.error(f"'{_shorten(text)}' is not a decimal number within the limits "
-                                    f"({limits.DIGITS} digits, exponents up to {limits.EXPONENT})", node)
+            message = (
+                f"'{_shorten(text)}' is not a decimal number within the limits "
+                                    f"({limits.DIGITS} digits, exponents up to {limits.EXPONENT})"
+            )
+            raise self.source.error(message, node)
         # Decimals are exact from here on: 0.1 is one tenth.
         node.value = exact if exact.denominator != 1 else int(exact)  # type: ignore[assignment]
 

@@ -116,7 +116,7 @@ class _Sweep:
         start = self.starts[name]
         for read in sorted(reads(start)):
             upstream = primal_name(read)
-            if is_adjoint(read) and upstream in self.active and upstream not in self.pending:
+            if is_adjoint(read) and upstream in self.candidates and upstream not in self.pending:
                 self.chain(upstream)
         context = Context(network=self.network, choices=self.choices, chains=self.chains,
                           put_in=frozenset(self.put_in), facts_used=self.facts, elementwise=self.elementwise)

@@ -167,7 +167,7 @@ class Formula:
             return str(printer.equation(self.equation))
         if level == "matrix":
             lifted = lift(self.equation, self.derived.derivation, self.derived.layout)
-            return str(printer.matrix(self.equation.lhs, lifted))
+            return str(printer.matrix(self.equation, lifted))
         message = f"no level '{level}' of a formula; {nearest(level, ('index', 'matrix'))}"
         raise SpecError(message)
 

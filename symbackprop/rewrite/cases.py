@@ -26,7 +26,9 @@ class Region:
 
 
 def cases(equation: Equation, depths: frozenset[str], variables: Collection[str] | None = None) -> tuple[Region, ...]:
-    """Regions of the free indices in which the same terms are present, in the order of the terms.
+    """Regions of the free indices in which the same terms are present; base cases (equalities) come first.
+
+    Where a region fixes an index (``l = L``), its terms are written with that value.
 
     ``variables`` limits the split to conditions on those indices; others stay inside the terms. One region without
     conditions means that there is nothing to tell apart.
@@ -45,7 +47,8 @@ def cases(equation: Equation, depths: frozenset[str], variables: Collection[str]
         regions = [part for region in regions for part in _split(region, cond, scope)]
     result: list[Region] = []
     for region in regions:
-        terms = restricted(equation.terms, region, scope)
+        _, fixed = scope.assuming(region).solved()
+        terms = tuple(t.substitute(fixed) for t in restricted(equation.terms, region, scope))
         for k, seen in enumerate(result):
             if seen.terms == terms and len(regions) > 1 and not terms:
                 result[k] = replace(seen, conditions=())

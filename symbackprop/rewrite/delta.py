@@ -60,7 +60,22 @@ def with_provable_dropped(term: Term, scope: Scope) -> Term | None:
             return None
         if decided is True:
             kept = others
-    return renormalised(replace(term, conditions=frozenset(kept)))
+    return _written_with_fixed(replace(term, conditions=frozenset(kept)))
+
+
+def _written_with_fixed(term: Term) -> Term:
+    """A term that an equality ties to one value of an index (``l = L``) reads that value: a[L], not a[l]."""
+    fixed: dict[str, Affine] = {}
+    bound = {b.var for b in term.bounds}
+    for cond in term.conditions:
+        if cond.kind == "==" and len(cond.form.variables) == 1 and len(cond.form.linear) == 1:
+            (name, c), = cond.form.linear.items()
+            if abs(c) == 1 and name not in bound:
+                fixed[name] = (cond.form - var(name) * c) * -c
+    if not fixed:
+        return renormalised(term)
+    moved = term.substitute(fixed)
+    return renormalised(replace(moved, conditions=term.conditions))
 
 
 def contract_all(equation: Equation, scope: Scope) -> Equation:

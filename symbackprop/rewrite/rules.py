@@ -38,7 +38,7 @@ from symbackprop.tables.activations import ACTIVATION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from symbackprop.affine import Affine
+    from symbackprop.affine import Affine, Cond
     from symbackprop.network import Network
 
 Outcome = tuple[Equation, str] | None
@@ -211,7 +211,7 @@ def _each_apply(equation: Equation, context: Context, change: Any) -> Outcome:
     terms: list[Term] = []
     notes: list[str] = []
     for term in equation.terms:
-        scope = Scope((*equation.ranges, *term.bounds), context.network.depths).assuming(term.conditions)
+        scope, _ = Scope((*equation.ranges, *term.bounds), context.network.depths).assuming(term.conditions).solved()
         factors: list[Factor] = []
         for factor in term.factors:
             outcome = change(factor, context, scope) if isinstance(factor, Apply) else None
@@ -307,15 +307,18 @@ def _with_gradient(term: Term, source: Term, lhs: Ref) -> Term:
 # Order
 
 
-def _positive_first(equation: Equation, context: Context) -> Outcome:  # noqa: ARG001 - the signature of rules
-    """-y + p -> p - y: a sum that starts with a minus sign is turned, unless all of its terms are negative."""
-    groups: dict[Any, list[Term]] = {}
+def _in_order(equation: Equation, context: Context) -> Outcome:  # noqa: ARG001 - the signature of rules
+    """Base cases first; under equal conditions no leading minus sign, unless all terms have one: -y + p -> p - y."""
+    groups: dict[frozenset[Cond], list[Term]] = {}
     for term in equation.terms:
-        groups.setdefault(frozenset(term.conditions), []).append(term)
-    ordered = [t for group in groups.values() for t in sorted(group, key=lambda t: bool(t.coefficient < 0))]
-    if tuple(ordered) == equation.terms or equation.terms[0].coefficient >= 0:
-        return None
-    return replace(equation, terms=tuple(ordered)), ""
+        groups.setdefault(term.conditions, []).append(term)
+    bases_first = sorted(groups, key=lambda conditions: not any(c.kind == "==" for c in conditions))
+    ordered: list[Term] = []
+    for conditions in bases_first:
+        group = groups[conditions]
+        turn = group[0].coefficient < 0 and len(group) <= 2  # noqa: PLR2004 - a difference, not a long sum
+        ordered += sorted(group, key=lambda t: bool(t.coefficient < 0)) if turn else group
+    return None if tuple(ordered) == equation.terms else (replace(equation, terms=tuple(ordered)), "")
 
 
 RULES = (
@@ -332,7 +335,8 @@ RULES = (
          shrinks="number of bound indices"),
     Rule(name="known gradient", formula="delta a^T -> (dC/db) a^T, where dC/db = delta", rewrite=_known_gradient,
          shrinks="number of factors"),
-    Rule(name="order", formula="-y + p -> p - y", rewrite=_positive_first, shrinks="leading minus signs"),
+    Rule(name="order", formula="-y + p -> p - y; the base case first", rewrite=_in_order,
+         shrinks="leading minus signs and base cases that come late"),
 )
 
 

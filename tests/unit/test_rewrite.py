@@ -68,7 +68,7 @@ def test_a_term_without_condition_is_in_every_case() -> None:
     base = product(1, [Ref("A")], conditions=[condition("==", L - l)])
     equation = Equation(lhs=Ref("d", (l,)), terms=(both, base), ranges=(over("l", L, 1),))
     regions = cases(equation, DEPTHS)
-    assert [[str(x) for x in r.terms] for r in regions] == [["B[l]", "A"], ["B[l]"]]
+    assert [[str(x) for x in r.terms] for r in regions] == [["B[L]", "A"], ["B[l]"]]
 
 
 def test_no_conditions_make_one_region() -> None:

@@ -46,12 +46,13 @@ def read_text(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         message = f"cannot be read: {reason}"
         raise SpecError(message, source=name) from None
+    mode = os.fstat(handle).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(handle)
+        kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        message = f"is {kind}; only regular files are read"
+        raise SpecError(message, source=name)
     with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            message = f"is {kind}; only regular files are read"
-            raise SpecError(message, source=name)
         data = file.read(limits.FILE_BYTES + 1)
     return decode(data, name)
 

@@ -142,7 +142,8 @@ class _Scheduler:
         for component in _components(places, inside):
             group = self.group(component, level, inside)
             for position in range(len(groups) - 1, -1, -1):
-                joined = self.joined(groups[position], group, level, inside)
+                near = position == len(groups) - 1
+                joined = self.joined(groups[position], group, level, inside, near=near)
                 if joined is not None:
                     groups[position] = joined
                     break
@@ -186,8 +187,13 @@ class _Scheduler:
             raise DerivationError(message)
         return replace(first, lo=lo, hi=hi)
 
-    def joined(self, first: _Group, second: _Group, level: int, edges: list[_Edge]) -> _Group | None:
-        """One loop for both, where every member that the second reads is there in time."""
+    def joined(
+        self, first: _Group, second: _Group, level: int, edges: list[_Edge], *, near: bool
+    ) -> _Group | None:
+        """One loop for both, where every member that the second reads is there in time.
+
+        Those that read nothing of each other share a loop only if they stand next to each other (``near``).
+        """
         if first.bound is None or second.bound is None:
             return None
         if (first.bound.lo, first.bound.hi) != (second.bound.lo, second.bound.hi):
@@ -196,7 +202,7 @@ class _Scheduler:
             return None
         both = first.places + second.places
         across = [e for e in edges if e.writer in first.places and e.reader in second.places]
-        if not across:
+        if not across and not near:
             return None
         signs = {e.signs[level] if level < len(e.signs) else "*" for e in across} - {"0"}
         if "*" in signs or len(signs) > 1:

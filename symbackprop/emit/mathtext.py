@@ -120,7 +120,8 @@ class Printer:
     def frames(self, equation: Equation) -> tuple[Frame, ...]:
         """How each term's indices are printed (one frame where there is no term)."""
         families = equation_families(self.spelling, equation)
-        return tuple(Frame(m, families, self.preset.indices.base) for m in assign(self.spelling, equation))
+        return tuple(Frame(m, own, self.preset.indices.base)
+                     for m, own in zip(assign(self.spelling, equation), families, strict=True))
 
     def term(self, term: Term, frame: Frame | None = None) -> str:
         """One term with its sign; without a frame, its own letters are chosen."""
@@ -206,7 +207,7 @@ class Printer:
         letters: dict[str, str] = {}
         for frame in frames:
             letters |= {k: v for k, v in frame.letters.items() if k in frame.families}
-        return Frame(letters, frames[0].families, frames[0].base)
+        return Frame(letters, frozenset(letters), frames[0].base)
 
     @property
     def transpose_sign(self) -> tuple[Item, ...]:

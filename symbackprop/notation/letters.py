@@ -55,17 +55,26 @@ def family_variables(spelling: Spelling, refs: Iterable[Ref], forms: Iterable[Af
     return frozenset(found)
 
 
-def equation_families(spelling: Spelling, equation: Equation) -> frozenset[str]:
-    """The layer and time indices of an equation, free and bound."""
-    found = set(family_variables(spelling, [equation.lhs]))
-    for term in equation.terms:
-        refs = [ref for factor in term.factors for ref in elements_of(factor)]
-        found |= family_variables(spelling, refs, [b.hi for b in term.bounds] + [b.lo for b in term.bounds])
-        for factor in term.factors:
-            if isinstance(factor, Apply) and hasattr(factor.template, "row"):
-                for arg in factor.args:
-                    if not isinstance(arg, Ref):
-                        found |= arg.form.variables
+def equation_families(spelling: Spelling, equation: Equation) -> tuple[frozenset[str], ...]:
+    """For each term, the layer and time indices in it; a free index is one everywhere if it is one somewhere."""
+    free = {v for form in equation.lhs.index for v in form.variables}
+    shared = set(family_variables(spelling, [equation.lhs]))
+    found = [_term_families(spelling, term) for term in equation.terms]
+    for term, own in zip(equation.terms, found, strict=True):
+        free |= term.variables
+        shared |= own - {b.var for b in term.bounds}
+    shared &= free
+    return tuple(frozenset(shared | own) for own in found) or (frozenset(shared),)
+
+
+def _term_families(spelling: Spelling, term: Term) -> frozenset[str]:
+    refs = [ref for factor in term.factors for ref in elements_of(factor)]
+    found = set(family_variables(spelling, refs, [limit for b in term.bounds for limit in (b.lo, b.hi)]))
+    for factor in term.factors:
+        if isinstance(factor, Apply) and hasattr(factor.template, "row"):
+            for arg in factor.args:
+                if not isinstance(arg, Ref):
+                    found |= arg.form.variables
     return frozenset(found)
 
 
@@ -78,10 +87,10 @@ def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]
     names += [v for term in equation.terms for v in sorted(term.variables) if v not in names]
     hints = {b.var: b.hint for b in equation.ranges}
     for name in dict.fromkeys(names):
-        free[name] = _choose(spelling, name, refs, hints.get(name, ""), set(free.values()), family=name in families)
+        free[name] = _choose(spelling, name, refs, hints.get(name, ""), set(free.values()), family=name in families[0])
     if not equation.terms:
         return (free,)
-    return tuple(_with_bounds(spelling, term, free, families) for term in equation.terms)
+    return tuple(_with_bounds(spelling, term, free, own) for term, own in zip(equation.terms, families, strict=True))
 
 
 def assign_free(spelling: Spelling, equation: Equation) -> dict[str, str]:

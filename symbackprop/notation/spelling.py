@@ -242,11 +242,19 @@ class Spelling:
                 yield self._in_family(spelling(text), positions, hints)
         for letters, text in self._author.get(name, ()):
             if len(letters) == tensor.rank:
-                base = spelling(text, {x: k for k, x in enumerate(letters)}).without_holes()
-                if base.nucleus == named(name).nucleus:
+                pattern = spelling(text, {x: k for k, x in enumerate(letters)})
+                base = pattern.without_holes()
+                if base.nucleus == named(name).nucleus and self._is_alone(name, pattern):
                     yield self._in_family(base, positions, hints)
         yield self._in_family(named(name, self.preset.names.numbers), positions, hints)
         yield self._in_family(whole(name), positions, hints)
+
+    def _is_alone(self, name: str, pattern: Pattern) -> bool:
+        """True where no other tensor has elements that look like this."""
+        look = shape(pattern)
+        return not any(
+            shape(spelling(text, {x: k for k, x in enumerate(letters)})) == look
+            for other, entries in self._author.items() if other != name for letters, text in entries if letters)
 
     def _build_elements(self) -> None:
         taken: set[object] = set()

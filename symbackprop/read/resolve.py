@@ -47,7 +47,7 @@ from symbackprop.tables.activations import ACTIVATION, template
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from symbackprop.network import Network
     from symbackprop.read.match import Found
@@ -80,6 +80,7 @@ class Reader:
         self.transpose = tokens(parse_spelling(self.preset.signs.transpose).nucleus)
         self._fresh = itertools.count()
         self._fixed: dict[str, Affine] = {}
+        self._letters: frozenset[str] = frozenset()
 
     def read(self, text: str) -> tuple[Equation, ...]:
         """The equations of a chain ``A = B = C``: one for each member after the first.
@@ -90,7 +91,9 @@ class Reader:
         if len(parts) < 2:  # noqa: PLR2004 - two sides
             message = "an equation needs a left and a right side"
             raise ReadError(message)
+        self._letters = frozenset()
         left = self.meaning(parts[0])
+        self._letters = frozenset(v for term in left.terms for v in term.variables)
         return tuple(self._equation(left, parts[0], self.meaning(part), part) for part in parts[1:])
 
     # -- equations -----------------------------------------------------------------------------------------------------
@@ -119,11 +122,17 @@ class Reader:
             Bound(v, Affine(), Affine()) for v in sorted({v for form in lhs.index for v in form.variables})))
         families = equation_families(self.spelling, printed)
         own = {v for form in lhs.index for v in form.variables}
-        own |= {v for term in terms for v in (*term.variables, *(b.var for b in term.bounds))}
-        shift = {name: var(name) + self.base for name in sorted(own - families)}
-        left = self._shifted(lhs, shift)
+        left = self._shifted(lhs, self._shift(own, families[0]))
         assert isinstance(left, Ref)  # noqa: S101 - a reference stays one
-        return Equation(lhs=left, terms=tuple(self._shifted_term(t, shift) for t in terms), ranges=self._ranges(left))
+        shifted = []
+        for term, family in zip(terms, families, strict=False):
+            inside = {*own, *term.variables, *(b.var for b in term.bounds)}
+            shifted.append(self._shifted_term(term, self._shift(inside, family)))
+        return Equation(lhs=left, terms=tuple(shifted), ranges=self._ranges(left))
+
+    def _shift(self, names: Collection[str], families: Collection[str]) -> dict[str, Affine]:
+        """What a printed letter of an element stands for in our counting."""
+        return {name: var(name) + self.base for name in sorted(set(names) - set(families))}
 
     def _shifted_term(self, term: Term, shift: Mapping[str, Affine]) -> Term:
         bounds = []
@@ -315,12 +324,14 @@ class Reader:
                 sub = argument(script)
             else:
                 sup = argument(script)
-        body = self.sequence(node.children[-1])
         place = sub.index("=") if "=" in sub else len(sub)
         name = single_letter(letter_form(*split_scripts(sub[:place])[:2]))
         if not name:
             message = "a sum runs over a letter"
             raise failure(message, node)
+        outside, self._letters = self._letters, self._letters | {name}
+        body = self.sequence(node.children[-1])
+        self._letters = outside
         if place == len(sub):
             low, high = self._implied(name, body, node)
             return values.summed(body, [Bound(name, low, high)])
@@ -659,11 +670,14 @@ class Reader:
     def _index(self, node: Node) -> Affine | None:
         """A side of a relation as an index; None where it names a tensor."""
         text = tokens_of(node)
+        form = index_form(self.names, text)
+        if form is not None and form.variables and form.variables <= self._letters:
+            return form
         nucleus, sub, sup = split_scripts(text)
         if any(found.what.kind in {"tensor", "element"} and not found.rest
                for found in self.names.find(nucleus, sub, sup)):
             return None
-        return index_form(self.names, text)
+        return form
 
     def _comparison(self, relation: Node) -> Meaning:
         """1 where values compare as said, else 0; a label compared with an index is a one-hot entry."""

@@ -11,12 +11,13 @@ from symbackprop.spec import latex, write
 from symbackprop.spec.declared import Declared, free_letters, read_tables, size_names
 from symbackprop.spec.facts import read_facts, read_functions
 from symbackprop.spec.families import find_families, loop_bounds
+from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.letters import Letters, axis_order, default_batch, pattern_letters
 from symbackprop.spec.lower import Draft, World, build_program, equation, lower
 from symbackprop.spec.names import unknown
 from symbackprop.spec.order import sort_equations
 from symbackprop.spec.ranges import check_ranges, check_sizes
-from symbackprop.spec.syntax import parse_expression, parse_forward, statements
+from symbackprop.spec.syntax import called_in, names_in, parse_expression, parse_forward, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,8 +39,9 @@ def build(data: Mapping[str, Any], source: Source) -> Network:
     computed = [item.name for item in statements(program)]
     world.tensor_names = {*declared.shapes, *computed}
     world.size_names = _size_names(world)
-    _check_declared(world, computed)
+    _check_parameters(world, computed)
     lowered = lower(world)
+    _check_entries(world, computed)
     drafts = [draft for group in lowered.drafts.values() for draft in group]
     tensors = _tensors(world, drafts)
     _check_loss(world, tensors)
@@ -105,8 +107,6 @@ def _size_names(world: World) -> set[str]:
             found |= bound.lo.sizes | bound.hi.sizes
     for name in declared.indices:
         node = parse_expression(declared.indices[name], world.source, f"[indices] {name}")
-        from symbackprop.spec.forms import NotAffineError, affine_of, size_atom  # noqa: PLC0415
-
         try:
             found |= affine_of(node, size_atom(loop_letters)).sizes
         except NotAffineError as error:
@@ -116,53 +116,53 @@ def _size_names(world: World) -> set[str]:
         for lo, hi in family.range or ():
             found |= lo.sizes | hi.sizes
     # A size that is only a number (lam = 3) may stand in [sizes] alone.
-    used = {node for item in statements(world.program) for node in _names(item.value)}
+    used = {node for item in statements(world.program) for node in names_in(item.value)}
     found |= {name for name in declared.sizes if name in used and name not in world.tensor_names}
     return found
 
 
-def _names(node: Any) -> set[str]:
-    import ast  # noqa: PLC0415
-
-    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-
-
-def _check_declared(world: World, computed: list[str]) -> None:
-    """Entries that name nothing, and parameters that are none."""
-    declared, source = world.declared, world.source
-    used = {name for item in statements(world.program) for name in (*_names(item.value), item.name)}
+def _check_parameters(world: World, computed: list[str]) -> None:
+    """Parameters are given tensors of real numbers."""
+    declared = world.declared
     for name in declared.parameters:
+        reason = None
         if name in computed:
-            raise _at(source, "parameters", None, f"parameter '{name}' is computed by forward; parameters are given")
-        if name not in declared.shapes:
-            raise _at(source, "parameters", None, f"parameter '{name}' has no entry in [shapes]; "
-                                                  f"{unknown('such tensor', name, declared.shapes)}")
-        if declared.shapes[name].below is not None:
-            raise _at(source, "parameters", None, f"parameter '{name}' holds integers; nothing can be differentiated by it")
+            reason = "is computed by forward; parameters are given"
+        elif name not in declared.shapes:
+            reason = f"has no entry in [shapes]; {unknown('such tensor', name, declared.shapes)}"
+        elif declared.shapes[name].below is not None:
+            reason = "holds integers; nothing can be differentiated by it"
+        if reason:
+            raise _at(world.source, "parameters", None, f"parameter '{name}' {reason}")
+    if declared.loss not in computed:
+        message = (f"the loss '{declared.loss}' is computed nowhere in forward; "
+                   f"{unknown('such name', declared.loss, computed)}")
+        raise _at(world.source, "loss", None, message)
     for name, shape in declared.shapes.items():
-        if name not in used and name not in declared.parameters:
-            key = name + "".join(f"[{letter}]" for letter in shape.letters)
-            raise _at(source, key, "shapes", f"[shapes] {key} names nothing in forward; {unknown('tensor', name, used)}")
         stray = free_letters(shape.axes) - set(shape.letters)
         if stray:
-            raise _at(source, name, "shapes", f"[shapes] {name}: '{min(stray)}' is no index of it")
-    for name in declared.sizes:
-        if name not in world.size_names:
-            raise _at(source, name, "sizes", f"[sizes] {name} names no axis and no depth; "
-                                             f"{unknown('size', name, world.size_names)}")
-    for name in declared.indices:
-        if name not in used and name not in {n for item in statements(world.program) for n in _names(item.target)}:
-            raise _at(source, name, "indices", f"[indices] {name} is used nowhere in forward")
-    for name in declared.outside:
-        if name not in declared.shapes and name not in computed:
-            raise _at(source, name, "outside", f"[outside] {name}: {unknown('tensor', name, world.tensor_names)}")
-    for name in declared.functions:
-        if name not in used and not any(name in text for _, text in declared.functions.values()):
-            raise _at(source, name, "functions", f"[functions] {name} is called nowhere in forward; "
-                                                 f"{unknown('such call', name, used)}")
-    if declared.loss not in computed:
-        raise _at(source, "loss", None, f"the loss '{declared.loss}' is computed nowhere in forward; "
-                                        f"{unknown('such name', declared.loss, computed)}")
+            raise _at(world.source, name, "shapes", f"[shapes] {name}: '{min(stray)}' is no index of it")
+
+
+def _check_entries(world: World, computed: list[str]) -> None:
+    """Entries that name nothing; looked for last, since a misspelling in forward leaves one behind."""
+    declared = world.declared
+    read = {name for item in statements(world.program) for node in (item.value, item.target) for name in names_in(node)}
+    called = {name for item in statements(world.program) for name in called_in(item.value)}
+    called |= {name for _, text in declared.functions.values() for name in declared.functions if name in text}
+    tensors = {*computed, *(read & declared.shapes.keys()), *declared.parameters}
+    letters = {name for name in declared.indices if name in read}
+    for table, entries, known, what in (
+        ("shapes", declared.shapes, tensors, "tensor"),
+        ("sizes", declared.sizes, world.size_names, "size"),
+        ("indices", declared.indices, letters, "index"),
+        ("outside", declared.outside, tensors, "tensor"),
+        ("functions", declared.functions, called, "function"),
+    ):
+        for name in entries:
+            if name not in known:
+                message = f"[{table}] {name} names nothing in forward; {unknown(what, name, known)}"
+                raise _at(world.source, name, table, message)
 
 
 def _at(source: Source, key: str, table: str | None, message: str) -> Exception:

@@ -16,7 +16,7 @@ from symbackprop.index import Along, Apply, Compare, Opaque, Ref, Value, Where, 
 from symbackprop.spec import value
 from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
-from symbackprop.spec.syntax import parse_expression
+from symbackprop.spec.syntax import base_name, parse_expression, text_of
 from symbackprop.spec.value import AlignError, Axis, Val, align, plain_ref, pointwise, shown, single, template_of
 from symbackprop.tables import activations
 from symbackprop.tables.losses import LOSS
@@ -99,7 +99,7 @@ def _user_call(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
         inner = inner.value
     if len(groups) != user.family:
         written = f"{name}[l](z)" if user.family else f"{name}(z)"
-        message = f"'{name}' has {user.family} layer indices in [functions]; write {written}"
+        message = f"'{name}' is one function for {'each layer' if user.family else 'all layers'}; write {written}"
         raise evaluator.error(message, node)
     if user.kind == "opaque loss":
         return _opaque(evaluator, node, name)
@@ -174,11 +174,14 @@ def _along_axes(evaluator: Evaluator, node: ast.Call) -> tuple[Val, list[Bound]]
     """The argument of a reduction and the ranges it runs over; axes become variables bound there."""
     name = _function_name(node)
     args = _arguments(evaluator, node, 1, None, f"{name}(t), {name}(t, \"axis\") or, in index form, {name}(t[i], i)")
+    if name == "max" and len(args) > 1 and not _is_axis(args[1]) and not isinstance(args[1], ast.Name):
+        message = "max reduces over an axis; for the larger of two write where(a > b, a, b)"
+        raise evaluator.error(message, node)
     if len(args) == 1 or all(_is_axis(a) for a in args[1:]):
         val = evaluator.evaluate(args[0])
         axes = [_axis(evaluator, val, a) for a in args[1:]] if len(args) > 1 else list(val.axes)
         if len(set(axes)) < len(axes):
-            message = f"an axis is named twice in '{ast.unparse(node)}'"
+            message = f"an axis is named twice in '{text_of(node)}'"
             raise evaluator.error(message, node)
         return val, [Bound(axis.var, Affine(), axis.size - 1) for axis in axes]
     bounds = _letters(evaluator, node, args[1:])
@@ -186,7 +189,7 @@ def _along_axes(evaluator: Evaluator, node: ast.Call) -> tuple[Val, list[Bound]]
         val = evaluator.evaluate(args[0])
     for bound in bounds:
         if bound.var not in val.variables:
-            message = f"'{ast.unparse(args[0])}' does not depend on '{bound.var}'"
+            message = f"'{text_of(args[0])}' does not depend on '{bound.var}'"
             raise evaluator.error(message, node)
     renamed = {b.var: evaluator.fresh() for b in bounds}
     forms = {old: var(new) for old, new in renamed.items()}
@@ -197,8 +200,11 @@ def _along_axes(evaluator: Evaluator, node: ast.Call) -> tuple[Val, list[Bound]]
 def _letters(evaluator: Evaluator, node: ast.Call, nodes: list[ast.expr]) -> list[Bound]:
     bounds: list[Bound] = []
     for item in nodes:
+        if _function_name(node) == "max" and _is_tensor(evaluator, item):
+            message = "max reduces over an axis; for the larger of two write where(a > b, a, b)"
+            raise evaluator.error(message, node)
         if not isinstance(item, ast.Name):
-            message = f"'{ast.unparse(item)}' is neither an axis in quotes nor an index letter"
+            message = f"'{text_of(item)}' is neither an axis in quotes nor an index letter"
             raise evaluator.error(message, item)
         letter = item.id
         if letter in {b.var for b in evaluator.loops} or letter in evaluator.reduced:
@@ -208,11 +214,16 @@ def _letters(evaluator: Evaluator, node: ast.Call, nodes: list[ast.expr]) -> lis
         bound = bound or evaluator.world.index_bound(letter)
         if bound is None:
             known = evaluator.world.declared.indices
-            hint = f"; did you mean the axis \"{letter}\"?" if letter in evaluator.world.size_names else ""
+            hint = f"; did you mean the axis '{letter}' in quotes?" if letter in evaluator.world.size_names else ""
             message = f"no index '{letter}' in [indices]; {nearest(letter, known)}{hint}"
             raise evaluator.error(message, item)
         bounds.append(bound)
     return bounds
+
+
+def _is_tensor(evaluator: Evaluator, node: ast.expr) -> bool:
+    name = base_name(node)
+    return name in evaluator.world.tensor_names and evaluator.bound_of(name) is None
 
 
 def _sum(evaluator: Evaluator, node: ast.Call) -> Val:
@@ -276,9 +287,6 @@ def _mean(evaluator: Evaluator, node: ast.Call) -> Val:
 
 def _along(evaluator: Evaluator, node: ast.Call) -> Val:
     name = _function_name(node)
-    if name == "max" and len(node.args) > 1 and not _is_axis(node.args[1]) and not isinstance(node.args[1], ast.Name):
-        message = "max reduces over an axis; for the larger of two write where(a > b, a, b)"
-        raise evaluator.error(message, node)
     if name in KEEPING and len(node.args) == 1:
         val = evaluator.evaluate(node.args[0])
         if len(val.axes) != 1:
@@ -444,7 +452,7 @@ def _integers(evaluator: Evaluator, node: ast.expr, name: str) -> tuple[Val, Ref
     below = evaluator.world.below(ref) if ref is not None else None
     if ref is None or below is None:
         message = (f"{name} needs an integer tensor, declared as \"N int<K\" in [shapes]; "
-                   f"'{ast.unparse(node)}' is none")
+                   f"'{text_of(node)}' is none")
         raise evaluator.error(message, node)
     return val, ref, below
 
@@ -462,7 +470,7 @@ def _gather(evaluator: Evaluator, node: ast.Call) -> Val:
     table = evaluator.matrix_factor(evaluator.evaluate(table_node))
     val, ref, below = _integers(evaluator, number_node, "gather")
     if not table.axes or table.axes[0].size != below:
-        message = f"gather picks along the first axis, {below}; '{ast.unparse(table_node)}' has {shown(table.sizes)}"
+        message = f"gather picks along the first axis, {below}; '{text_of(table_node)}' has {shown(table.sizes)}"
         raise evaluator.error(message, node, shape=True)
     first = table.axes[0]
     picked = product(1, [Apply(function("onehot")(slot(0), slot(1)), (ref, Value(var(first.var))))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -161,11 +160,12 @@ class _Reader:
         if not isinstance(text, str):
             message = f"{what} must be text in quotes, not {_kind(text)}"
             raise self.fail(message, what, table)
-        node = parse_expression(text, self.source, what)
+        where = f"[{table}] {what}" if table else what
+        node = parse_expression(text, self.source, where)
         try:
             return affine_of(node, size_atom(frozenset(letters)))
         except NotAffineError as error:
-            message = f"{what} = '{text}': {error}"
+            message = f"{where} = '{text[:60]}': {error}"
             raise self.fail(message, what, table) from None
 
     def table(self, name: str) -> Mapping[str, Any]:
@@ -175,23 +175,19 @@ class _Reader:
 
     def family_key(self, key: str, table: str, what: str) -> tuple[str, tuple[str, ...]]:
         """``W[l]`` as ("W", ("l",))."""
-        node = parse_expression(key, self.source, f"[{table}] key")
-        letters: list[str] = []
-        while isinstance(node, ast.Subscript):
-            if not isinstance(node.slice, ast.Name):
-                message = f"[{table}] '{key}': a family is written with its letter, as in \"W[l]\""
-                raise self.fail(message, key, table)
-            letters.insert(0, node.slice.id)
-            node = node.value
-        problem = name_problem(node.id if isinstance(node, ast.Name) else key, what)
+        name, *rest = key.split("[")
+        letters = [part.removesuffix("]") for part in rest]
+        if not all(part.endswith("]") for part in rest):
+            message = f"[{table}] '{key[:60]}': a family is written with its letter, as in \"W[l]\""
+            raise self.fail(message, key, table)
+        problem = name_problem(name, what)
         for letter in letters:
             problem = problem or name_problem(letter, "an index")
         if problem is None and len(set(letters)) < len(letters):
             problem = f"[{table}] '{key}': each index of a family needs its own letter"
         if problem:
             raise self.fail(problem, key, table)
-        assert isinstance(node, ast.Name), "checked by name_problem"  # noqa: S101
-        return node.id, tuple(letters)
+        return name, tuple(letters)
 
     def shapes(self) -> dict[str, Shape]:
         found: dict[str, Shape] = {}

@@ -18,7 +18,7 @@ from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.families import brackets
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import unknown
-from symbackprop.spec.syntax import base_name
+from symbackprop.spec.syntax import base_name, text_of
 from symbackprop.spec.value import AlignError, Axis, Val, align, pointwise, shown, single, times
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Evaluator:
             return self.subscript(node)
         if isinstance(node, ast.Call):
             return calls.call(self, node)
-        message = f"'{ast.unparse(node)}' cannot stand here"
+        message = f"'{text_of(node)}' cannot stand here"
         raise self.error(message, node)
 
     def name(self, node: ast.Name) -> Val:
@@ -218,7 +218,8 @@ class Evaluator:
     def indexed(self, val: Val, items: Sequence[ast.expr], node: ast.expr) -> Val:
         """Element indices and slices of a value."""
         if len(items) > len(val.axes) or (len(items) < len(val.axes) and not any(isinstance(i, ast.Slice) for i in items)):
-            message = f"{len(items)} indices for axes {shown(val.sizes)} in '{ast.unparse(node)}'"
+            count = f"{len(items)} {'index' if len(items) == 1 else 'indices'}"
+            message = f"{count} for the axes {shown(val.sizes)} in '{text_of(node)}'"
             raise self.error(message, node, shape=True)
         mapping: dict[str, Affine] = {}
         axes: list[Axis] = []
@@ -228,7 +229,7 @@ class Evaluator:
                 low = self.slice_end(item.lower, Affine(), axis.size)
                 high = self.slice_end(item.upper, axis.size, axis.size)
                 if (high - low).is_constant and (high - low).const < 1:
-                    message = f"the slice '{ast.unparse(item)}' is empty"
+                    message = f"the slice '{text_of(item)}' is empty"
                     raise self.error(message, node, shape=True)
                 fresh = Axis(self.fresh(), high - low)
                 axes.append(fresh)
@@ -256,7 +257,7 @@ class Evaluator:
         if len(inner.axes) != 2:  # noqa: PLR2004 - a matrix
             hint = ("a vector needs none" if len(inner.axes) < 2 else  # noqa: PLR2004
                     "turn more in index form, as in  y[b,c,a] = x[a,b,c]")
-            message = f".T is for two axes, and '{ast.unparse(node.value)}' has {shown(inner.sizes)}; {hint}"
+            message = f".T is for two axes, and '{text_of(node.value)}' has {shown(inner.sizes)}; {hint}"
             raise self.error(message,
                              node, shape=True)
         return replace(inner, axes=inner.axes[::-1])
@@ -313,8 +314,8 @@ class Evaluator:
         try:
             return align(left, right)
         except AlignError as error:
-            message = (f"axes do not align in '{ast.unparse(node)}': {shown(left.sizes)} with {shown(right.sizes)}; "
-                       f"{error}, or use index form, as in  y[i,j] = a[i,j] + b[j]")
+            message = (f"axes do not align in '{text_of(node)}': {shown(left.sizes)} with {shown(right.sizes)}; {error}; "
+                       f"or use index form, as in  y[i,j] = a[i,j] + b[j]")
             raise self.error(message, node, shape=True) from None
 
     def add(self, axes: tuple[Axis, ...], left: Val, right: Val, *, subtract: bool) -> Val:
@@ -358,7 +359,7 @@ class Evaluator:
         return pointwise(lambda b, e: b**e, axes, base, exponent)
 
     def matmul(self, node: ast.BinOp, left: Val, right: Val) -> Val:
-        text = f"'{ast.unparse(node)}'"
+        text = f"'{text_of(node)}'"
         for side, val in (("left", left), ("right", right)):
             if not val.axes:
                 message = f"@ needs axes on both sides, and the {side} of {text} is a scalar; use *"
@@ -392,13 +393,13 @@ class Evaluator:
         tries = []
         turned_left, turned_right = len(a) == 2, len(b) == 2  # noqa: PLR2004 - a matrix
         if turned_right and a[-1] == b[1]:
-            tries.append(f"{ast.unparse(node.left)} @ {_operand(node.right)}.T")
+            tries.append(f"{_operand(node.left)} @ {_turned(node.right)}")
         if turned_left and a[0] == b[0]:
-            tries.append(f"{_operand(node.left)}.T @ {ast.unparse(node.right)}")
+            tries.append(f"{_turned(node.left)} @ {_operand(node.right)}")
         if b[-1] == a[0] and len(a) <= 2:  # noqa: PLR2004
             tries.append(f"{_operand(node.right)} @ {_operand(node.left)}")
         fit = f"  {' or '.join(tries)}  would fit" if tries else f"the right needs {a[-1]} as its first axis"
-        return (f"axes do not fit in '{ast.unparse(node)}': {shown(a)} @ {shown(b)} would contract {a[-1]} with {b[0]}; "
+        return (f"axes do not fit in '{text_of(node)}': {shown(a)} @ {shown(b)} would contract {a[-1]} with {b[0]}; "
                 f"{fit}")
 
     # -- comparisons --------------------------------------------------------------------------------------------
@@ -411,7 +412,12 @@ class Evaluator:
         return calls.value_condition(self, node)
 
 
+def _turned(node: ast.expr) -> str:
+    """The transpose as one writes it: ``W.T``, and ``W`` for ``W.T``."""
+    return _operand(node.value) if isinstance(node, ast.Attribute) else f"{_operand(node)}.T"
+
+
 def _operand(node: ast.expr) -> str:
-    text = ast.unparse(node)
+    text = text_of(node)
     return f"({text})" if isinstance(node, ast.BinOp | ast.UnaryOp) else text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import itertools
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from symbackprop.spec import limits
 from symbackprop.spec.families import brackets
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import unknown
-from symbackprop.spec.syntax import base_name, parse_expression
+from symbackprop.spec.syntax import base_name, parse_expression, text_of
 from symbackprop.tables import activations
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def read_functions(declared: Declared, source: Source) -> dict[str, UserFunction
         if text in {"opaque", "opaque loss"}:
             found[name] = UserFunction(name=name, kind=text, family=count, text=text)
             continue
-        if "opaque" in text.split() or not text.strip():
-            message = f"[functions] {name} = '{text}': write \"opaque\", \"opaque loss\" or a formula in x"
+        if not text.strip() or "opaque" in text.split() or difflib.get_close_matches(text, ("opaque", "opaque loss")):
+            message = f"[functions] {name} = '{text[:40]}': write \"opaque\", \"opaque loss\" or a formula in x"
             raise source.error(message)
         formula = _Formula(name, text, declared, source)
         found[name] = UserFunction(name=name, kind="formula", template=formula.template(), text=text)
@@ -82,7 +83,7 @@ class _Formula:
             return sp.Mul(*links)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self.call(node.func.id, [self.build(arg, inside) for arg in node.args], inside)
-        message = f"'{ast.unparse(node)}' is not elementwise; a formula has numbers, x, + - * / ** and functions"
+        message = f"'{text_of(node)}' is not elementwise; a formula has numbers, x, + - * / ** and functions"
         raise self.fail(message)
 
     def operation(self, op: ast.operator, left: Any, right: Any) -> Any:
@@ -189,7 +190,7 @@ class _Reader:
         name = base_name(node)
         tensor = self.tensors.get(name)
         if tensor is None:
-            raise self.fail(unknown("tensor", name or ast.unparse(node), self.declared.shapes))
+            raise self.fail(unknown("tensor", name or text_of(node), self.declared.shapes))
         if len(brackets(node)) != len(tensor.family):
             letters = "".join(f"[{b.var}]" for b in tensor.family)
             message = f"write {name}{letters}"

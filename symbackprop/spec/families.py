@@ -164,6 +164,11 @@ class _Finder:
 
     def _family(self, item: Assignment, groups: list[list[ast.expr]], loops: set[str]) -> None:
         for group in groups:
+            loose = [n for n in group if isinstance(n, ast.Name) and n.id not in loops]
+            if len(group) != 1 and loose and any(n.id not in self.declared.indices for n in loose):
+                name = next(n.id for n in loose if n.id not in self.declared.indices)
+                message = f"the index '{name}' has no size; give it in [indices], as in  {name} = \"N\""
+                raise self.source.error(message, item.target)
             if len(group) != 1:
                 message = f"write each layer or time index of '{item.name}' in brackets of its own, as in h[l][t]"
                 raise self.source.error(message, item.target)
@@ -254,7 +259,8 @@ class _Finder:
         for name, family in self.table.items():
             regions = family.assigned + family.read
             if not regions:
-                if final:
+                read = {n.id for item in self.items for n in ast.walk(item.value) if isinstance(n, ast.Name)}
+                if final and name not in read:  # read without its index: a message for the place where it is
                     message = f"'{name}' is a family that forward never uses, so its range is unknown"
                     raise self.source.error(message)
                 continue

@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, size, var
+from symbackprop.spec.syntax import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +46,7 @@ def affine_of(node: ast.expr, atom: Callable[[ast.expr], Affine | None]) -> Affi
         raise NotAffineError(message, node)
     form = atom(node) if isinstance(node, ast.Name | ast.Subscript) else None
     if form is None:
-        message = f"'{ast.unparse(node)}' is no index; an index is made of letters, sizes and whole numbers"
+        message = f"'{text_of(node)}' is no index; an index is made of letters, sizes and whole numbers"
         raise NotAffineError(message, node)
     return form
 

@@ -18,7 +18,7 @@ from symbackprop.spec.evaluate import Evaluator, UndeterminedError
 from symbackprop.spec.families import brackets, loop_bound, loop_bounds
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import unknown
-from symbackprop.spec.syntax import Assignment, Block, parse_expression, statements
+from symbackprop.spec.syntax import Assignment, Block, parse_expression, statements, text_of
 from symbackprop.spec.value import Axis, Val, of_factor, shown
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ def _agree(world: World, item: Assignment, draft: Draft) -> bool:
             return True
     where = ("[shapes]" if item.name in world.declared.shapes
              else f"line {world.source.line_of(first.target)} and the others")
-    message = (f"'{ast.unparse(item.target)}' gets the axes {shown(sizes)} here, and by {where} it has "
+    message = (f"'{text_of(item.target)}' gets the axes {shown(sizes)} here, and by {where} it has "
                f"{shown(expected or ())}")
     raise world.source.error(message, item.target, shape=True)
 
@@ -405,7 +405,7 @@ def _spread(world: World, item: Assignment, family: tuple[Affine, ...]) -> tuple
 
 def _left_letter(world: World, item: Assignment, node: ast.expr, letters: Mapping[str, Bound]) -> str:
     if not isinstance(node, ast.Name) or node.id not in world.declared.indices:
-        text = ast.unparse(node)
+        text = text_of(node)
         known = unknown("index", text, world.declared.indices)
         message = f"the left side takes plain letters of [indices], and '{text}' is none: {known}"
         raise world.source.error(message, node)

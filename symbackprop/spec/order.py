@@ -124,6 +124,10 @@ def _links(made: _Round, instances: list[tuple[int, dict[str, int]]], source: So
             writer = made.writer.get((ref.tensor, place))
             if writer is None:
                 raise _unassigned(made, number, ref, place, env, source)
+            if writer == here or (writer[1] == here[1] and made.equations[writer[0]].line == made.equations[number].line
+                                  and writer[0] > number):
+                message = f"'{_member(made, writer)}' is defined by itself (a cycle)"
+                raise _at(source, made.equations[number], message)
             _check_order(made, here, env, writer, source)
             needs.append(writer)
             if writer[0] != number:

@@ -44,8 +44,10 @@ def _check_ref(ref: Ref, tensor: Tensor, scope: Scope, equation: Equation, sourc
         for need, end in ((form, "below 0"), (extent - 1 - form, f"beyond {extent - 1}")):
             if _inside(need, scope):
                 continue
-            message = (f"'{ref.tensor}[…{form}…]' may lie {end}, outside the axis {extent}; declare a longer axis (as in "
-                       f"\"T+K-1\"), or say  {ref.tensor} = 0  in [outside]")
+            element = tensor.name + "".join(f"[{f}]" for f in ref.index[:count])
+            element += f"[{','.join(map(str, ref.index[count:]))}]"
+            message = (f"in '{element}' the index {form} may lie {end}, outside the axis {extent}; declare a longer axis "
+                       f"(as in 'T+K-1'), or say  {ref.tensor} = 0  in [outside]")
             error = source.error(message, shape=True)
             error.line = equation.line
             raise error

@@ -7,6 +7,7 @@ parsed by ``ast.parse``; what is not an assignment, such a loop or an allowed ex
 from __future__ import annotations
 
 import ast
+import keyword
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -76,6 +77,14 @@ class Block:
     body: tuple[Assignment | Block, ...]
 
 
+def text_of(node: ast.AST, width: int = 60) -> str:
+    """An expression as text for a message, cut where it is long."""
+    try:
+        return _shorten(ast.unparse(node), width)
+    except RecursionError:
+        return "a long expression"
+
+
 def base_name(node: ast.expr) -> str:
     """The name before all brackets: ``z`` of ``z[l][e, j]``."""
     while isinstance(node, ast.Subscript):
@@ -92,6 +101,7 @@ def parse_forward(text: str, source: Source) -> tuple[Assignment | Block, ...]:
     margin = _margin(text)
     lines = [line[margin:] if line.strip() else "" for line in text.split("\n")]
     tree = _parse("\n".join(map(_loop_line, lines)), source, margin)
+    assert isinstance(tree, ast.Module), "parsed as statements"  # noqa: S101
     for node in ast.walk(tree):
         if margin and hasattr(node, "col_offset"):
             node.col_offset += margin
@@ -108,18 +118,15 @@ def parse_expression(text: str, source: Source, what: str) -> ast.expr:
     """One expression of the same language, such as a fact or a function's formula; ``what`` names it in messages."""
     inner = type(source)(source.name)
     try:
-        _check_characters(text, inner)
-        tree = _parse(f"_ = ({text}\n)", inner, 0)
-        reader = _Reader(inner, f"_ = ({text}\n)".split("\n"))
-        statement = tree.body[0] if len(tree.body) == 1 else None
-        if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
-            message = "it is not one expression"
-            raise inner.error(message)  # noqa: TRY301 - given its context below
-        reader.expression(statement.value)
+        line = text.replace("\n", " ").strip()
+        _check_characters(line, inner)
+        tree = _parse(line, inner, 0, "eval")
+        assert isinstance(tree, ast.Expression), "parsed as one expression"  # noqa: S101
+        _Reader(inner, [line]).expression(tree.body)
     except SpecError as error:
         message = f"{what} = '{_shorten(text)}': {error.message}"
         raise source.error(message) from None
-    return statement.value
+    return tree.body
 
 
 def _shorten(text: str, width: int = 60) -> str:
@@ -157,23 +164,36 @@ def _loop_line(line: str) -> str:
     return line[:position] + ", " + line[position + 2 :]
 
 
-def _parse(text: str, source: Source, margin: int) -> ast.Module:
-    _check_nesting(text, source)
+def _parse(text: str, source: Source, margin: int, mode: str = "exec") -> ast.Module | ast.Expression:
+    _check_digits(text, source)
     try:
-        tree = ast.parse(text)
+        tree = ast.parse(text, mode=mode)
     except SyntaxError as error:
-        line = error.lineno or 1
-        column = max((error.offset or 1) - 1, 0) + margin
-        row, position = source.place(line, column)
-        message = f"not an expression of the forward language: {error.msg}"
-        raise SpecError(message, source=source.name or None, line=row, column=position) from None
+        raise _syntax_error(error, text, source, margin) from None
     except (RecursionError, MemoryError, ValueError, OverflowError):
-        message = f"an expression is nested too deeply (limit {limits.NESTING}) or a number too long"
-        raise SpecError(message, source=source.name or None) from None
+        lines = text.split("\n")
+        longest = max(range(len(lines)), key=lambda k: len(lines[k]))
+        message = f"an expression is too long or nested more than {limits.NESTING} deep; give parts of it names"
+        row, column = source.place(longest + 1, margin)
+        raise SpecError(message, source=source.name or None, line=row, column=column) from None
     return tree
 
 
-def _check_nesting(text: str, source: Source) -> None:
+def _syntax_error(error: SyntaxError, text: str, source: Source, margin: int) -> SpecError:
+    line, column = error.lineno or 1, max((error.offset or 1) - 1, 0)
+    lines = text.split("\n")
+    written = lines[line - 1] if line <= len(lines) else ""
+    for match in re.finditer(r"[A-Za-z_]\w*", written.split("#", 1)[0]):
+        if keyword.iskeyword(match[0]) and match[0] not in {"for", "in", "and", "or", "not"}:
+            row, position = source.place(line, match.start() + margin)
+            message = f"'{match[0]}' is a keyword of Python and cannot be a name"
+            return SpecError(message, source=source.name or None, line=row, column=position)
+    row, position = source.place(line, column + margin)
+    message = f"not an expression of the forward language: {error.msg}"
+    return SpecError(message, source=source.name or None, line=row, column=position)
+
+
+def _check_digits(text: str, source: Source) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         for match in re.finditer(r"\d[\d_]*", line.split("#", 1)[0]):
             if len(match[0]) > limits.DIGITS:
@@ -336,6 +356,16 @@ def exact_number(text: str) -> Fraction | None:
         return None
     digits = int((match["whole"] + match["part"]) or "0")
     return Fraction(digits) * Fraction(10) ** (int(exponent) - len(match["part"]))
+
+
+def names_in(node: ast.AST) -> set[str]:
+    """Every name that stands in an expression."""
+    return {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
+
+
+def called_in(node: ast.AST) -> set[str]:
+    """Names of the functions that an expression calls."""
+    return {base_name(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
 
 
 def statements(program: tuple[Assignment | Block, ...]) -> Iterator[Assignment]:

@@ -220,7 +220,7 @@ def align(left: Val, right: Val) -> tuple[tuple[Axis, ...], Val]:
     shared_right = [partners[axis.var] for axis in right.axes if axis.var in partners]
     shared_left = [axis.var for axis in left.axes if axis.var in partners.values()]
     if shared_left != shared_right:
-        message = "the axes they share stand in another order, which would be a silent transpose; write .T"
+        message = "the axes they share stand in another order, which would be a silent transpose; write .T where it is meant"
         raise AlignError(message)
     renamed = right.rename(partners)
     first, second = (left.axes, renamed.axes) if len(left.axes) >= len(right.axes) else (renamed.axes, left.axes)

@@ -4,6 +4,7 @@
 VENV ?= .venv
 PYTHON3 ?= python3
 JOBS ?= 2
+OUT ?= out
 PYTHON = $(VENV)/bin/python
 
 .PHONY: check example lint types layers test quick fix generated benchmark clean
@@ -11,7 +12,7 @@ PYTHON = $(VENV)/bin/python
 check: lint types layers test
 
 example: $(VENV)/ready
-	$(VENV)/bin/symbackprop build symbackprop/gallery/seed_003.toml -o out
+	$(VENV)/bin/symbackprop build symbackprop/gallery/seed_003.toml -o $(OUT)
 
 lint: $(VENV)/ready
 	$(PYTHON) -m ruff check .

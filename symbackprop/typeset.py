@@ -18,7 +18,7 @@ from symbackprop.errors import OutputError, UnsupportedError
 RUNS = 4
 SECONDS = 300
 HOW_TO = "for a PDF install TeX Live (on Debian: texlive-latex-extra texlive-fonts-recommended lmodern)"
-_RERUN = re.compile(rb"Rerun to get|Label\(s\) may have changed|rerunfilecheck|Rerun LaTeX")
+_RERUN = re.compile(rb"Rerun to get|may have changed|Rerun LaTeX|Please rerun")
 _SETTINGS = {
     "openout_any": "p", "openin_any": "p",  # files of the folder and of TeX alone
     "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1",  # no dates

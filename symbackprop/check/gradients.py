@@ -101,7 +101,11 @@ class _Point:
         keywords = generated.functions(network, values, layout)
         self.loss = generated.forward_loss(module, network.loss, inputs, keywords)
         with np.errstate(all="ignore"):
-            self.value, gradients = module.loss_and_gradients(self.parameters, inputs, **keywords)
+            try:
+                self.value, gradients = module.loss_and_gradients(self.parameters, inputs, **keywords)
+            except Exception as error:
+                message = f"{network.name}: the generated code fails: {type(error).__name__}: {error}"
+                raise DerivationError(message) from error
         self.gradients = {name: self._like(name, gradients) for name in network.parameters}
 
     def _like(self, name: str, gradients: Mapping[str, Any]) -> list[Array]:

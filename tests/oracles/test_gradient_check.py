@@ -132,6 +132,11 @@ def test_gradient_of_the_wrong_shape_is_an_error(derivation):
         check(derivation, MODULE.replace("dU = G.T @ K_delta + H.T @ G_delta", "dU = np.sum(K_delta, axis=0)"))
 
 
+def test_code_that_fails_is_an_error_that_names_the_network(derivation):
+    with pytest.raises(DerivationError, match="shared: the generated code fails: NameError: name 'nothing'"):
+        check(derivation, MODULE.replace("    return float", "    nothing()\n    return float"))
+
+
 def test_check_is_the_same_every_time(derivation):
     assert str(check(derivation, MODULE)) == str(check(derivation, MODULE))
     assert str(check(derivation, MODULE, 5)) == str(check(derivation, MODULE))  # only bounds are printed

@@ -1,0 +1,108 @@
+"""Every block of the README is run: commands give the output shown, files are read, Python examples hold."""
+
+from __future__ import annotations
+
+import doctest
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from symbackprop import catalogue, notation
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def blocks(kind):
+    return [text for name, text in BLOCKS if name == kind]
+
+
+def commands():
+    """(command line, output shown) of every console block, in order."""
+    for text in blocks("console"):
+        for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+            line, _, shown = part.partition("\n")
+            yield line, shown
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A folder with the README's files."""
+    folder = tmp_path_factory.mktemp("readme")
+    for text in blocks("toml"):
+        name = re.match(r"# (\S+\.toml)", text)
+        assert name, "a TOML block starts with its file's name"
+        (folder / name[1]).write_text(text, encoding="utf-8")
+    return folder
+
+
+def matches(shown, seen):
+    """Equal, where a line ``…`` stands for any lines and ``…`` within a line for any text."""
+    pattern = re.escape(shown).replace("…\n", "(?:.*\n)*?").replace("…", ".*")
+    return re.fullmatch(pattern, seen) is not None
+
+
+def test_every_block_is_of_a_kind_that_is_run():
+    assert {name for name, _ in BLOCKS} <= {"console", "python", "toml", "sh", "text"}
+    assert blocks("text") == []
+
+
+def test_commands_give_the_output_shown(room):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    for line, shown in commands():
+        words = shlex.split(line)
+        if words[0] == "symbackprop":
+            words = [sys.executable, "-m", *words]
+        else:
+            assert words[0] in {"cat", "ls", "python", "head", "sed"}, line
+            words = [sys.executable, *words[1:]] if words[0] == "python" else words
+        done = subprocess.run(words, cwd=room, env=environment, capture_output=True, text=True, check=False)
+        assert matches(shown, done.stdout + done.stderr), f"$ {line}\n{done.stdout}{done.stderr}"
+
+
+def test_python_examples_hold(room, monkeypatch):
+    monkeypatch.chdir(room)
+    for number, text in enumerate(blocks("python")):
+        test = doctest.DocTestParser().get_doctest(text, {}, f"README block {number}", "README.md", 0)
+        assert test.examples
+        result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test)
+        assert result.failed == 0
+
+
+def test_shell_commands_are_those_of_the_makefile():
+    targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for text in blocks("sh"):
+        for line in text.splitlines():
+            words = shlex.split(line, comments=True)
+            assert words[0] == "make"
+            assert words[1] in targets
+
+
+def test_continuous_integration_calls_the_test_command():
+    assert (ROOT / ".ci" / "run").read_text(encoding="utf-8").rstrip().endswith("\nmake check")
+    assert any(line.startswith("make check") for text in blocks("sh") for line in text.splitlines())
+
+
+def test_tables_name_everything_there_is():
+    for _, rows in catalogue.sections():
+        for name, text in rows:
+            assert f"| `{name}` | {text} |".replace("|", "|") in README.replace(r"\|", "|"), name
+    for name in notation.names():
+        assert f"| `{name}` |" in README
+
+
+@pytest.mark.slow
+def test_first_command_sets_up_and_runs_the_main_job(tmp_path):
+    done = subprocess.run(
+        ["make", "example", f"VENV={tmp_path / 'venv'}", f"PYTHON3={sys.executable}", f"OUT={tmp_path / 'out'}"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "out" / "seed_003.py").exists()
+    assert "largest relative error < 1e-9" in done.stdout

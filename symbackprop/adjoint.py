@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from symbackprop.affine import Size
+from symbackprop.affine import Size, const
 from symbackprop.chainrule import active_tensors, chain_rule, readers
 from symbackprop.derivation import Chain, Choices, Derivation, Step
 from symbackprop.errors import DerivationError
@@ -74,7 +74,7 @@ class _Sweep:
         self.facts: dict[str, Fact] = {}
         self.candidates = _candidates(network, self.active, choices)
         reading = readers(network)
-        self.starts = {n: chain_rule(network, n, self.active, reading.get(n, ())) for n in self._names()}
+        self.starts = _needed({n: chain_rule(network, n, self.active, reading.get(n, ())) for n in self._names()}, network)
         self.elementwise = elementwise_definitions(network)
         self.checker = Checker(network, self.starts)
 
@@ -171,6 +171,47 @@ class _Sweep:
         step = Step(rule=rule, formula=formula, before=before, after=replace(before, terms=changed), note=str(scale))
         self.checker.check_scaled(step, scale, self.network.parameters)
         return replace(chain, steps=(*chain.steps, step))
+
+
+def _needed(starts: dict[str, Equation], network: Network) -> dict[str, Equation]:
+    """The chain rules, each for those members of a family only that another one reads (not for the input's a[0])."""
+    contracted = {name: contract_all(start, network.scope()) for name, start in starts.items()}
+    reads_at: dict[str, list[tuple[str, Equation, Term, Ref]]] = {}
+    for name, equation in contracted.items():
+        for term in equation.terms:
+            for factor in term.factors:
+                if isinstance(factor, Ref) and is_adjoint(factor.tensor):
+                    reads_at.setdefault(primal_name(factor.tensor), []).append((name, equation, term, factor))
+    result = dict(starts)
+    for name, start in starts.items():
+        if name in network.parameters:
+            continue
+        ranges = list(start.ranges)
+        for position in range(len(network.tensors[name].family)):
+            first = _first_read(name, position, reads_at.get(name, ()))
+            lo = ranges[position].lo
+            if first is not None and lo.is_constant and first > lo.const:
+                ranges[position] = replace(ranges[position], lo=const(first))
+        result[name] = replace(start, ranges=tuple(ranges))
+    return result
+
+
+def _first_read(name: str, position: int, uses: Iterable[tuple[str, Equation, Term, Ref]]) -> int | None:
+    """The smallest index at which others read a family; None where that is not a plain number."""
+    found: list[int] = []
+    for reader, equation, term, ref in uses:
+        form = ref.index[position]
+        bounds = {b.var: b for b in (*equation.ranges, *term.bounds)}
+        (letter, c), *more = form.linear.items() or [("", 0)]
+        if more or c != 1 or form.sizes:
+            return None
+        if reader == name and form.const >= 0 and letter == equation.ranges[position].var:
+            continue
+        lo = bounds[letter].lo
+        if not lo.is_constant:
+            return None
+        found.append(lo.const + form.const)
+    return min(found, default=None)
 
 
 def _is_signal(tensor: str, network: Network) -> bool:
@@ -303,7 +344,9 @@ def _in_order(hidden: list[str], parameters: tuple[str, ...], chains: Mapping[st
 def _with_adjoints(network: Network, chains: Mapping[str, Chain]) -> dict[str, Tensor]:
     tensors = dict(network.tensors)
     for name in chains:
-        tensors[adjoint_name(name)] = replace(network.tensors[name], name=adjoint_name(name), role="adjoint", below=None)
+        source = network.tensors[name]
+        family = tuple(replace(b, lo=r.lo) for b, r in zip(source.family, chains[name].start.ranges, strict=False))
+        tensors[adjoint_name(name)] = replace(source, name=adjoint_name(name), family=family, role="adjoint", below=None)
     for equation in network.equations:
         for term in equation.terms:
             for factor in term.factors:

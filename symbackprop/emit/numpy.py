@@ -16,8 +16,8 @@ from symbackprop.emit.numpy_arguments import ArgumentWriter
 from symbackprop.emit.numpy_body import BodyWriter, Line, rendered
 from symbackprop.emit.numpy_functions import definitions
 from symbackprop.emit.numpy_names import Names
-from symbackprop.emit.schedule import schedule
-from symbackprop.index import Opaque, is_adjoint, partial_name, refs_of
+from symbackprop.emit.schedule import schedule, term_refs
+from symbackprop.index import Opaque, is_adjoint, partial_name, primal_name
 from symbackprop.lift import surroundings
 from symbackprop.notation import load
 
@@ -41,9 +41,17 @@ def numbered(derivation: Derivation) -> tuple[tuple[int, Equation], ...]:
 
 
 def written_chains(derivation: Derivation) -> tuple[Any, ...]:
-    """Chains that code computes: those that keep a name."""
-    return tuple(chain for chain in derivation.chains.values()
-                 if chain.named or chain.tensor in derivation.network.parameters)
+    """Chains that code computes: those that keep a name, and what these read."""
+    wanted = {c.tensor for c in derivation.chains.values() if c.named} | set(derivation.network.parameters)
+    todo = list(wanted)
+    while todo:
+        for term in derivation.chains[todo.pop()].equation.terms:
+            for ref in term_refs(term):
+                primal = primal_name(ref.tensor)
+                if is_adjoint(ref.tensor) and primal in derivation.chains and primal not in wanted:
+                    wanted.add(primal)
+                    todo.append(primal)
+    return tuple(chain for chain in derivation.chains.values() if chain.tensor in wanted)
 
 
 def emit_module(
@@ -55,10 +63,12 @@ def emit_module(
     error signals and the orientation of vectors.
     """
     preset = load(derivation.network.notation) if preset is None else preset
-    return _Module(derivation, layout or {}, preset).text()
+    return Module(derivation, layout or {}, preset).text()
 
 
-class _Module:
+class Module:
+    """Puts a module together; what a body looks like is for ``body`` to say."""
+
     def __init__(self, derivation: Derivation, layout: Mapping[str, tuple[int, ...]], preset: Preset) -> None:
         self.derivation, self.network, self.preset = derivation, derivation.network, preset
         self.around: Surroundings = surroundings(derivation, layout, preset.orientation.vectors)
@@ -86,9 +96,9 @@ class _Module:
             batch=self.arguments.batch(),
             opaque=[self.names.functions[name] for name in opaque],
             opaque_about=self.opaque_about(opaque),
-            forward="\n".join(self.taken(forward, backward=False) + rendered(forward.lines)),
+            forward="\n".join(self.taken(forward, backward=False) + [""] + rendered(forward.lines)),
             results=self.results(),
-            backward="\n".join(self.taken(backward, backward=True) + rendered(backward.lines)),
+            backward="\n".join(self.taken(backward, backward=True) + [""] + rendered(backward.lines)),
             gradients=self.gradients(),
             loss_variable=self.names.tensor(network.loss),
             functions=definitions(network, self.names, used),
@@ -127,15 +137,21 @@ class _Module:
 
     # -- bodies -------------------------------------------------------------------------------------------------------
 
+    def body(self, first: int) -> BodyWriter:
+        """A writer of statements whose equations are numbered from ``first``."""
+        return BodyWriter(self.names, self.around, first)
+
     def forward(self) -> BodyWriter:
+        """Statements of the forward pass."""
         equations = [equation for _, equation in self.network.walk()]
-        body = BodyWriter(self.names, self.around, first=1)
+        body = self.body(first=1)
         body.steps(schedule(equations, self.around.tensors, self.network.depths))
         self.open_families(body)
         return body
 
     def backward(self) -> BodyWriter:
-        body = BodyWriter(self.names, self.around, first=1 + sum(1 for _ in self.network.walk()))
+        """Statements of the backward pass."""
+        body = self.body(first=1 + sum(1 for _ in self.network.walk()))
         self.partials(body)
         equations = [chain.equation for chain in written_chains(self.derivation)]
         body.steps(schedule(equations, self.around.tensors, self.network.depths))
@@ -152,7 +168,7 @@ class _Module:
     def partials(self, body: BodyWriter) -> None:
         """Partial derivatives of opaque losses, from the caller's gradient."""
         read = {ref.tensor for chain in written_chains(self.derivation) for term in chain.equation.terms
-                for factor in term.factors for ref in refs_of(factor)}
+                for ref in term_refs(term)}
         for _, equation in self.network.walk():
             for factor in (f for term in equation.terms for f in term.factors if isinstance(f, Opaque)):
                 wanted = [partial_name(factor.name, k) for k in range(len(factor.args))]
@@ -177,7 +193,7 @@ class _Module:
             args.append(body.nodes.element(type(arg)(arg.tensor, arg.index[:outer])))
         body.nodes.used.functions[factor.name, 1] = None
         call = f"{self.names.function(factor.name, 1)}({', '.join(args)})"
-        left = targets[0] + "," if len(targets) == 1 else ", ".join(targets)
+        left = f"({targets[0]},)" if len(targets) == 1 else ", ".join(targets)
         body.lines.append(Line(f"{left} = {call}", "partial derivatives, shaped like the arguments", len(loops)))
 
     def taken(self, body: BodyWriter, *, backward: bool) -> list[str]:
@@ -240,8 +256,9 @@ class _Module:
             shown = [self.names.function(name, order) for order in (0, 1)]
             if entry.family:
                 start = self.arguments.function_start(name)
-                lines += [f"    {shown[order]} = {{{start} + k: pair[{order}] for k, pair in enumerate({shown[0]})}}"
-                          for order in (1, 0) if order in orders]
+                for order in (order for order in (1, 0) if order in orders):
+                    chosen = ("function for function, _ in", "slope for _, slope in")[order]
+                    lines.append(f"    {shown[order]} = dict(enumerate(({chosen} {shown[0]}), start={start}))")
             else:
                 left = [shown[0] if 0 in orders else "_", shown[1] if 1 in orders else "_"]
                 lines.append(f"    {left[0]}, {left[1]} = {shown[0]}")

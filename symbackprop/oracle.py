@@ -261,6 +261,8 @@ class Interpreter:
                 if isinstance(factor, Opaque):
                     for k in range(len(factor.args)):
                         self.partials[_partial(factor.name, k)] = (factor.name, k, factor, equation)
+                        # A loss taken in every round of a loop has its partials in every round.
+                        self.families[_partial(factor.name, k)] = self.families[equation.lhs.tensor]
         self._active: set[tuple[str, tuple[int, ...]]] = set()
 
     def tensor(self, name: str, at: tuple[int, ...] = ()) -> Array:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from symbackprop.affine import Scope, Var
+from symbackprop.affine import Affine, Scope, Var
 from symbackprop.index import (
     Apply,
     Equation,
@@ -38,7 +38,7 @@ from symbackprop.tables.activations import ACTIVATION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from symbackprop.affine import Affine, Cond
+    from symbackprop.affine import Cond
     from symbackprop.network import Network
 
 Outcome = tuple[Equation, str] | None
@@ -72,10 +72,32 @@ def _use_facts(equation: Equation, context: Context) -> Outcome:
                 current = simpler
                 context.facts_used[fact.name] = fact
                 notes.append(fact.text)
+        while (simpler := _without_indicator(current, context.network)) is not None:
+            current = simpler
+            notes.append("every label is one of the classes")
         terms.append(current)
     if not notes:
         return None
     return replace(equation, terms=collect(terms)), ", ".join(dict.fromkeys(notes))
+
+
+def _without_indicator(term: Term, network: Network) -> Term | None:
+    """Σ_k [y = k] c -> c, where k stands in that one indicator alone and runs over all values of the label y."""
+    for number, factor in enumerate(term.factors):
+        if not isinstance(factor, Apply) or factor.template != function("onehot")(slot(0), slot(1)):
+            continue
+        label, entry = factor.args
+        if not isinstance(label, Ref) or not isinstance(entry, Value):
+            continue
+        bound = next((b for b in term.bounds if entry.form.single == Var(b.var)), None)
+        below = network.tensors[label.tensor].below
+        if bound is None or below is None or bound.lo != Affine() or bound.hi != below - 1:
+            continue
+        rest = tuple(f for k, f in enumerate(term.factors) if k != number)
+        without = replace(term, factors=rest, bounds=tuple(b for b in term.bounds if b != bound))
+        if bound.var not in without.variables:
+            return without
+    return None
 
 
 def _without_sum(term: Term, fact: Any, network: Network) -> Term | None:

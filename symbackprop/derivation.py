@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from symbackprop.index import is_adjoint, primal_name, refs_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -84,6 +86,20 @@ class Derivation:
     def signals(self) -> tuple[Chain, ...]:
         """Named error signals, in order of computation."""
         return tuple(c for c in self.chains.values() if c.named and c.tensor not in self.network.parameters)
+
+    @property
+    def written(self) -> tuple[Chain, ...]:
+        """Chains whose results are computed: those that keep a name, gradients, and what these read."""
+        wanted = {c.tensor for c in self.chains.values() if c.named} | set(self.network.parameters)
+        todo = sorted(wanted)
+        while todo:
+            for term in self.chains[todo.pop()].equation.terms:
+                for ref in (ref for factor in term.factors for ref in refs_of(factor)):
+                    primal = primal_name(ref.tensor)
+                    if is_adjoint(ref.tensor) and primal in self.chains and primal not in wanted:
+                        wanted.add(primal)
+                        todo.append(primal)
+        return tuple(chain for chain in self.chains.values() if chain.tensor in wanted)
 
     @property
     def gradients(self) -> tuple[Chain, ...]:

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from symbackprop.index import Equation, Ref, Term
     from symbackprop.lift import Case
 
+KINDS = {
+    "cost": "C", "activation": "A", "dot product": "D", "bias": "B", "product": "P", "sum": "S", "softmax": "N",
+    "log_softmax": "N", "logsumexp": "N", "max": "M", "function": "F",
+}
+"""The letter of each kind of factor; colour is never the only cue."""
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Formulas
 
@@ -58,9 +64,10 @@ class ChainRule:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One element of a tensor."""
+    """One element of a tensor; with ``equation``, in the letters in which that is printed."""
 
     ref: Ref
+    equation: Equation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +168,18 @@ class Bracket:
 
 
 @dataclass(frozen=True, slots=True)
+class Update:
+    """A step against the gradient of a parameter."""
+
+    parameter: Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """The learning rate."""
+
+
+@dataclass(frozen=True, slots=True)
 class Equal:
     """A chain of equal things; a line may be broken before each."""
 
@@ -169,7 +188,7 @@ class Equal:
 
 Formula = (
     Indexed | Lifted | Rewritten | ChainRule | Entry | Whole | ShapeOf | Form | Letter | Range | Condition | Sum
-    | Derivative | Marked | Times | Plus | Bracket | Equal
+    | Derivative | Marked | Times | Plus | Bracket | Update | Rate | Equal
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -8,9 +8,10 @@ No formula is typed here: every one is an object of the derivation, and sentence
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.affine import Affine, Bound, Cond, Var, size, var
+from symbackprop.affine import Bound, Var, size, var
 from symbackprop.document import scalar
 from symbackprop.document.blocks import (
     Block,
@@ -31,16 +32,17 @@ from symbackprop.document.blocks import (
     Listing,
     Paragraph,
     Range,
+    Rate,
     Rewritten,
     Row,
     See,
     ShapeOf,
     Span,
     Spans,
-    Strong,
     Sum,
     Table,
     Times,
+    Update,
     Whole,
     formulas,
 )
@@ -50,7 +52,7 @@ from symbackprop.document.reasons import why_matrix, why_step
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, Ref, Term, adjoint_name, is_adjoint, primal_name, product, refs_of
 from symbackprop.lift import lift
-from symbackprop.matrix import Einsum, Node
+from symbackprop.matrix import Einsum
 from symbackprop.network import Loop
 from symbackprop.notation.spelling import Spelling
 
@@ -61,6 +63,8 @@ if TYPE_CHECKING:
     from symbackprop.notation.preset import Preset
 
 LEVELS = ("scalar", "index", "matrix")
+UPDATES = 8
+"""Parameters whose update is written out."""
 
 
 def build(  # noqa: PLR0913 - what a handout is made of
@@ -103,7 +107,7 @@ class _Handout:
     def document(self) -> Document:
         """All parts, the notation table after the parts whose symbols it lists."""
         forward = self.forward()
-        middle = [*self.scalar(), *self.signals(), *self.gradients()]
+        middle = [*self.scalar(), *self.backwards()]
         end = [*self.summary(), *self.listing(), *self.update(), *self.checked()]
         notation = self.notation((tuple(forward), tuple(middle), tuple(end)))
         return Document(
@@ -118,7 +122,7 @@ class _Handout:
     def opening(self) -> list[Block]:
         """What is to be found, and by which route."""
         parameters = self.listed([Whole(p) for p in self.network.parameters])
-        route = {"scalar": "entry by entry, along every path", "index": "for general entries, with Σ",
+        route = {"scalar": "entry by entry along every path", "index": "for general entries with Σ",
                  "matrix": "for whole arrays"}
         shown = [route[level] for level in LEVELS if level in self.levels]
         return [Paragraph((
@@ -180,7 +184,10 @@ class _Handout:
             return ("parameter",)
         if tensor.role == "input":
             return ("input: labels",) if tensor.below is not None else ("input",)
-        return ("computed in ", See(f"forward:{name}"))
+        spans: list[Span] = []
+        for equation in self.network.definitions(name):
+            spans += [", " if spans else "computed in ", See(self.forward_label(equation))]
+        return tuple(spans)
 
     def signal_meaning(self, name: str) -> Spans:
         return (self.definition_of_signal(name),)
@@ -208,15 +215,8 @@ class _Handout:
         return Ref(name, self.element(name).index[: len(tensor.family)])
 
     def conventions(self) -> list[Block]:
-        """Sizes at which examples are given, how indices count, and what error signals stand for."""
+        """What error signals stand for where a constant is kept out of them."""
         blocks: list[Block] = []
-        values = [(name, v) for name, v in self.network.sizes.items() if isinstance(v, int)]
-        if values and "scalar" in self.levels:
-            shown: list[Span] = []
-            for name, value in values:
-                shown += [", " if shown else "", Equal((Form(size(name)), Form(Affine(value))))]
-            blocks.append(Paragraph(("All formulas hold for every size. Where numbers of entries are needed: ", *shown, "."),
-                                    lead="Sizes."))
         named = [c.tensor for c in self.derivation.signals if self.has_own_name(c.tensor)]
         if self.derivation.scale is not None and self.derivation.signals:
             blocks.append(Paragraph((
@@ -259,13 +259,17 @@ class _Handout:
 
     def forward_rows(self, equation: Equation) -> Iterator[Row]:
         """Both forms of one equation, the first one numbered."""
-        label = f"forward:{equation.lhs.tensor}"
+        label = self.forward_label(equation)
         lifted = self.lifted(equation)
         if "matrix" in self.levels and lifted is not None:
             yield Row(lifted, label)
             label = ""
         if label or "index" in self.levels:
             yield Row(Indexed(equation), label)
+
+    def forward_label(self, equation: Equation) -> str:
+        """Forward equations are numbered in the author's order."""
+        return f"eq{[each for _, each in self.network.walk()].index(equation) + 1}"
 
     def lifted(self, equation: Equation) -> Lifted | None:
         """The matrix form; None where whole arrays cannot say it, or where there is nothing but a scalar on both sides."""
@@ -274,7 +278,8 @@ class _Handout:
             return None
         if all(not part.axes for case in cases for part in case.node.walk()):
             return None
-        return Lifted(equation, cases)
+        ordered = sorted(cases, key=lambda case: (bool(case.conditions), all(c.kind != "==" for c in case.conditions)))
+        return Lifted(equation, tuple(ordered))
 
     # -- scalar level --------------------------------------------------------------------------------------------------
 
@@ -290,16 +295,18 @@ class _Handout:
 
     # -- index and matrix level ----------------------------------------------------------------------------------------
 
-    def signals(self) -> list[Block]:
-        """Adjoints from the loss downwards, in order of computation."""
-        chains = [c for c in self.derivation.chains.values() if c.tensor not in self.network.parameters]
-        if not chains or not self.general_levels:
+    def backwards(self) -> list[Block]:
+        """Signals and gradients from the loss downwards, in order of computation."""
+        if not self.general_levels:
             return []
-        blocks: list[Block] = [Heading(1, ("Error signals, from the loss backwards",)), Paragraph((
-            "An error signal says how the loss answers to a small change of one entry of a computed array. An entry acts on the "
-            "loss only through the entries that are computed from it, its readers. The chain rule adds up one product for "
-            "each of them, so signals are found from the loss backwards, each from those before it.",))]
-        for chain in chains:
+        blocks: list[Block] = [Heading(1, ("From the loss backwards",))]
+        if self.derivation.signals:
+            blocks.append(Paragraph((
+                "How does the loss answer to a small change of one entry of a computed array? That entry acts on the loss only "
+                "through the entries that are computed from it, its readers. The chain rule adds up one product for each of "
+                "them, so derivatives are found from the loss backwards, each from those before it. Derivatives by computed "
+                "arrays are called error signals; the gradients of the parameters follow from them.",)))
+        for chain in self.derivation.chains.values():
             blocks += self.chain(chain)
         return blocks
 
@@ -307,29 +314,31 @@ class _Handout:
     def general_levels(self) -> bool:
         return "index" in self.levels or "matrix" in self.levels
 
-    def gradients(self) -> list[Block]:
-        """Gradients of the parameters."""
-        if not self.general_levels:
-            return []
-        several = len(self.network.parameters) > 1
-        blocks: list[Block] = [Heading(1, (f"Gradient{'s' if several else ''} of the parameter{'s' if several else ''}",))]
-        for chain in self.derivation.gradients:
-            blocks += self.chain(chain)
-        return blocks
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Numbers of results: forward equations first, then adjoints in order of computation, as in the code."""
+        first = len(list(self.network.walk())) + 1
+        return {chain.tensor: first + k for k, chain in enumerate(self.derivation.written)}
 
     def chain(self, chain: Chain) -> list[Block]:
         """One adjoint: its readers, the chain rule, the steps, the result, the matrix form."""
         is_parameter = chain.tensor in self.network.parameters
-        blocks: list[Block] = [Heading(2, (("Gradient of " if is_parameter else "Signal of "), Whole(chain.tensor)))]
+        kind = "Gradient of " if is_parameter else "Signal of "
+        blocks: list[Block] = [Heading(2, (kind, Whole(chain.tensor)))]
         start, steps = self.contracted(chain)
+        label = f"eq{self.numbers[chain.tensor]}" if chain.tensor in self.numbers else ""
         if not start.terms:
-            return [*blocks, Paragraph(("The loss does not depend on it, so its gradient is zero.",))]
+            return [*blocks, Paragraph(("The loss does not depend on it, so its gradient is zero.",)),
+                    Display((Row(Indexed(start), label),))]
         blocks += self.readers(chain, start)
         equations, reasons = self.rewriting(chain, start, steps)
-        if "index" in self.levels:
-            blocks += self.index_level(chain, equations, reasons)
-        if "matrix" in self.levels:
-            blocks += self.matrix_level(chain, equations[-1])
+        lifted = self.lifted(equations[-1]) if "matrix" in self.levels and label else None
+        if "index" in self.levels or lifted is None:
+            blocks += self.index_level(equations, reasons, "" if lifted else label)
+        if lifted is not None:
+            blocks += self.matrix_level(lifted, label)
+        if not label:
+            blocks.append(Paragraph(("It is put into what reads it and needs no name of its own.",)))
         return blocks
 
     def contracted(self, chain: Chain) -> tuple[Equation, tuple[Step, ...]]:
@@ -379,12 +388,12 @@ class _Handout:
         element = Ref(chain.tensor, start.lhs.index)
         blocks: list[Block] = []
         if all(r is None for r in reading):
-            blocks.append(Paragraph(("The loss reads ", Entry(element), " directly, so its derivative can be taken at once.")))
+            blocks.append(Paragraph(("The loss reads ", Entry(element, start), " directly, so its derivative can be taken at once.")))
             return blocks
-        spans: list[Span] = [Entry(element), " is read by "]
+        spans: list[Span] = [Entry(element, start), " is read by "]
         for k, (reader, term) in enumerate(zip(reading, start.terms, strict=True)):
             spans += ["" if not k else " and by " if k == len(reading) - 1 else ", ",
-                      Entry(Ref(self.network.loss) if reader is None else reader)]
+                      Entry(Ref(self.network.loss) if reader is None else reader, start)]
             conditions = tuple(sorted((c for c in term.conditions if c.form.variables <= _free(start)), key=lambda c: c.key))
             if conditions:
                 spans += [" (where ", Condition(conditions, start), ")"]
@@ -395,40 +404,33 @@ class _Handout:
             blocks.append(Display((Row(ChainRule(start, reading)),)))
         return blocks
 
-    def index_level(self, chain: Chain, equations: tuple[Equation, ...], reasons: list[Spans]) -> list[Block]:
-        """The forms below each other, then the reasons are in the sentence before."""
-        opening: Spans = ("With the local derivatives in place:",) if not reasons else (
-            "With the local derivatives in place. ", *_sentences(reasons))
+    def index_level(self, equations: tuple[Equation, ...], reasons: list[Spans], label: str) -> list[Block]:
+        """The forms below each other; the reasons are in the sentence before."""
+        direct = all(_reader(term) is None for term in equations[0].terms)
+        opening: Spans = () if direct else ("With the local derivatives in place:" if not reasons else
+                                            "With the local derivatives in place. ",)
+        opening = (*opening, *_sentences(reasons))
         formula: Formula = Indexed(equations[0]) if len(equations) == 1 else Rewritten(equations)
-        label = f"index:{chain.tensor}"
-        return [Paragraph(opening), Display((Row(formula, label),))]
+        display = Display((Row(formula, label),))
+        return [Paragraph(opening), display] if opening else [display]
 
-    def matrix_level(self, chain: Chain, equation: Equation) -> list[Block]:
+    def matrix_level(self, lifted: Lifted, label: str) -> list[Block]:
         """The matrix form and why it has it."""
-        lifted = self.lifted(equation)
-        if lifted is None:
-            if "index" in self.levels:
-                return []
-            return [Display((Row(Indexed(equation), f"matrix:{chain.tensor}"),))]
         why: list[Span] = []
         for case in lifted.cases:
-            for sentence in (why_matrix(case.node, equation, rows=self.rows),):
-                why += [" " if why and sentence else "", *sentence]
-        lead = "To matrices." if "index" in self.levels else ""
-        text: Spans = tuple(why) or ("Entry by entry this is",)
-        return [Paragraph(text, lead=lead), Display((Row(lifted, f"matrix:{chain.tensor}"),))]
+            sentence = why_matrix(case.node, lifted.equation, rows=self.rows)
+            why += [" " if why and sentence else "", *(() if sentence and sentence[0] in why else sentence)]
+        paragraph = Paragraph(tuple(why), lead="To matrices.") if why else Paragraph(("For the whole array:",))
+        return [paragraph, Display((Row(lifted, label),))]
 
     # -- summary, code, update, check ----------------------------------------------------------------------------------
 
     def summary(self) -> list[Block]:
         """All results in order of computation, without the way there."""
         rows: list[Row] = []
-        for chain in self.derivation.chains.values():
-            if not chain.named and chain.tensor not in self.network.parameters:
-                continue
-            equation = chain.equation
-            lifted = self.lifted(equation) if "matrix" in self.levels or not self.general_levels else None
-            rows.append(Row(lifted or Indexed(equation)))
+        for chain in self.derivation.written:
+            lifted = self.lifted(chain.equation) if "matrix" in self.levels or not self.general_levels else None
+            rows.append(Row(lifted or Indexed(chain.equation), "" if self.general_levels else f"eq{self.numbers[chain.tensor]}"))
         boxed = KeyBox("All gradients, in order of computation", (Display(tuple(rows)),))
         return [Heading(1, ("Summary",)), boxed]
 
@@ -436,24 +438,37 @@ class _Handout:
         """The generated module."""
         if not self.code:
             return []
+        shown, cut, _ = self.code.partition("\n# -----")
+        note = " Checks of arguments and of the module itself are left out here." if cut else ""
         return [Heading(1, ("The same in NumPy",)),
-                Paragraph(("One line for each formula, in the same order and with the names of the network file.",)),
-                Listing(self.code)]
+                Paragraph((f"One line for each formula, with its number and the shape of the result.{note}",)),
+                Listing(shown.rstrip() + "\n")]
 
     def update(self) -> list[Block]:
         """The step against the gradient, and mini-batches where there is a batch."""
-        words: list[Span] = ["A step of gradient descent changes every parameter a little against its gradient"]
+        blocks: list[Block] = [
+            Heading(1, ("The update",)),
+            Paragraph(("A step of gradient descent at a learning rate ", Rate(), " changes every parameter against its gradient. "
+                       "All gradients are taken at the old values, before any parameter changes:",)),
+            Display(tuple(Row(Update(self.family_ref(p))) for p in self.network.parameters[:UPDATES])),
+        ]
+        left_out = self.network.parameters[UPDATES:]
+        if left_out:
+            blocks.append(Paragraph(("and likewise ", *self.listed([Whole(p) for p in left_out]), ".")))
         if self.code:
-            words += [": ", Code("gradient_step(parameters, gradients, rate)"), " returns, for every parameter, its value minus ",
-                      Code("rate"), " times its gradient"]
-        words.append(". All gradients are taken at the old values before any parameter changes.")
-        blocks: list[Block] = [Heading(1, ("The update",)), Paragraph(tuple(words))]
+            blocks.append(Paragraph(("In the code this is ", Code("gradient_step(parameters, gradients, rate)"), ".")))
         if self.network.batch:
-            blocks.append(Paragraph((
-                "The formulas hold for any number ", Form(size(self.network.batch)), " of examples. Stochastic gradient descent "
-                "uses that: shuffle the examples, cut them into small batches, and take one step for each batch; one pass over "
-                "all of them is an epoch.",), lead="Mini-batches."))
+            blocks.append(self.batches())
         return blocks
+
+    def batches(self) -> Paragraph:
+        """Stochastic gradient descent."""
+        spans: list[Span] = [
+            "The formulas hold for any number ", Form(size(self.network.batch)), " of examples. Stochastic gradient descent uses "
+            "that: shuffle the examples, cut them into small batches, take one step for each batch, and begin again"]
+        if "\ndef train(" in self.code:
+            spans += ["; ", Code("train(parameters, inputs, rate=…, batch_size=…, epochs=…)"), " does so"]
+        return Paragraph((*spans, "."), lead="Mini-batches.")
 
     def checked(self) -> list[Block]:
         """The table of the gradient check."""
@@ -535,5 +550,3 @@ def _of_equation(equation: Equation) -> Iterator[str]:
             for ref in refs_of(factor):
                 yield ref.tensor
 
-
-__all__ = ["LEVELS", "Cond", "Node", "Strong", "build", "inverse"]

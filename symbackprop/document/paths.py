@@ -45,7 +45,7 @@ from symbackprop.tables.activations import ACTIVATION
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from symbackprop.network import Network
 
@@ -245,7 +245,15 @@ class Unrolled:
                 outside = [f for k, f in enumerate(term.factors) if k != position]
                 for local in self._local(equation, factor, use, found):
                     whole = product(term.coefficient, (*outside, *local), bounds=rest)
-                    yield _plain(whole.substitute(numbers))
+                    yield self._concrete_term(whole.substitute(numbers))
+
+    def _concrete_term(self, term: Term) -> Term:
+        """The term without conditions (they hold here), with numbers for the indices of its elements."""
+        factors = tuple(with_indices(f, self._concrete_form) for f in term.factors)
+        return product(term.coefficient, factors, bounds=term.bounds, use=term.use)
+
+    def _concrete_form(self, form: Affine) -> Affine:
+        return form if form.variables else const(form.evaluate({}, self.values.size))
 
     def _concrete(self, bound: Bound, env: dict[str, int]) -> Bound:
         """The bound with its limits as numbers where they are known."""
@@ -555,9 +563,14 @@ def _closure(needed: frozenset[str], bounds: tuple[Bound, ...]) -> frozenset[str
     return needed
 
 
-def _plain(term: Term) -> Term:
-    """The term without conditions (they hold here) in normal form."""
-    return product(term.coefficient, term.factors, bounds=term.bounds, use=term.use)
+def with_indices(factor: Factor, change: Callable[[Affine], Affine]) -> Factor:
+    """The factor with the indices of its elements changed; sizes used as numbers stay as they are."""
+    if isinstance(factor, Ref):
+        return Ref(factor.tensor, tuple(map(change, factor.index)))
+    if isinstance(factor, Apply):
+        return Apply(factor.template, tuple(
+            Ref(a.tensor, tuple(map(change, a.index))) if isinstance(a, Ref) else a for a in factor.args))
+    return factor
 
 
 def _is_call(factor: Apply) -> bool:

@@ -161,7 +161,14 @@ def moved(base: Term, other: Term) -> tuple[tuple[Place, Affine, Affine], ...] |
 
 
 def with_letters(base: Term, probes: Mapping[str, Term]) -> Term | None:
-    """The pattern for all targets: an index that moved with the target's index number p becomes the letter of p."""
+    """The pattern for all targets: an index that moved with the target becomes the letter of that move.
+
+    Bound indices of the same name get another one.
+    """
+    taken = set(probes) | {b.var for b in base.bounds}
+    names = {b.var: fresh(b.var, taken) for b in base.bounds if b.var in probes}
+    base = base.rename_bounds(names)
+    probes = {letter: probe.rename_bounds(names) for letter, probe in probes.items()}
     image: dict[int, Affine] = {}
     for letter, probe in probes.items():
         if moved(base, probe) is None:

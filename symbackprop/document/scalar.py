@@ -7,6 +7,7 @@ network has what it is about.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,15 +28,16 @@ from symbackprop.document.blocks import (
     Paragraph,
     Plus,
     Row,
+    Span,
     Spans,
     Sum,
     Table,
     Times,
 )
-from symbackprop.document.paths import Element, Link, Path, Unrolled, times
+from symbackprop.document.paths import Element, Link, Path, Unrolled
 from symbackprop.document.pattern import general, moved, normal, over_examples, own_letters, with_letters
 from symbackprop.affine import size as size_form
-from symbackprop.index import Equation, Ref, Term, adjoint_name, collect, product
+from symbackprop.index import Equation, Ref, Term, adjoint_name, collect, product, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +91,6 @@ def _meets_examples(graph: Unrolled, element: Element) -> bool:
 
 def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     """The scalar level: the first parameter's first element in full, the others as a table."""
-    network = graph.network
     targets = [target_of(graph, graph.first(p)) for p in parameters]
     main = next((t for t in targets if t.count), None)
     if main is None:
@@ -107,18 +108,28 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
 
 def _opening(graph: Unrolled, target: Target) -> Paragraph:
     """What is followed, and at which sizes."""
-    network = graph.network
-    sizes: list[object] = []
-    for name in sorted(n for n, v in graph.values.sizes.items() if isinstance(v, int)):
-        sizes += ["" if not sizes else ", ", Equal((Form(size_form(name)), Form(const(graph.values.sizes[name]))))]
-    at = ("At the sizes ", *sizes, ", every") if sizes else ("Every",)
-    spans: Spans = (
-        *at, " entry of every array is a number, and each number depends on the few that its equation reads. Take ",  # type: ignore[arg-type]
+    values: list[Span] = []
+    for value in sizes(graph):
+        values += [", " if values else "", value]
+    at: Spans = ("At the sizes ", *values, ", every") if values else ("Every",)
+    return Paragraph((
+        *at, " entry of every array is a number, and each number depends on the few that its equation reads. Take ",
         Entry(target.element.ref), ": a small change of it reaches ", Entry(graph.loss.ref), " along ",
         *_count_words(graph, target), ". Along a path the local derivatives multiply; over the paths they add up.",
-    )
-    del network
-    return Paragraph(spans)
+    ))
+
+
+def sizes(graph: Unrolled) -> tuple[Formula, ...]:
+    """Sizes with their values; of a family at most six members, those of the network file where it gives them."""
+    found: list[Formula] = []
+    for name, value in graph.values.sizes.items():
+        if isinstance(value, int):
+            found.append(Equal((Form(size_form(name)), Form(const(value)))))
+        else:
+            given = graph.network.sizes.get(name)
+            members = sorted(given if isinstance(given, Mapping) else value)[:6]
+            found += [Equal((Form(size_form(name, const(k))), Form(const(value[k])))) for k in members]
+    return tuple(found)
 
 
 def _count_words(graph: Unrolled, target: Target) -> Spans:
@@ -141,7 +152,7 @@ def _paths(graph: Unrolled, target: Target) -> list[Block]:
         Marked(Times(tuple(Marked(Derivative(k.above.ref, k.below.ref), k.kind) for k in path.links)), path=n)
         for n, path in enumerate(target.shown, 1))
     sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
-    lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths)), "paths"),))]
+    lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
     left_out = _left_out(graph, target)
     return [*lead, Paragraph(left_out)] if left_out else lead
 
@@ -171,7 +182,7 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     rows: list[tuple[Spans, ...]] = []
     for link in _distinct_links(target):
         found = graph.definition(link.above)
-        equation: Spans = (Indexed(_row_of(found[0])),) if found else ()
+        equation: Spans = (Indexed(found[0]),) if found else ()
         value = Equal((Derivative(link.above.ref, link.below.ref), Marked(Sum(link.terms or (product(0),)), link.kind)))
         rows.append(((Chip(link.kind), " ", link.kind), equation, (value,)))
     return [
@@ -179,10 +190,6 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
         Table(("Link", "Forward equation", "Derivative"), tuple(rows), ("The local derivatives on these paths.",), "lll",
               "local"),
     ]
-
-
-def _row_of(equation: Equation) -> Equation:
-    return equation
 
 
 def _inserted(graph: Unrolled, target: Target) -> list[Block]:
@@ -264,7 +271,7 @@ def _summed(graph: Unrolled, target: Target) -> list[Block]:
                        ", since the loss adds them up")
     blocks: list[Block] = [
         Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
-        Display((Row(Indexed(equation, derivative=True), "summed"),)),
+        Display((Row(Indexed(equation, derivative=True)),)),
     ]
     return blocks + _moved(graph, target, term)
 
@@ -317,8 +324,6 @@ def _changes(base: Term, other: Term) -> Spans:
 
 
 def _elements(term: Term) -> list[Ref]:
-    from symbackprop.index import refs_of  # noqa: PLC0415
-
     return [ref for factor in term.factors for ref in refs_of(factor)]
 
 
@@ -336,10 +341,8 @@ def _pattern(
             index[depth + k] = var(letter)
             ranges.append(Bound(letter, const(0), tensor.axes[k].substitute(family) - 1, letter))
     equation = _equation(graph, Ref(tensor.name, tuple(index)), normal(pattern), tuple(ranges))
-    fixed = [n for k, n in enumerate(letters) if n not in probes]
-    del fixed
     return [Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
-            Display((Row(Indexed(equation, derivative=True), "pattern"),))]
+            Display((Row(Indexed(equation, derivative=True)),))]
 
 
 def _others(graph: Unrolled, targets: Sequence[Target]) -> list[Block]:
@@ -364,5 +367,3 @@ def collected(paths: Sequence[Path]) -> tuple[Term, ...]:
     """The sum of the products of all paths."""
     return collect(term for path in paths for term in path.product)
 
-
-__all__ = ["SHOWN", "Target", "collected", "pattern_of", "section", "target_of", "times"]

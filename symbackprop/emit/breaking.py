@@ -8,40 +8,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing import TYPE_CHECKING
+
 from symbackprop.emit.measure import width
 
-_ADDITIVE = frozenset(("+", "-"))
-_PRODUCT = frozenset((r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"))
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_ADDITIVE = frozenset(("+", "-", "−"))
+_PRODUCT = frozenset((r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times", "⊙", "∘", "⊗", "·", "×"))
 _NO_END = _ADDITIVE | _PRODUCT | frozenset(("=", r"\partial"))
 _OPENING, _CLOSING = ("(", "["), (")", "]")
 
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A place to break at; ``cost`` grows with depth of brackets, ``sign`` is what the next line opens with."""
+    """A place to break at; ``cost`` grows with depth of brackets, ``factor`` says that it is between two factors."""
 
     place: int
     cost: int
-    sign: str = ""
+    factor: bool = False
 
 
-def pieces_of(text: str, room: float) -> list[str]:
+def pieces_of(
+    text: str, room: float, measure: Callable[[str], float] = width, times: str = r"\cdot "
+) -> list[str]:
     """A formula in pieces that fit into ``room`` where that can be had; each new one opens with a sign.
 
     >>> pieces_of("a + b", 99.0), pieces_of("a + b", 1.0)
     (['a + b'], ['a', '+ b'])
     """
     pieces: list[str] = []
-    while width(text) > room:
-        fitting = [b for b in breaks(text) if width(text[: b.place]) <= room]
+    while measure(text) > room:
+        fitting = [b for b in breaks(text) if measure(text[: b.place]) <= room]
         if not fitting:
             fitting = breaks(text)[:1]
-        far = [b for b in fitting if width(text[: b.place]) > room * 0.3] or fitting
+        far = [b for b in fitting if measure(text[: b.place]) > room * 0.3] or fitting
         if not far:
             break
         best = min(far, key=lambda b: (b.cost, -b.place))
         pieces.append(text[: best.place].strip())
-        text = best.sign + text[best.place :].strip()
+        text = (times if best.factor else "") + text[best.place :].strip()
     return [*pieces, text]
 
 
@@ -72,12 +79,12 @@ def breaks(text: str) -> list[Break]:
 def _break_at(text: str, place: int, depth: int) -> list[Break]:
     before = text[:place].rstrip().rsplit(" ", 1)[-1]
     after = text[place:].strip().split(" ", 1)[0]
-    if not before or not after or before in _NO_END or before.startswith((r"\sum", r"\prod")) or before.endswith(_OPENING):
+    if not before or not after or before in _NO_END or before.startswith((r"\sum", r"\prod", "Σ")) or before.endswith(_OPENING):
         return []
     if after in _ADDITIVE:
         return [Break(place, 10 * depth)]
     if after in _PRODUCT:
         return [Break(place, 10 * depth + 2)]
-    if after in {"=", r"\,"} or after.startswith((",", r"\text", "&", *_CLOSING)) or depth:
+    if after in {"=", r"\,"} or after.startswith((",", r"\text", "&", *_CLOSING)):
         return []
-    return [Break(place, 4, r"\cdot ")]
+    return [Break(place, 10 * depth + 4, factor=True)]

@@ -66,6 +66,8 @@ class Composer:
             return self.rewritten(formula, apart=apart)
         if isinstance(formula, b.ChainRule):
             return self.chain_rule(formula)
+        if isinstance(formula, b.Update):
+            return Composed(self.update(formula.parameter))
         return Composed("", (self.right(formula),))
 
     def right(self, formula: b.Formula) -> Right:
@@ -137,6 +139,14 @@ class Composer:
             parts.append(f"{plus} {text}" if parts else text)
         return Composed(self.printer.derivative(loss, element, frames[0]).text, (Right(tuple(parts)),))
 
+    def update(self, parameter: Ref) -> str:
+        """``W <- W - η ∂loss/∂W``."""
+        frame = self._frame(parameter)
+        name = self.printer.array(parameter, frame).text
+        gradient = self.printer.array_derivative(self.printer.network.loss, parameter, frame)
+        step = self.target.product([Piece(self.rate), gradient]).text
+        return f"{name} {self.arrow} {name} {self.target.signs['minus']} {step}"
+
     def _quotient(self, above: Ref, below: Ref, frame: Frame) -> Piece:
         partial = self.target.signs["partial"]
         return self.target.frac(Piece(partial + self.printer.ref(above, frame)), Piece(partial + self.printer.ref(below, frame)))
@@ -150,8 +160,8 @@ class Composer:
     def piece(self, formula: b.Formula) -> Piece:  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of node
         """A formula with the level at which it binds."""
         match formula:
-            case b.Entry(ref=ref):
-                return Piece(self.printer.ref(ref))
+            case b.Entry(ref=ref, equation=equation):
+                return Piece(self.printer.ref(ref, self.frame_of(ref, equation) if equation else None))
             case b.Whole(tensor=tensor, at=at):
                 return Piece(self.printer.tensor(tensor, at or None))
             case b.ShapeOf(tensor=tensor):
@@ -179,6 +189,10 @@ class Composer:
             case b.Bracket(body=body, name=name):
                 text = self.target.brackets(replace(self.piece(body), height=1))
                 return Piece(self.named_group(text, self.inline(name)) if name else text, ATOM, 1)
+            case b.Rate():
+                return Piece(self.rate)
+            case b.Update(parameter=parameter):
+                return Piece(self.update(parameter), ADD, 1)
             case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():
                 row = self.row(formula)
                 return Piece(f" {self.target.signs['eq']} ".join([row.left, *(r.text for r in row.rights)]), ADD, 2)
@@ -219,6 +233,12 @@ class Composer:
                 families |= form.variables
         return Frame({n: n for n in names}, frozenset(families), self.printer.preset.indices.base)
 
+    def frame_of(self, ref: Ref, equation: Equation) -> Frame:
+        """The frame of the term of an equation that has all letters of an element."""
+        names = {v for form in ref.index for v in form.variables}
+        frames = self.printer.frames(equation)
+        return next((frame for frame in frames if names <= frame.letters.keys()), frames[0])
+
     def letter(self, name: str, equation: Equation) -> str:
         """The printed letter of an index of an equation."""
         for frame in self.printer.frames(equation):
@@ -233,6 +253,8 @@ class Composer:
 
     # -- what a writer decides -----------------------------------------------------------------------------------------
 
+    arrow = "←"
+    rate = "η"
     cdots = "⋯"
     thin = " · "
 

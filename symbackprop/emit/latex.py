@@ -116,6 +116,8 @@ def _markup_only(value: Any) -> Any:
 class LatexComposer(Composer):
     """Formulas as LaTeX; factors are tinted and lettered by macros of the template."""
 
+    arrow = r"\leftarrow"
+    rate = r"\eta"
     cdots = r"\cdots"
     thin = r"\,"
 
@@ -123,7 +125,7 @@ class LatexComposer(Composer):
         """A factor in the box of its kind, a path with its number."""
         if path is not None:
             return rf"\pathmark{{{path}}}\, {text}"
-        return rf"\factor{{{_KINDS.get(kind, _OTHER)[0]}}}{{{text}}}" if kind else text
+        return rf"\factor{{{b.KINDS.get(kind, 'F')}}}{{{text}}}" if kind else text
 
     def explicit(self, text: str) -> str:
         """Direct dependence, with a bar."""
@@ -134,14 +136,6 @@ class LatexComposer(Composer):
         if width(text) > LINE * 0.6:
             return text
         return rf"\underbrace{{{text}}}_{{\textstyle {name}}}"
-
-
-_KINDS = {
-    "cost": ("C", "cost"), "activation": ("A", "activation"), "dot product": ("D", "dot product"), "bias": ("B", "bias"),
-    "product": ("P", "product"), "sum": ("S", "sum"), "softmax": ("N", "softmax"), "log_softmax": ("N", "log-softmax"),
-    "logsumexp": ("N", "log-sum-exp"), "max": ("M", "maximum"), "function": ("F", "function"),
-}
-_OTHER = ("F", "function")
 
 
 class _Writer:
@@ -196,8 +190,7 @@ class _Writer:
             case b.See(label=label):
                 return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
             case b.Chip(kind=kind):
-                letter, _ = _KINDS.get(kind, _OTHER)
-                return Latex(rf"\chip{{{letter}}}")
+                return Latex(rf"\chip{{{b.KINDS.get(kind, 'F')}}}")
         return Latex(f"${self.composer.inline(span)}$")
 
     # -- displays ------------------------------------------------------------------------------------------------------
@@ -223,8 +216,9 @@ class _Writer:
         if any(_needs_room(composed.left, right) for right in composed.rights):
             composed = self.composer.row(row.formula, apart=True)
         lines: list[str] = []
-        for right in composed.rights or (Right(("",)),):
+        for right in composed.rights:
             lines += _filled(composed.left if not lines else "", right)
+        lines = lines or [f"& {composed.left}"]
         tail = rf" \label{{eq:{row.label}}}" if row.label else r" \notag"
         plain = [f"{line} \\notag" for line in lines[:-1]]
         return [*plain, lines[-1] + tail] if row.label or len(lines) > 1 else [lines[-1] + r" \notag"]

@@ -11,6 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from symbackprop.document import blocks as b
+from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer, Right
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class _Writer:
             case b.See(label=label):
                 return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
             case b.Chip(kind=kind):
-                return kind[:1].upper()
+                return b.KINDS.get(kind, "F")
         return self.composer.inline(span)
 
     # -- displays and tables -------------------------------------------------------------------------------------------
@@ -102,7 +103,9 @@ class _Writer:
         lines: list[str] = []
         margin = " " * INDENT
         lead = margin + composed.left
-        for number, right in enumerate(composed.rights or (Right(("",)),)):
+        if not composed.rights:
+            lines.append(lead)
+        for number, right in enumerate(composed.rights):
             sign = f"{lead if not number else ' ' * _wide(lead)} {self.composer.target.signs['eq']} "
             if not composed.left:
                 sign = margin
@@ -114,13 +117,16 @@ class _Writer:
     def filled(self, sign: str, right: Right) -> list[str]:
         """``sign part part …``, as many parts in a line as fit."""
         lines, current = [], sign
-        indent = " " * (_wide(sign) - 2 if right.parts[1:] else _wide(sign))
+        first = _wide(sign)
+        room = COLUMNS - 8 - first - (_wide(right.when) + 8 if right.when else 0)
         for k, part in enumerate(right.parts):
-            if k and (right.stacked or _wide(current) + _wide(part) + 1 > COLUMNS - 8):
-                lines.append(current)
-                current = indent + part
-            else:
-                current += part if not k else f" {part}"
+            for n, piece in enumerate(pieces_of(part, max(room, 20), _wide, "· ")):
+                new = (k and not n and right.stacked) or (n and right.stacked) or _wide(current) + _wide(piece) > first + room
+                if (k or n) and new:
+                    lines.append(current)
+                    current = " " * (first + 2 if n else max(first - 2, 2)) + piece
+                else:
+                    current += f" {piece}" if k or n else piece
         if right.when:
             current += f"    for {right.when}"
         return [*lines, current]

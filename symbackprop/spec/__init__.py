@@ -59,5 +59,12 @@ def network(
     >>> print(*net.equations, sep="; ")
     r[e] = Sum(X[e, i]*w[i], i) - y[e]; C = Sum((r[e]**2), e)
     """
-    data = {"name": name, "forward": forward, "loss": loss, "parameters": list(parameters), "shapes": dict(shapes), **tables}
+    data = {
+        "name": name,
+        "forward": forward,
+        "loss": loss,
+        "parameters": list(parameters),
+        "shapes": dict(shapes),
+        **tables,
+    }
     return build(data, Source(name=""))

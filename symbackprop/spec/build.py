@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.affine import Affine
-from symbackprop.index import Equation, Tensor
+from symbackprop.index import Equation, Opaque, Tensor
 from symbackprop.network import Loop, Network
 from symbackprop.spec import latex, write
 from symbackprop.spec.declared import Declared, free_letters, read_tables, size_names
@@ -22,6 +21,7 @@ from symbackprop.spec.syntax import called_in, names_in, parse_expression, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from symbackprop.affine import Affine
     from symbackprop.spec.families import Families
     from symbackprop.spec.source import Source
 
@@ -45,11 +45,13 @@ def build(data: Mapping[str, Any], source: Source) -> Network:
     drafts = [draft for group in lowered.drafts.values() for draft in group]
     tensors = _tensors(world, drafts)
     _check_loss(world, tensors)
+    _check_opaque(drafts, source)
     inputs = tuple(n for n, t in tensors.items() if t.role == "input")
     batch = _batch(world, tensors)
     letters = _letters(world, tensors, batch)
-    made = {number: tuple((draft, equation(draft, letters)) for draft in group)
-            for number, group in lowered.drafts.items()}
+    made = {
+        number: tuple((draft, equation(draft, letters)) for draft in group) for number, group in lowered.drafts.items()
+    }
     tree = build_program(program, made, (), source)
     counts = {name: len(t.family) for name, t in tensors.items()}
     equations = sort_equations(list(_flat(tree)), counts, families.depths, source)
@@ -135,8 +137,10 @@ def _check_parameters(world: World, computed: list[str]) -> None:
         if reason:
             raise _at(world.source, "parameters", None, f"parameter '{name}' {reason}")
     if declared.loss not in computed:
-        message = (f"the loss '{declared.loss}' is computed nowhere in forward; "
-                   f"{unknown('such name', declared.loss, computed)}")
+        message = (
+            f"the loss '{declared.loss}' is computed nowhere in forward; "
+            f"{unknown('such name', declared.loss, computed)}"
+        )
         raise _at(world.source, "loss", None, message)
     for name, shape in declared.shapes.items():
         stray = free_letters(shape.axes) - set(shape.letters)
@@ -180,7 +184,9 @@ def _tensors(world: World, drafts: list[Draft]) -> dict[str, Tensor]:
         if name in computed:
             continue
         role = "parameter" if name in declared.parameters else "input"
-        found[name] = Tensor(name=name, axes=shape.axes, family=world.families.bounds(name), role=role, below=shape.below)
+        found[name] = Tensor(
+            name=name, axes=shape.axes, family=world.families.bounds(name), role=role, below=shape.below
+        )
     for name in computed:
         if name in world.tensors:
             found[name] = world.tensors[name]
@@ -203,6 +209,24 @@ def _check_loss(world: World, tensors: Mapping[str, Tensor]) -> None:
         raise world.source.error(message, item.target, shape=True)
 
 
+def _check_opaque(drafts: list[Draft], source: Source) -> None:
+    """Each opaque loss is called in one place, so that its partial derivatives have one meaning."""
+    lines: dict[str, int | None] = {}
+    for draft in drafts:
+        for term in draft.terms:
+            for factor in term.factors:
+                if isinstance(factor, Opaque):
+                    if factor.name in lines:
+                        message = (
+                            f"the opaque loss '{factor.name}' is called in two places, and its partial derivatives "
+                            f"could not be told apart; declare another one in [functions]"
+                        )
+                        error = source.error(message)
+                        error.line = draft.line
+                        raise error
+                    lines[factor.name] = draft.line
+
+
 def _batch(world: World, tensors: Mapping[str, Tensor]) -> Affine | None:
     inputs = [t for t in tensors.values() if t.role == "input"]
     parameters = [t for t in tensors.values() if t.role == "parameter"]
@@ -211,7 +235,7 @@ def _batch(world: World, tensors: Mapping[str, Tensor]) -> Affine | None:
         return default_batch(inputs, parameters)
     axes = [axis for t in inputs for axis in t.axes]
     if given not in axes:
-        message = f"batch = \"{given}\" is an axis of no input; {unknown('axis', str(given), map(str, axes))}"
+        message = f'batch = "{given}" is an axis of no input; {unknown("axis", str(given), map(str, axes))}'
         raise _at(world.source, "batch", None, message)
     for t in parameters:
         if given in t.axes:
@@ -234,6 +258,5 @@ def _letters(world: World, tensors: Mapping[str, Tensor], batch: Affine | None) 
         if tensor is not None and place < len(tensor.axes):
             axes.setdefault(str(tensor.axes[place]), letter)
     loops = {b.var for t in tensors.values() for b in t.family}
-    return Letters(positions, axes, batch, axis_order(tensors.values(), batch), loops, counts)
-
-
+    order = axis_order(tensors.values(), batch)
+    return Letters(positions=positions, axes=axes, batch=batch, order=order, taken=loops, families=counts)

@@ -12,7 +12,7 @@ import sympy as sp
 
 from symbackprop.affine import Affine, Bound, condition, var
 from symbackprop.errors import nearest
-from symbackprop.index import Along, Apply, Compare, Opaque, Ref, Value, Where, function, product, slot
+from symbackprop.index import Along, Apply, Compare, Opaque, Ref, Term, Value, Where, function, product, slot
 from symbackprop.spec import value
 from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
@@ -43,7 +43,7 @@ def call(evaluator: Evaluator, node: ast.Call) -> Val:
     if user is not None:
         return _user_call(evaluator, node, name)
     if isinstance(node.func, ast.Subscript):
-        message = f"'{name}' is no function per layer; declare \"{name}[l]\" = \"opaque\" in [functions]"
+        message = f'\'{name}\' is no function per layer; declare "{name}[l]" = "opaque" in [functions]'
         raise evaluator.error(message, node)
     special = _SPECIAL.get(name)
     if special is not None:
@@ -110,7 +110,7 @@ def _user_call(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
     found = evaluator.scalar(evaluator.evaluate(argument))
     args: list[Ref | Value] = [Value(form) for form in forms]
     if not args:
-        return pointwise(lambda x: function(name)(x), found.axes, found)
+        return pointwise(function(name), found.axes, found)
     places = [slot(k) for k in range(len(args))]
     # The layer is an argument of its own, before the element: sigma[l](z) is sigma(l, z).
     template = function(name)(*places, template_of(found, args))
@@ -133,7 +133,7 @@ def _opaque(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
 
 def _covers(ref: Ref, val: Val) -> bool:
     """True where the element indices are the value's axes, in order."""
-    tail = ref.index[len(ref.index) - len(val.axes):]
+    tail = ref.index[len(ref.index) - len(val.axes) :]
     return tuple(tail) == tuple(var(axis.var) for axis in val.axes)
 
 
@@ -151,16 +151,17 @@ def _axis(evaluator: Evaluator, val: Val, node: ast.expr) -> Axis:
             raise evaluator.error(message, node, shape=True)
         return val.axes[place]
     assert isinstance(node, ast.Constant), "told apart by the caller"  # noqa: S101
-    tree = parse_expression(node.value, evaluator.world.source, "axis")
+    text = str(node.value)
+    tree = parse_expression(text, evaluator.world.source, "axis")
     letters = {b.var for b in evaluator.loops} | set(evaluator.reduced)
     try:
         form = affine_of(tree, size_atom(letters))
     except NotAffineError as error:
-        message = f"axis '{node.value}': {error}"
+        message = f"axis '{text}': {error}"
         raise evaluator.error(message, node) from None
     found = [axis for axis in val.axes if axis.size == form]
     if not found:
-        message = f"no axis '{node.value}' in {shown(val.sizes)}"
+        message = f"no axis '{text}' in {shown(val.sizes)}"
         raise evaluator.error(message, node, shape=True)
     return found[-1]
 
@@ -173,7 +174,7 @@ def _is_axis(node: ast.expr) -> bool:
 def _along_axes(evaluator: Evaluator, node: ast.Call) -> tuple[Val, list[Bound]]:
     """The argument of a reduction and the ranges it runs over; axes become variables bound there."""
     name = _function_name(node)
-    args = _arguments(evaluator, node, 1, None, f"{name}(t), {name}(t, \"axis\") or, in index form, {name}(t[i], i)")
+    args = _arguments(evaluator, node, 1, None, f"{name}(t), {name}(t, 'axis') or, in index form, {name}(t[i], i)")
     if name == "max" and len(args) > 1 and not _is_axis(args[1]) and not isinstance(args[1], ast.Name):
         message = "max reduces over an axis; for the larger of two write where(a > b, a, b)"
         raise evaluator.error(message, node)
@@ -290,7 +291,7 @@ def _along(evaluator: Evaluator, node: ast.Call) -> Val:
     if name in KEEPING and len(node.args) == 1:
         val = evaluator.evaluate(node.args[0])
         if len(val.axes) != 1:
-            message = f"{name} of {shown(val.sizes)} needs its axis, as in {name}(z, \"{_last(val)}\")"
+            message = f"{name} of {shown(val.sizes)} needs its axis, as in {name}(z, '{_last(val)}')"
             raise evaluator.error(message, node)
         bounds = [Bound(val.axes[0].var, Affine(), val.axes[0].size - 1)]
     else:
@@ -348,12 +349,12 @@ def _where(evaluator: Evaluator, node: ast.Call) -> Val:
             message = f"the condition of where does not align: {error}"
             raise evaluator.error(message, node, shape=True) from None
         yes, no = evaluator.scalar(yes, "u"), evaluator.scalar(no, "u")
-        return pointwise(lambda c, a, b: Where(c, a, b), axes, test, yes, no)
-    terms = []
+        return pointwise(Where, axes, test, yes, no)
+    terms: list[Term] = []
     for val, cases in ((yes, regions[0]), (no, regions[1])):
         for k, case in enumerate(cases):
-            for term in (val.terms if k == 0 else evaluator.copied(Val((), val.terms)).terms):
-                terms.append(replace(term, conditions=term.conditions | case))
+            copies = val.terms if k == 0 else evaluator.copied(Val((), val.terms)).terms
+            terms.extend(replace(term, conditions=term.conditions | case) for term in copies)
     return Val(axes, tuple(terms))
 
 
@@ -371,18 +372,16 @@ def value_condition(evaluator: Evaluator, node: ast.expr) -> Val:
         return result
     assert isinstance(node, ast.Compare), "the only other kind of condition"  # noqa: S101
     sides = [evaluator.scalar(evaluator.evaluate(side)) for side in (node.left, *node.comparators)]
-    result = None
+    links: list[Val] = []
     for op, (left, right) in zip(node.ops, itertools.pairwise(sides), strict=True):
         axes, other = evaluator.aligned(node, left, right)
         symbol = sp.Symbol(_COMPARISONS[type(op)])
-        link = pointwise(lambda a, b, s=symbol: Compare(s, a, b), axes, left, other)
-        if result is None:
-            result = link
-        else:
-            axes, link = evaluator.aligned(node, result, link)
-            result = pointwise(lambda a, b: a * b, axes, result, link)
-    assert result is not None, "a comparison has two sides"  # noqa: S101
-    return result
+        links.append(pointwise(lambda a, b, s=symbol: Compare(s, a, b), axes, left, other))
+    total = links[0]
+    for link in links[1:]:
+        axes, other = evaluator.aligned(node, total, link)
+        total = pointwise(lambda a, b: a * b, axes, total, other)
+    return total
 
 
 def _concat(evaluator: Evaluator, node: ast.Call) -> Val:
@@ -395,10 +394,12 @@ def _concat(evaluator: Evaluator, node: ast.Call) -> Val:
         place = vals[0].axes.index(_axis(evaluator, vals[0], named))
     first = vals[0]
     for other in vals[1:]:
-        rest = (first.sizes[:place] + first.sizes[place + 1:], other.sizes[:place] + other.sizes[place + 1:])
+        rest = (first.sizes[:place] + first.sizes[place + 1 :], other.sizes[:place] + other.sizes[place + 1 :])
         if not first.axes or len(first.axes) != len(other.axes) or rest[0] != rest[1]:
-            message = (f"concat joins arrays that differ in one axis only, and these are "
-                       f"{' and '.join(shown(v.sizes) for v in vals)}")
+            message = (
+                f"concat joins arrays that differ in one axis only, and these are "
+                f"{' and '.join(shown(v.sizes) for v in vals)}"
+            )
             raise evaluator.error(message, node, shape=True)
     total = Affine()
     for val in vals:
@@ -419,7 +420,7 @@ def _concat(evaluator: Evaluator, node: ast.Call) -> Val:
             moved = term.substitute(names)
             terms.append(replace(moved, conditions=moved.conditions | guard))
         start = end
-    axes = (*first.axes[:place], joined, *first.axes[place + 1:])
+    axes = (*first.axes[:place], joined, *first.axes[place + 1 :])
     return Val(axes, tuple(terms))
 
 
@@ -451,8 +452,7 @@ def _integers(evaluator: Evaluator, node: ast.expr, name: str) -> tuple[Val, Ref
     ref = plain_ref(val)
     below = evaluator.world.below(ref) if ref is not None else None
     if ref is None or below is None:
-        message = (f"{name} needs an integer tensor, declared as \"N int<K\" in [shapes]; "
-                   f"'{text_of(node)}' is none")
+        message = f"{name} needs an integer tensor, declared as 'N int<K' in [shapes]; '{text_of(node)}' is none"
         raise evaluator.error(message, node)
     return val, ref, below
 
@@ -492,7 +492,7 @@ def _loss(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
     vals = [evaluator.scalar(evaluator.evaluate(arg)) for arg in args]
     if vals[0].sizes != vals[1].sizes:
         hint = "; for class labels write onehot(y)" if len(vals[1].axes) == len(vals[0].axes) - 1 else ""
-        message = f"{name} compares arrays of equal axes, and these are {shown(vals[0].sizes)} and {shown(vals[1].sizes)}"
+        message = f"{name} compares arrays of equal axes, not {shown(vals[0].sizes)} with {shown(vals[1].sizes)}"
         raise evaluator.error(message + hint, node, shape=True)
     if not vals[0].axes and "-1" in row.formula:
         message = f"{name} needs an axis of classes, and its arguments are scalars"

@@ -120,7 +120,7 @@ class _Reader:
         title = self.text("title", None)
         if title is None:
             return str(self.data["name"])
-        if not title.isprintable() or len(title) > 500:  # noqa: PLR2004 - a line or two of print
+        if not title.isprintable() or len(title) > 500:  # noqa: PLR2004
             message = "'title' must be one line of at most 500 printable characters"
             raise self.fail(message, "title")
         return str(title)
@@ -197,13 +197,13 @@ class _Reader:
                 message = f"[shapes] has two entries for '{name}'"
                 raise self.fail(message, key, "shapes")
             if not isinstance(text, str):
-                message = f"[shapes] {key} must be text such as \"N d\" (\"\" for a scalar), not {_kind(text)}"
+                message = f'[shapes] {key} must be text such as "N d" ("" for a scalar), not {_kind(text)}'
                 raise self.fail(message, key, "shapes")
             words = text.split()
             below = None
             if words and words[-1].startswith("int") and (words[-1] == "int" or words[-1][3] == "<"):
                 if len(words[-1]) <= len("int<"):
-                    message = f"[shapes] {key} = '{text}': integers need a bound, as in \"N int<K\""
+                    message = f"[shapes] {key} = '{text}': integers need a bound, as in 'N int<K'"
                     raise self.fail(message, key, "shapes")
                 below = self.form(words[-1].removeprefix("int<"), letters, key, "shapes")
                 words = words[:-1]
@@ -226,7 +226,7 @@ class _Reader:
         return found
 
     def position(self, text: str, key: str) -> int:
-        if not text.lstrip("-").isdigit() or len(text) > 6:  # noqa: PLR2004 - far more layers than any
+        if not text.lstrip("-").isdigit() or len(text) > 6:  # noqa: PLR2004
             message = f"[sizes] {key}: '{text}' is not a layer number"
             raise self.fail(message, key, "sizes")
         return int(text)
@@ -302,7 +302,7 @@ def _kind(value: object) -> str:
 
 def _shown(value: object) -> str:
     text = str(value)
-    return text if len(text) <= 24 else text[:21] + "…"  # noqa: PLR2004 - what fits in a message
+    return text if len(text) <= 24 else text[:21] + "…"  # noqa: PLR2004
 
 
 def size_names(forms: Iterable[Affine]) -> set[str]:
@@ -319,5 +319,3 @@ def free_letters(forms: Iterable[Affine]) -> set[str]:
     for form in forms:
         found |= {atom.name for atom, _ in form.terms if isinstance(atom, Var)}
     return found
-
-

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Bound, size, var
-from symbackprop.errors import nearest
+from symbackprop.errors import SpecError, nearest
 from symbackprop.index import Ref, product
 from symbackprop.spec import calls, limits, value
 from symbackprop.spec.conditions import condition_regions
@@ -24,7 +24,6 @@ from symbackprop.spec.value import AlignError, Axis, Val, align, pointwise, show
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symbackprop.errors import SpecError
     from symbackprop.spec.lower import World
 
 
@@ -80,32 +79,39 @@ class Evaluator:
 
         Raises: SpecError or ShapeError with the place; UndeterminedError.
         """
-        if isinstance(node, ast.Constant):
-            if isinstance(node.value, str):
-                message = f"'{node.value}' names an axis; only reductions take one"
+        match node:
+            case ast.Constant():
+                result = self.constant(node)
+            case ast.Name():
+                result = self.name(node)
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd()):
+                result = self.sign(node)
+            case ast.BinOp():
+                result = self.operation(node)
+            case ast.UnaryOp() | ast.Compare() | ast.BoolOp():
+                result = self.comparison(node)
+            case ast.Attribute():
+                result = self.transpose(node)
+            case ast.Subscript():
+                result = self.subscript(node)
+            case ast.Call():
+                result = calls.call(self, node)
+            case _:
+                message = f"'{text_of(node)}' cannot stand here"
                 raise self.error(message, node)
-            return value.number(node.value)
-        if isinstance(node, ast.Name):
-            return self.name(node)
-        if isinstance(node, ast.UnaryOp):
-            if isinstance(node.op, ast.Not):
-                return self.comparison(node)
-            inner = self.evaluate(node.operand)
-            if isinstance(node.op, ast.UAdd):
-                return inner
-            return (self.named(inner, "u") if inner.is_special else inner).scaled(-1)
-        if isinstance(node, ast.BinOp):
-            return self.operation(node)
-        if isinstance(node, ast.Compare | ast.BoolOp):
-            return self.comparison(node)
-        if isinstance(node, ast.Attribute):
-            return self.transpose(node)
-        if isinstance(node, ast.Subscript):
-            return self.subscript(node)
-        if isinstance(node, ast.Call):
-            return calls.call(self, node)
-        message = f"'{text_of(node)}' cannot stand here"
-        raise self.error(message, node)
+        return result
+
+    def constant(self, node: ast.Constant) -> Val:
+        if isinstance(node.value, str):
+            message = f"'{node.value}' names an axis; only reductions take one"
+            raise self.error(message, node)
+        return value.number(node.value)
+
+    def sign(self, node: ast.UnaryOp) -> Val:
+        inner = self.evaluate(node.operand)
+        if isinstance(node.op, ast.UAdd):
+            return inner
+        return (self.named(inner, "u") if inner.is_special else inner).scaled(-1)
 
     def name(self, node: ast.Name) -> Val:
         name = node.id
@@ -147,8 +153,11 @@ class Evaluator:
         def atom(inner: ast.expr) -> Affine | None:
             if isinstance(inner, ast.Name) and inner.id not in letters and inner.id not in self.world.size_names:
                 known = {*self.world.size_names, *self.world.declared.indices, *(b.var for b in self.loops)}
-                hint = ("; to pick elements by an integer tensor use gather(E, y)" if inner.id in self.world.tensor_names
-                        else f"; {nearest(inner.id, known)}")
+                hint = (
+                    "; to pick elements by an integer tensor use gather(E, y)"
+                    if inner.id in self.world.tensor_names
+                    else f"; {nearest(inner.id, known)}"
+                )
                 message = f"'{inner.id}' is no index{hint}"
                 raise NotAffineError(message, inner)
             return plain(inner)
@@ -165,13 +174,14 @@ class Evaluator:
                 if inner.id in self.bindings:
                     return False
                 if self.bound_of(inner.id) is None and (
-                    inner.id in self.world.tensor_names or inner.id not in self.world.size_names):
+                    inner.id in self.world.tensor_names or inner.id not in self.world.size_names
+                ):
                     return False
             elif isinstance(inner, ast.Call | ast.Attribute | ast.Compare | ast.BoolOp):
                 return False
         try:
             self.index_form(node)
-        except Exception:  # noqa: BLE001 - whatever the reason, it is no index
+        except SpecError:
             return False
         return True
 
@@ -217,7 +227,9 @@ class Evaluator:
 
     def indexed(self, val: Val, items: Sequence[ast.expr], node: ast.expr) -> Val:
         """Element indices and slices of a value."""
-        if len(items) > len(val.axes) or (len(items) < len(val.axes) and not any(isinstance(i, ast.Slice) for i in items)):
+        if len(items) > len(val.axes) or (
+            len(items) < len(val.axes) and not any(isinstance(i, ast.Slice) for i in items)
+        ):
             count = f"{len(items)} {'index' if len(items) == 1 else 'indices'}"
             message = f"{count} for the axes {shown(val.sizes)} in '{text_of(node)}'"
             raise self.error(message, node, shape=True)
@@ -254,12 +266,12 @@ class Evaluator:
 
     def transpose(self, node: ast.Attribute) -> Val:
         inner = self.evaluate(node.value)
-        if len(inner.axes) != 2:  # noqa: PLR2004 - a matrix
-            hint = ("a vector needs none" if len(inner.axes) < 2 else  # noqa: PLR2004
-                    "turn more in index form, as in  y[b,c,a] = x[a,b,c]")
+        if len(inner.axes) != 2:  # noqa: PLR2004
+            hint = (
+                "a vector needs none" if len(inner.axes) < 2 else "turn more in index form, as in  y[b,c,a] = x[a,b,c]"  # noqa: PLR2004
+            )
             message = f".T is for two axes, and '{text_of(node.value)}' has {shown(inner.sizes)}; {hint}"
-            raise self.error(message,
-                             node, shape=True)
+            raise self.error(message, node, shape=True)
         return replace(inner, axes=inner.axes[::-1])
 
     # -- operators ----------------------------------------------------------------------------------------------
@@ -314,8 +326,10 @@ class Evaluator:
         try:
             return align(left, right)
         except AlignError as error:
-            message = (f"axes do not align in '{text_of(node)}': {shown(left.sizes)} with {shown(right.sizes)}; {error}; "
-                       f"or use index form, as in  y[i,j] = a[i,j] + b[j]")
+            message = (
+                f"axes do not align in '{text_of(node)}': {shown(left.sizes)} with {shown(right.sizes)}; {error}; "
+                f"or use index form, as in  y[i,j] = a[i,j] + b[j]"
+            )
             raise self.error(message, node, shape=True) from None
 
     def add(self, axes: tuple[Axis, ...], left: Val, right: Val, *, subtract: bool) -> Val:
@@ -352,8 +366,11 @@ class Evaluator:
                 message = "division by zero"
                 raise self.error(message, node)
             result = pointwise(lambda t: t**number, base.axes, single(self.scalar(base, "r")))
-            return result if base.number is None else replace(result, form=value.number(result.number).form
-                                                             if result.number is not None else None)
+            return (
+                result
+                if base.number is None
+                else replace(result, form=value.number(result.number).form if result.number is not None else None)
+            )
         axes, exponent = self.aligned(node, base, exponent)
         base, exponent = single(self.scalar(base, "r")), single(self.scalar(exponent, "u"))
         return pointwise(lambda b, e: b**e, axes, base, exponent)
@@ -364,9 +381,11 @@ class Evaluator:
             if not val.axes:
                 message = f"@ needs axes on both sides, and the {side} of {text} is a scalar; use *"
                 raise self.error(message, node, shape=True)
-        if len(right.axes) > 2:  # noqa: PLR2004 - a matrix
-            message = (f"@ takes one or two axes on its right, and the right of {text} has {shown(right.sizes)}; use index "
-                       f"form, as in  y[n,t,k] = sum(a[n,t,j] * b[n,j,k], j)")
+        if len(right.axes) > 2:  # noqa: PLR2004
+            message = (
+                f"@ takes one or two axes on its right, and the right of {text} has {shown(right.sizes)}; use index "
+                f"form, as in  y[n,t,k] = sum(a[n,t,j] * b[n,j,k], j)"
+            )
             raise self.error(message, node, shape=True)
         if left.axes[-1].size != right.axes[0].size:
             raise self.error(self.mismatch(node, left, right), node, shape=True)
@@ -391,7 +410,7 @@ class Evaluator:
     def mismatch(self, node: ast.BinOp, left: Val, right: Val) -> str:
         a, b = left.sizes, right.sizes
         tries = []
-        turned_left, turned_right = len(a) == 2, len(b) == 2  # noqa: PLR2004 - a matrix
+        turned_left, turned_right = len(a) == 2, len(b) == 2  # noqa: PLR2004
         if turned_right and a[-1] == b[1]:
             tries.append(f"{_operand(node.left)} @ {_turned(node.right)}")
         if turned_left and a[0] == b[0]:
@@ -399,8 +418,9 @@ class Evaluator:
         if b[-1] == a[0] and len(a) <= 2:  # noqa: PLR2004
             tries.append(f"{_operand(node.right)} @ {_operand(node.left)}")
         fit = f"  {' or '.join(tries)}  would fit" if tries else f"the right needs {a[-1]} as its first axis"
-        return (f"axes do not fit in '{text_of(node)}': {shown(a)} @ {shown(b)} would contract {a[-1]} with {b[0]}; "
-                f"{fit}")
+        return (
+            f"axes do not fit in '{text_of(node)}': {shown(a)} @ {shown(b)} would contract {a[-1]} with {b[0]}; {fit}"
+        )
 
     # -- comparisons --------------------------------------------------------------------------------------------
 
@@ -420,4 +440,3 @@ def _turned(node: ast.expr) -> str:
 def _operand(node: ast.expr) -> str:
     text = text_of(node)
     return f"({text})" if isinstance(node, ast.BinOp | ast.UnaryOp) else text
-

@@ -44,7 +44,7 @@ def read_functions(declared: Declared, source: Source) -> dict[str, UserFunction
             found[name] = UserFunction(name=name, kind=text, family=count, text=text)
             continue
         if not text.strip() or "opaque" in text.split() or difflib.get_close_matches(text, ("opaque", "opaque loss")):
-            message = f"[functions] {name} = '{text[:40]}': write \"opaque\", \"opaque loss\" or a formula in x"
+            message = f'[functions] {name} = \'{text[:40]}\': write "opaque", "opaque loss" or a formula in x'
             raise source.error(message)
         formula = _Formula(name, text, declared, source)
         found[name] = UserFunction(name=name, kind="formula", template=formula.template(), text=text)
@@ -78,8 +78,10 @@ class _Formula:
             return self.operation(node.op, self.build(node.left, inside), self.build(node.right, inside))
         if isinstance(node, ast.Compare):
             sides = [self.build(side, inside) for side in (node.left, *node.comparators)]
-            links = [Compare(sp.Symbol(_COMPARISONS[type(op)]), a, b)
-                     for op, (a, b) in zip(node.ops, itertools.pairwise(sides), strict=True)]
+            links = [
+                Compare(sp.Symbol(_COMPARISONS[type(op)]), a, b)
+                for op, (a, b) in zip(node.ops, itertools.pairwise(sides), strict=True)
+            ]
             return sp.Mul(*links)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
             return self.call(node.func.id, [self.build(arg, inside) for arg in node.args], inside)
@@ -104,7 +106,7 @@ class _Formula:
         return left**right
 
     def call(self, name: str, args: list[Any], inside: tuple[str, ...]) -> Any:
-        if name == "where" and len(args) == 3:  # noqa: PLR2004 - condition and two values
+        if name == "where" and len(args) == 3:  # noqa: PLR2004
             return Where(*args)
         if len(args) != 1:
             message = f"'{name}' takes one argument here"
@@ -157,7 +159,7 @@ class _Reader:
         self.name, self.text, self.declared, self.tensors, self.source = name, text, declared, tensors, source
 
     def fail(self, message: str) -> SpecError:
-        error = self.source.error(f"[facts] {self.name} = \"{self.text[:60]}\": {message}")
+        error = self.source.error(f'[facts] {self.name} = "{self.text[:60]}": {message}')
         error.line = self.source.key_line(self.name, "facts")
         return error
 
@@ -168,7 +170,12 @@ class _Reader:
             raise self.fail(message)
         left, op, right = node.left, node.ops[0], node.comparators[0]
         value = self.number(right)
-        if isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "sum" and isinstance(op, ast.Eq):
+        if (
+            isinstance(left, ast.Call)
+            and isinstance(left.func, ast.Name)
+            and left.func.id == "sum"
+            and isinstance(op, ast.Eq)
+        ):
             return self.sum_fact(left, value)
         kind = {ast.Gt: "positive", ast.GtE: "nonnegative"}.get(type(op))
         if kind is None or value != 0 or isinstance(left, ast.Call):
@@ -204,7 +211,7 @@ class _Reader:
         return tensor
 
     def sum_fact(self, node: ast.Call, value: sp.Rational) -> Fact:
-        if not 1 <= len(node.args) <= 2 or node.keywords:  # noqa: PLR2004 - a tensor and its axis
+        if not 1 <= len(node.args) <= 2 or node.keywords:  # noqa: PLR2004
             message = f"a fact is one of {_KINDS}"
             raise self.fail(message)
         tensor = self.tensor(node.args[0])

@@ -138,8 +138,9 @@ class _Finder:
             loops = {b.var for b in self.bounds[item.number]}
             groups = brackets(item.target)
             count = len(groups)
-            if groups and all(isinstance(n, ast.Name) and n.id in self.declared.indices and n.id not in loops
-                              for n in groups[-1]):
+            if groups and all(
+                isinstance(n, ast.Name) and n.id in self.declared.indices and n.id not in loops for n in groups[-1]
+            ):
                 count -= 1
             known = self.table.get(item.name)
             expected = len(known.letters) if known else count if item.name not in first else 0
@@ -174,8 +175,8 @@ class _Finder:
                 raise self.source.error(message, item.target)
         family = self.table.setdefault(item.name, Family(("",) * len(groups)))
         letters = list(family.letters)
-        for k, (group,) in enumerate(groups):
-            used = [n.id for n in ast.walk(group) if isinstance(n, ast.Name) and n.id in loops]
+        for k, group in enumerate(groups):
+            used = [n.id for n in ast.walk(group[0]) if isinstance(n, ast.Name) and n.id in loops]
             if used and not letters[k]:
                 letters[k] = used[0]
         family.letters = tuple(letters)
@@ -186,13 +187,13 @@ class _Finder:
             fresh = (c for c in ("l", "t", "r", "s", "q") if c not in taken)
             family.letters = tuple(letter or next(fresh) for letter in family.letters)
         for item in self.items:
-            family = self.table.get(item.name)
-            if family is None:
+            own = self.table.get(item.name)
+            if own is None:
                 continue
             bounds = self.bounds[item.number]
             atom = size_atom({b.var for b in bounds})
-            forms = [self.form(group[0], atom) for group in brackets(item.target)[: len(family.letters)]]
-            family.assigned.append(tuple(interval(form, bounds) for form in forms))
+            forms = [self.form(group[0], atom) for group in brackets(item.target)[: len(own.letters)]]
+            own.assigned.append(tuple(interval(form, bounds) for form in forms))
 
     def form(self, node: ast.expr, atom: object) -> Affine:
         try:
@@ -203,13 +204,15 @@ class _Finder:
     def uses(self, item: Assignment) -> Iterator[tuple[str, ast.Subscript, tuple[ast.Call, ...]]]:
         """Every family member that a statement reads, with the reductions around it."""
 
-        def walk(node: ast.AST, calls: tuple[ast.Call, ...]) -> Iterator[tuple[str, ast.Subscript, tuple[ast.Call, ...]]]:
+        def walk(
+            node: ast.AST, calls: tuple[ast.Call, ...]
+        ) -> Iterator[tuple[str, ast.Subscript, tuple[ast.Call, ...]]]:
             if isinstance(node, ast.Subscript):
                 name = base_name(node)
                 groups = brackets(node)
                 if name in self.table and len(groups) >= len(self.table[name].letters):
                     yield name, node, calls
-                    for group in groups[len(self.table[name].letters):]:
+                    for group in groups[len(self.table[name].letters) :]:
                         for inner in group:
                             yield from walk(inner, calls)
                     return
@@ -228,8 +231,12 @@ class _Finder:
     def reduced(self, item: Assignment, calls: tuple[ast.Call, ...]) -> dict[str, ast.Call]:
         """Letters of families over which the reductions run (element letters stand in [indices])."""
         loops = {b.var for b in self.bounds[item.number]}
-        return {arg.id: call for call in calls for arg in call.args[1:]
-                if isinstance(arg, ast.Name) and arg.id not in self.declared.indices and arg.id not in loops}
+        return {
+            arg.id: call
+            for call in calls
+            for arg in call.args[1:]
+            if isinstance(arg, ast.Name) and arg.id not in self.declared.indices and arg.id not in loops
+        }
 
     def reads(self, *, inside: bool) -> None:
         for item in self.items:
@@ -237,8 +244,13 @@ class _Finder:
                 family = self.table[name]
                 letters = self.reduced(item, calls)
                 groups = brackets(node)[: len(family.letters)]
-                over = {n.id for group in groups for g in group for n in ast.walk(g)
-                        if isinstance(n, ast.Name) and n.id in letters}
+                over = {
+                    n.id
+                    for group in groups
+                    for g in group
+                    for n in ast.walk(g)
+                    if isinstance(n, ast.Name) and n.id in letters
+                }
                 if bool(over) != inside:
                     continue
                 bounds = self.bounds[item.number]
@@ -296,15 +308,16 @@ class _Finder:
                 hi = self.extreme([s[2] for s in computed], -1, key[2])
                 self.reductions[key] = Bound(key[2], lo, hi, key[2])
         for item in self.items:
-            for _, node, calls in self.uses(item):
+            for _, _, calls in self.uses(item):
                 for letter, call in self.reduced(item, calls).items():
                     if (call.lineno, call.col_offset, letter) not in self.reductions:
                         problem = name_problem(letter, "an index")
                         known = {*self.declared.indices, *(b.var for b in self.bounds[item.number])}
-                        message = problem or (f"the range of '{letter}' is unknown: no family that forward computes "
-                                              f"has it as index, and [indices] has {sorted(known) or 'no letters'}")
+                        message = problem or (
+                            f"the range of '{letter}' is unknown: no family that forward computes "
+                            f"has it as index, and [indices] has {sorted(known) or 'no letters'}"
+                        )
                         raise self.source.error(message, call)
-                _ = node
 
     def span(self, item: Assignment, name: str, node: ast.Subscript, letter: str) -> list[tuple[bool, Affine, Affine]]:
         """Values of ``letter`` for which a member's index is in the family's range."""

@@ -28,7 +28,7 @@ def affine_of(node: ast.expr, atom: Callable[[ast.expr], Affine | None]) -> Affi
     if isinstance(node, ast.Constant):
         if isinstance(node.value, int) and not isinstance(node.value, bool):
             return Affine(node.value)
-        message = f"an index is a whole number, not {node.value}"
+        message = f"an index is a whole number, not {text_of(node)}"
         raise NotAffineError(message, node)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         inner = affine_of(node.operand, atom)

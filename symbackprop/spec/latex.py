@@ -23,20 +23,25 @@ _GREEK = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi varpi rho varrho "
     "sigma varsigma tau upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
 )
-_FONTS = "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm text textrm textit operatorname"
-_ACCENTS = "hat widehat tilde widetilde bar overline underline vec dot ddot check breve acute grave mathring overrightarrow"
+_FONTS = (
+    "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm text textrm textit operatorname"
+)
+_ACCENTS = (
+    "hat widehat tilde widetilde bar overline underline vec dot ddot check breve acute grave mathring overrightarrow"
+)
 _SIGNS = (
-    "ell hbar imath jmath partial nabla infty prime circ star ast dagger ddagger top bot perp langle rangle lfloor rfloor "
-    "lceil rceil lvert rvert lVert rVert vert Vert cdot cdots ldots dots times pm mp oplus otimes odot mid parallel to "
-    "rightarrow leftarrow in sum prod int sqrt frac left right , ; : ! quad qquad thinspace { } _ | displaystyle "
+    "ell hbar imath jmath partial nabla infty prime circ star ast dagger ddagger top bot perp langle rangle lfloor "
+    "rfloor lceil rceil lvert rvert lVert rVert vert Vert cdot cdots ldots dots times pm mp oplus otimes odot mid "
+    "parallel to rightarrow leftarrow in sum prod int sqrt frac left right , ; : ! quad qquad thinspace { } _ | displaystyle "
     "aleph Re Im wp emptyset varnothing sharp flat natural square diamond bullet"
 )
 _WORDS = "exp log ln max min arg det dim tanh sinh cosh sin cos tan sup inf lim Pr argmax argmin"
-ALLOWED = frozenset(" ".join((_GREEK, _FONTS, _ACCENTS, _SIGNS, _WORDS)).split()) | {" "}
+ALLOWED = frozenset(f"{_GREEK} {_FONTS} {_ACCENTS} {_SIGNS} {_WORDS}".split()) | {" "}
 """Commands that a spelling may use, without the backslash."""
 
 _TOKEN = re.compile(r"\\([A-Za-z]+|.)", re.DOTALL)
 _PLAIN = re.compile(r"[A-Za-z0-9 _^{}()\[\]+\-*/=<>,.;:!'|]*\Z")
+_SCRIPTS = re.compile(r"[\^_]\s*(\Z|[}^_])|\^[^{\\]?\^|_[^{\\]?_")
 _LONGEST = 200
 
 
@@ -57,22 +62,28 @@ def check(declared: Declared, world: World, tensors: Mapping[str, Tensor]) -> di
 def problem(text: str) -> str | None:
     r"""Why a spelling is refused, or None.
 
-    >>> problem(r"\\hat{y}"), problem(r"\\input{x}")
+    >>> problem(r"\hat{y}"), problem(r"\input{x}")
     (None, '\\input is not among the allowed commands of mathematics')
     """
+    return _characters(text) or _balance(text)
+
+
+def _characters(text: str) -> str | None:
     if not text.strip():
         return "it is empty"
     if len(text) > _LONGEST:
         return f"it is longer than {_LONGEST} characters"
-    if text.rstrip("\\") != text and (len(text) - len(text.rstrip("\\"))) % 2:
-        return "it ends in a backslash"
     for match in _TOKEN.finditer(text):
         if match[1] not in ALLOWED:
             return f"\\{match[1]} is not among the allowed commands of mathematics"
     rest = _TOKEN.sub("", text)
-    if not _PLAIN.match(rest):
-        bad = next(c for c in rest if not _PLAIN.match(c))
-        return f"the character {bad!r} is not allowed; write mathematics in ASCII without $, %, #, & or ~"
+    bad = next((c for c in rest if not _PLAIN.match(c)), None)
+    if bad == "\\":
+        return "it ends in a backslash"
+    return bad and f"the character {bad!r} is not allowed; write mathematics in ASCII without $, %, #, & or ~"
+
+
+def _balance(text: str) -> str | None:
     depth = 0
     for character in re.sub(r"\\[{}]", "", text):
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -82,7 +93,7 @@ def problem(text: str) -> str | None:
         return "its braces do not balance"
     if len(re.findall(r"\\left(?![A-Za-z])", text)) != len(re.findall(r"\\right(?![A-Za-z])", text)):
         return "\\left and \\right do not balance"
-    if re.search(r"[\^_]\s*(\Z|[}^_])", re.sub(r"\\_", "", text)) or re.search(r"\^[^{\\]?\^|_[^{\\]?_", re.sub(r"\\_", "", text)):
+    if _SCRIPTS.search(re.sub(r"\\_", "", text)):
         return "a ^ or _ stands twice or without anything behind it"
     return None
 

@@ -36,7 +36,7 @@ def pattern_letters(keys: Iterable[str], families: Mapping[str, int]) -> dict[tu
         except SyntaxError:
             continue
         name = base_name(node)
-        for group in brackets(node)[families.get(name, 0):]:
+        for group in brackets(node)[families.get(name, 0) :]:
             for place, item in enumerate(group):
                 if isinstance(item, ast.Name):
                     found.setdefault((name, place), item.id)
@@ -46,8 +46,9 @@ def pattern_letters(keys: Iterable[str], families: Mapping[str, int]) -> dict[tu
 class Letters:
     """Letters for axes of a network; ``of`` gives the candidates for one axis, best first."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
+        *,
         positions: Mapping[tuple[str, int], str],
         axes: Mapping[str, str],
         batch: Affine | None,
@@ -91,7 +92,7 @@ class Letters:
 
     def hints(self) -> dict[object, str]:
         """What a printer needs: (tensor, position) and axis text to letter."""
-        return {**self.positions, **self.axes}
+        return dict([*self.positions.items(), *self.axes.items()])
 
 
 def _family(axis: Affine) -> tuple[str, int] | None:

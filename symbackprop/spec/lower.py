@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Bound, Size, Var, condition, size, var
-from symbackprop.errors import SpecError
 from symbackprop.index import Along, Equation, Opaque, Ref, Tensor, Term, fresh, product
 from symbackprop.network import Loop
 from symbackprop.spec.evaluate import Evaluator, UndeterminedError
@@ -24,6 +23,7 @@ from symbackprop.spec.value import Axis, Val, of_factor, shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from symbackprop.errors import SpecError
     from symbackprop.network import UserFunction
     from symbackprop.spec.declared import Declared
     from symbackprop.spec.families import Families
@@ -84,7 +84,8 @@ class World:
         losers = [what for what, names in (("tensor", self.tensor_names), ("size", self.size_names)) if name in names]
         losers = [what for what in losers if what not in winner]
         if losers:
-            self.warnings[f"in forward, '{name}' is {winner} and hides the {' and the '.join(losers)} of that name"] = None
+            hidden = " and the ".join(losers)
+            self.warnings[f"in forward, '{name}' is {winner} and hides the {hidden} of that name"] = None
 
     def index_bound(self, name: str) -> Bound | None:
         """The range of a letter of ``[indices]``."""
@@ -187,8 +188,11 @@ class World:
         """Ranges of the element letters among ``used``, in the order in which they came into force."""
         found = [b for b in evaluator.letters.values() if b.var in used]
         there = {b.var for b in found} | {b.var for b in evaluator.loops} | {b.var for b in evaluator.reduced.values()}
-        found += [b for name in self.declared.indices if name in used and name not in there
-                  and (b := self.index_bound(name)) is not None]
+        found += [
+            b
+            for name in self.declared.indices
+            if name in used and name not in there and (b := self.index_bound(name)) is not None
+        ]
         return found
 
     def intermediate_name(self, stem: str, statement: str) -> str:
@@ -227,9 +231,11 @@ def lower(world: World) -> Lowered:
         world.lines.setdefault(item.name, []).append(item)
     _first_guess(world, items)
     drafts = _strict(world, items)
-    short = frozenset(stem for stem, names in world.stems.items()
-                      if len(names) == 1 and stem not in world.tensor_names | world.size_names
-                      and stem not in world.functions)
+    short = frozenset(
+        stem
+        for stem, names in world.stems.items()
+        if len(names) == 1 and stem not in world.tensor_names | world.size_names and stem not in world.functions
+    )
     if short:
         world.short = short
         drafts = _strict(world, items)
@@ -304,7 +310,7 @@ def _strict(world: World, items: list[Assignment]) -> dict[int, tuple[Draft, ...
                 raise _undetermined(world, item, error) from None
             found[item.number] = drafts
             for draft in drafts[:-1]:
-                world.tensors[draft.name] = _tensor(world, draft)
+                world.tensors[draft.name] = _tensor(draft)
             changed |= _agree(world, item, drafts[-1])
         if not changed:
             return found
@@ -314,8 +320,10 @@ def _strict(world: World, items: list[Assignment]) -> dict[int, tuple[Draft, ...
 
 def _undetermined(world: World, item: Assignment, error: UndeterminedError) -> SpecError:
     name = error.args[0] if error.args else item.name
-    message = (f"the axes of '{name}' cannot be told here; declare them in [shapes], as in  "
-               f"{name}{''.join(f'[{v}]' for v in _letters_of(world, name))} = \"n\"")
+    message = (
+        f"the axes of '{name}' cannot be told here; declare them in [shapes], as in  "
+        f'{name}{"".join(f"[{v}]" for v in _letters_of(world, name))} = "n"'
+    )
     return world.source.error(message, item.target)
 
 
@@ -344,10 +352,14 @@ def _agree(world: World, item: Assignment, draft: Draft) -> bool:
         _learn(world, item, draft)
         if item.name in world.axes and world.axes[item.name] != before:
             return True
-    where = ("[shapes]" if item.name in world.declared.shapes
-             else f"line {world.source.line_of(first.target)} and the others")
-    message = (f"'{text_of(item.target)}' gets the axes {shown(sizes)} here, and by {where} it has "
-               f"{shown(expected or ())}")
+    where = (
+        "[shapes]"
+        if item.name in world.declared.shapes
+        else f"line {world.source.line_of(first.target)} and the others"
+    )
+    message = (
+        f"'{text_of(item.target)}' gets the axes {shown(sizes)} here, and by {where} it has {shown(expected or ())}"
+    )
     raise world.source.error(message, item.target, shape=True)
 
 
@@ -380,16 +392,22 @@ def _statement(world: World, item: Assignment, *, tentative: bool) -> tuple[Draf
     stray = val.variables - {b.var for b in loops} - letters.keys()
     if stray:
         name = min(stray)
-        message = f"index '{name}' is neither on the left side nor summed over; write {item.name}[{name}] or sum(…, {name})"
+        message = (
+            f"index '{name}' is neither on the left side nor summed over; write {item.name}[{name}] or sum(…, {name})"
+        )
         raise world.source.error(message, item.value)
     if letters and val.axes:
-        message = (f"the right side still has the axes {shown(val.sizes)} beside the indices of the left; give every "
-                   f"tensor its indices")
+        message = (
+            f"the right side still has the axes {shown(val.sizes)} beside the indices of the left; give every "
+            f"tensor its indices"
+        )
         raise world.source.error(message, item.value, shape=True)
     axes = val.axes
     if not axes and not letters and _is_number_val(val):
         axes = _spread(world, item, family)
-    own = Draft(item.name, family, loops, tuple(letters.values()), axes, val.terms, (), world.source.line_of(item.target))
+    own = Draft(
+        item.name, family, loops, tuple(letters.values()), axes, val.terms, (), world.source.line_of(item.target)
+    )
     return (*world.drafts, own)
 
 
@@ -422,7 +440,7 @@ def _bound(world: World, node: ast.expr) -> Bound:
     return bound
 
 
-def _tensor(world: World, draft: Draft) -> Tensor:
+def _tensor(draft: Draft) -> Tensor:
     """The tensor of an intermediate."""
     axes = tuple(b.extent for b in draft.letters) + tuple(axis.size for axis in draft.axes)
     loops = (*draft.loops, *draft.own_loops)
@@ -444,7 +462,7 @@ def equation(draft: Draft, letters: Letters) -> Equation:
         names[axis.var] = var(letter)
         ranges.append(Bound(letter, Affine(), axis.size - 1, letter))
     index = tuple(form.substitute(names) for form in draft.family)
-    element = tuple(var(b.var) for b in ranges[len(loops):])
+    element = tuple(var(b.var) for b in ranges[len(loops) :])
     terms = tuple(_lettered(term.substitute(names), letters, taken) for term in draft.terms)
     return Equation(lhs=Ref(draft.name, (*index, *element)), terms=terms, ranges=tuple(ranges), line=draft.line)
 
@@ -479,8 +497,12 @@ def _owner(term: Term, name: str, families: Mapping[str, int]) -> tuple[str, int
     return "", 0
 
 
-def build_program(program: tuple[Assignment | Block, ...], equations: Mapping[int, tuple[tuple[Draft, Equation], ...]],
-                  outer: tuple[Bound, ...], source: Source) -> tuple[Any, ...]:
+def build_program(
+    program: tuple[Assignment | Block, ...],
+    equations: Mapping[int, tuple[tuple[Draft, Equation], ...]],
+    outer: tuple[Bound, ...],
+    source: Source,
+) -> tuple[Any, ...]:
     """The author's text as a tree of equations and loops, intermediates before their use."""
     found: list[Any] = []
     for item in program:
@@ -494,4 +516,3 @@ def build_program(program: tuple[Assignment | Block, ...], equations: Mapping[in
                 wrapped = Loop(bound=bound, body=(wrapped,))
             found.append(wrapped)
     return tuple(found)
-

@@ -6,10 +6,13 @@ import keyword
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from symbackprop.errors import nearest
 from symbackprop.spec import limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _THIRD_PARTY = frozenset({"numpy", "sympy", "scipy", "jinja2", "lark", "click", "rich", "symbackprop", "torch", "jax"})
@@ -35,7 +38,7 @@ def name_problem(name: object, what: str) -> str | None:
     """
     if not isinstance(name, str):
         return f"the name of {what} must be text, not {type(name).__name__}"
-    shown = name if len(name) <= 40 else name[:37] + "…"  # noqa: PLR2004 - what fits in a message
+    shown = name if len(name) <= 40 else name[:37] + "…"  # noqa: PLR2004
     reason = None
     other = look_alike(name)
     if other:

@@ -73,7 +73,9 @@ class _Round:
     def members(self, term: Term, ref: Ref, env: dict[str, int]) -> Iterator[tuple[Ref, tuple[int, ...]]]:
         forms = ref.index[: self.families.get(ref.tensor, 0)]
         inner = [b for b in term.bounds if any(b.var in form.variables for form in forms)]
-        for values in self.rounds(inner, env) if all(b.lo.variables | b.hi.variables <= env.keys() for b in inner) else ():
+        if not all(b.lo.variables | b.hi.variables <= env.keys() for b in inner):
+            return
+        for values in self.rounds(inner, env):
             if any(_false(cond, values, self.size) for cond in term.conditions):
                 continue
             if all(form.variables <= values.keys() for form in forms):
@@ -95,9 +97,10 @@ def _count_out(
     while True:
         sizes = {name: base + k for k, name in enumerate(sorted(depths))}
         made = _Round(equations, families, sizes)
-        instances = list(itertools.islice(
-            ((k, env) for k, e in enumerate(equations) for env in made.rounds(made.loops(e), {})), _MOST + len(equations)))
-        if len(instances) < _MOST + len(equations) or base <= 1:
+        every = ((k, env) for k, e in enumerate(equations) for env in made.rounds(made.loops(e), {}))
+        most = _MOST + len(equations)
+        instances = list(itertools.islice(every, most))
+        if len(instances) < most or base <= 1:
             break
         base -= 1
     for number, env in instances:
@@ -123,9 +126,12 @@ def _links(made: _Round, instances: list[tuple[int, dict[str, int]]], source: So
                 continue
             writer = made.writer.get((ref.tensor, place))
             if writer is None:
-                raise _unassigned(made, number, ref, place, env, source)
-            if writer == here or (writer[1] == here[1] and made.equations[writer[0]].line == made.equations[number].line
-                                  and writer[0] > number):
+                raise _unassigned(made, number, (ref, place), env, source)
+            if writer == here or (
+                writer[1] == here[1]
+                and made.equations[writer[0]].line == made.equations[number].line
+                and writer[0] > number
+            ):
                 message = f"'{_member(made, writer)}' is defined by itself (a cycle)"
                 raise _at(source, made.equations[number], message)
             _check_order(made, here, env, writer, source)
@@ -150,7 +156,9 @@ def _check_order(made: _Round, here: Instance, env: dict[str, int], writer: Inst
     values = dict(zip([b.var for b in theirs], writer[1], strict=True))
     if shared and any(values[v] != env[v] for v in shared):
         return
-    message = (f"'{_member(made, writer)}' is used in line {reader_eq.line} before it is defined in line {writer_eq.line}")
+    message = (
+        f"'{_member(made, writer)}' is used in line {reader_eq.line} before it is defined in line {writer_eq.line}"
+    )
     raise _at(source, reader_eq, message)
 
 
@@ -177,35 +185,36 @@ def _cycle(graph: Mapping[Instance, list[Instance]]) -> list[Instance]:
                 path.pop()
             elif state.get(child) == 1:
                 names = [n for n, _ in path]
-                return names[names.index(child):]
+                return names[names.index(child) :]
             elif not state.get(child):
                 state[child] = 1
                 path.append((child, iter(graph[child])))
     return []
 
 
-def _twice(
-    equations: Sequence[Equation], first: int, second: int, place: tuple[int, ...], source: Source
-) -> SpecError:
+def _twice(equations: Sequence[Equation], first: int, second: int, place: tuple[int, ...], source: Source) -> SpecError:
     name = equations[second].lhs.tensor
     member = "".join(f"[{p}]" for p in place)
     if first == second:
         message = f"'{name}' is assigned in every round of the loop; give it the loop's index, as in {name}[l]"
     else:
         example = f" (both assign {name}{member})" if member else ""
-        message = f"'{name}' is defined in line {equations[first].line} and again in line {equations[second].line}{example}"
+        message = f"'{name}' is defined in line {equations[first].line} and in line {equations[second].line}{example}"
     return _at(source, equations[second], message)
 
 
-def _unassigned(  # noqa: PLR0913 - the parts of one message
-    made: _Round, number: int, ref: Ref, place: tuple[int, ...], env: dict[str, int], source: Source
+def _unassigned(
+    made: _Round, number: int, read: tuple[Ref, tuple[int, ...]], env: dict[str, int], source: Source
 ) -> SpecError:
+    ref, place = read
     member = ref.tensor + "".join(f"[{p}]" for p in place)
     written = ref.tensor + "".join(f"[{form}]" for form in ref.index[: len(place)])
     when = ", ".join(f"{b.var} = {env[b.var]}" for b in made.loops(made.equations[number]))
     depth = ", ".join(f"{name} = {value}" for name, value in made.sizes.items())
     where = f" (for {when}{', with ' if when and depth else ''}{depth})" if when or depth else ""
-    message = f"'{written}' is read, but no statement assigns {member}{where}; add a base case or change the loop's range"
+    message = (
+        f"'{written}' is read, but no statement assigns {member}{where}; add a base case or change the loop's range"
+    )
     return _at(source, made.equations[number], message)
 
 
@@ -249,4 +258,3 @@ def _topological(count: int, links: set[tuple[int, int]]) -> list[int]:
                 order.extend(sorted(stack[place:]))
                 del stack[place:]
     return order
-

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, Bound, Cond, Scope, Size, condition
+from symbackprop.affine import Affine, Bound, Scope, Size
 from symbackprop.errors import nearest
 from symbackprop.index import refs_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from symbackprop.errors import SpecError
     from symbackprop.index import Equation, Ref, Tensor
@@ -27,8 +27,9 @@ def check_ranges(
     """
     for equation in equations:
         for term in equation.terms:
-            scope = Scope((*equation.ranges, *term.bounds), families.depths,
-                          (*families.scope.conditions, *term.conditions))
+            scope = Scope(
+                (*equation.ranges, *term.bounds), families.depths, (*families.scope.conditions, *term.conditions)
+            )
             for factor in term.factors:
                 for ref in refs_of(factor):
                     _check_ref(ref, tensors[ref.tensor], scope, equation, source)
@@ -46,8 +47,10 @@ def _check_ref(ref: Ref, tensor: Tensor, scope: Scope, equation: Equation, sourc
                 continue
             element = tensor.name + "".join(f"[{f}]" for f in ref.index[:count])
             element += f"[{','.join(map(str, ref.index[count:]))}]"
-            message = (f"in '{element}' the index {form} may lie {end}, outside the axis {extent}; declare a longer axis "
-                       f"(as in 'T+K-1'), or say  {ref.tensor} = 0  in [outside]")
+            message = (
+                f"in '{element}' the index {form} may lie {end}, outside the axis {extent}; declare a longer axis "
+                f"(as in 'T+K-1'), or say  {ref.tensor} = 0  in [outside]"
+            )
             error = source.error(message, shape=True)
             error.line = equation.line
             raise error
@@ -66,17 +69,16 @@ def _two(need: Affine, scope: Scope) -> bool:
     return any(scope.nonnegative(need - c.form) for c in several)
 
 
-def empty_loops(bounds: Iterable[Bound]) -> tuple[Cond, ...]:
-    """What may be assumed of loops: at worst they are empty."""
-    return tuple(condition(">=", b.hi - b.lo + 1) for b in bounds)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def check_sizes(  # noqa: PLR0913 - one look at everything that has sizes
-    declared: Declared, equations: Sequence[Equation], tensors: Mapping[str, Tensor], families: Families,
-    names: set[str], source: Source,
+def check_sizes(  # noqa: PLR0913, PLR0917
+    declared: Declared,
+    equations: Sequence[Equation],
+    tensors: Mapping[str, Tensor],
+    families: Families,
+    names: set[str],
+    source: Source,
 ) -> None:
     """Every size is found from an array or a list of arrays, or stands in [sizes]; given numbers fit together.
 
@@ -98,10 +100,17 @@ def check_sizes(  # noqa: PLR0913 - one look at everything that has sizes
     for name in sorted(names - known):
         used = {s for t in tensors.values() for form in (*t.axes, *(b.hi for b in t.family)) for s in form.sizes}
         used |= {s for e in equations for b in e.ranges for s in b.extent.sizes}
-        message = (f"nothing determines the size '{name}': it is the axis of no input or parameter; give it in [sizes]"
-                   if name in used else
-                   f"'{name}' is neither the axis of an array nor a number in [sizes]; {nearest(name, known)}")
+        message = (
+            f"nothing determines the size '{name}': it is the axis of no input or parameter; give it in [sizes]"
+            if name in used
+            else f"'{name}' is neither the axis of an array nor a number in [sizes]; {nearest(name, known)}"
+        )
         raise source.error(message)
+    axes = {name for t in tensors.values() for axis in t.axes for name in axis.sizes}
+    for name, value in declared.sizes.items():
+        if value == 0 and (name in axes or name not in families.depths):
+            message = f"[sizes] {name} = 0: a size is a whole number from 1 up"
+            raise _at(source, name, message)
     _check_numbers(declared, tensors, source)
 
 
@@ -134,27 +143,38 @@ def _check_members(declared: Declared, tensor: Tensor, source: Source) -> None:
             raise _at(source, name, message)
         return numbers[at[0]]
 
-    ends: list[dict[str, int]] = [{}, {}]
     try:
-        for bound in tensor.family:
-            ends[0][bound.var] = bound.lo.evaluate(ends[0], look)
-            ends[1][bound.var] = bound.hi.evaluate(ends[1], look)
-        if any(ends[1][b.var] < ends[0][b.var] for b in tensor.family):
-            return
-        for env in ends:
-            for axis in tensor.axes:
-                value = axis.evaluate(env, look)
-                if value < 1:
-                    message = f"with the numbers in [sizes], the axis {axis} of '{tensor.name}' would be {value}"
-                    raise source.error(message, shape=True)
+        first, last = _ends(tensor.family, look)
+        if all(first[b.var] <= last[b.var] for b in tensor.family):
+            for env in (first, last):
+                _check_axes(tensor, env, look, source)
     except LookupError:
-        return
+        return  # some size has no number in the file; then there is nothing to compare
+
+
+def _ends(
+    family: Iterable[Bound], look: Callable[[str, tuple[int, ...]], int]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """First and last values of the indices of a family."""
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    for bound in family:
+        first[bound.var] = bound.lo.evaluate(first, look)
+        last[bound.var] = bound.hi.evaluate(last, look)
+    return first, last
+
+
+def _check_axes(
+    tensor: Tensor, env: Mapping[str, int], look: Callable[[str, tuple[int, ...]], int], source: Source
+) -> None:
+    for axis in tensor.axes:
+        value = axis.evaluate(env, look)
+        if value < 1:
+            message = f"with the numbers in [sizes], the axis {axis} of '{tensor.name}' would be {value}"
+            raise source.error(message, shape=True)
 
 
 def _at(source: Source, key: str, message: str) -> SpecError:
     error = source.error(message)
     error.line = source.key_line(key, "sizes")
     return error
-
-
-__all__ = ["check_ranges", "check_sizes"]

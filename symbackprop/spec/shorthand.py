@@ -69,7 +69,7 @@ def write_mlp(source: str) -> str:
     shapes.append(f'y = "N n{layers}"')
     parameters = ", ".join(f'"W{k}", "b{k}"' for k in range(1, layers + 1))
     shown = "-".join(map(str, widths))
-    title = f"A {shown} network" if layers <= 12 else f"A network of {layers} layers"  # noqa: PLR2004 - one line of print
+    title = f"A {shown} network" if layers <= 12 else f"A network of {layers} layers"  # noqa: PLR2004
     sizes = [f"N = {_BATCH}", *(f"n{k} = {width}" for k, width in enumerate(widths))]
     facts = ["", "[facts]", f"onehot = \"sum(y, 'n{layers}') == 1\""] if output == "softmax" else []
     name = "mlp_" + "_".join(map(str, widths))
@@ -83,18 +83,20 @@ def write_mlp(source: str) -> str:
 
 def _widths(text: str, source: str) -> list[int]:
     parts = text.split("-")
-    if len(parts) < 2 or not all(re.fullmatch(r"[0-9]{1,12}", p) and int(p) > 0 for p in parts):  # noqa: PLR2004 - in, out
+    if len(parts) < 2 or not all(re.fullmatch(r"[0-9]{1,12}", p) and int(p) > 0 for p in parts):  # noqa: PLR2004
         message = f"'{text[:60]}' is no list of widths from 1 up; write for example {USAGE}"
         raise SpecError(message, source=_short(source))
     if len(parts) - 1 > limits.LAYERS:
-        message = (f"{len(parts) - 1} layers; the limit for written-out layers is {limits.LAYERS} "
-                   f"(a network file with 'for l in 1..L:' has any depth)")
+        message = (
+            f"{len(parts) - 1} layers; the limit for written-out layers is {limits.LAYERS} "
+            f"(a network file with 'for l in 1..L:' has any depth)"
+        )
         raise SpecError(message, source=_short(source))
     return [int(part) for part in parts]
 
 
 def _functions(words: list[str], source: str) -> tuple[str, str, str]:
-    if len(words) > 3:  # noqa: PLR2004 - activation, output activation, loss
+    if len(words) > 3:  # noqa: PLR2004
         message = f"'{words[3][:40]}' is one word too many; write for example {USAGE}"
         raise SpecError(message, source=_short(source))
     known = [n for n in activations.names() if n not in {"log", "sqrt"}]
@@ -113,4 +115,4 @@ def _known(word: str, known: list[str] | tuple[str, ...], what: str, source: str
 
 
 def _short(source: str) -> str:
-    return source if len(source) <= 60 else source[:57] + "…"  # noqa: PLR2004 - what fits in a message
+    return source if len(source) <= 60 else source[:57] + "…"  # noqa: PLR2004

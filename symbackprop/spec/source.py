@@ -6,6 +6,7 @@ the ``forward`` text to lines and columns of the file, so that every error point
 
 from __future__ import annotations
 
+import ast
 import codecs
 import os
 import re
@@ -18,7 +19,6 @@ from symbackprop.errors import ShapeError, SpecError
 from symbackprop.spec import limits
 
 if TYPE_CHECKING:
-    import ast
     from pathlib import Path
 
 _MARKS = (
@@ -27,14 +27,17 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
-_TOML_PLACE = re.compile(r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL)
+_TOML_PLACE = re.compile(
+    r"^(?P<what>.*) \(at (?:line (?P<line>\d+), column (?P<column>\d+)|end of document)\)$", re.DOTALL
+)
 _FORWARD_KEY = re.compile(r"""^[ \t]*(?:forward|"forward"|'forward')[ \t]*=[ \t]*("{3}|'{3}|"|')""", re.MULTILINE)
 _TABLE_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
+_PLACED = (ast.expr, ast.stmt, ast.keyword)
 _ESCAPE = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\"}
 
 
 def read_text(path: Path) -> str:
-    """The text of a regular file of at most 5 MB in UTF-8, line ends made ``\\n``.
+    """The text of a regular file of at most 5 MB in UTF-8, with plain line ends.
 
     Raises: SpecError where there is no such file, it is no regular file, too long, or in another encoding.
     """
@@ -134,18 +137,21 @@ class Source:
     def error(self, message: str, node: ast.AST | None = None, *, shape: bool = False) -> SpecError:
         """An error at a node of the forward text."""
         line, column = None, None
-        if node is not None and hasattr(node, "lineno"):
+        if isinstance(node, _PLACED):
             line, column = self.place(node.lineno, node.col_offset)
         kind = ShapeError if shape else SpecError
         return kind(message, source=self.name or None, line=line, column=column)
 
     def line_of(self, node: ast.AST) -> int | None:
         """Line in the file of a node of the forward text."""
-        return self.place(node.lineno, node.col_offset)[0] if hasattr(node, "lineno") else None
+        return self.place(node.lineno, node.col_offset)[0] if isinstance(node, _PLACED) else None
 
     def key_line(self, key: str, table: str | None = None) -> int | None:
         """Line of ``key = …``, looked for below ``[table]`` where one is given."""
         lines = self.text.split("\n")
+        header = re.compile(rf"\s*\[\s*{re.escape(key)}\s*\]")
+        if table is None and any(header.match(line) for line in lines):
+            return next(k + 1 for k, line in enumerate(lines) if header.match(line))
         begin = 0
         if table is not None:
             begin = next((k for k, line in enumerate(lines) if re.match(rf"\s*\[\s*{re.escape(table)}\s*\]", line)), 0)
@@ -164,7 +170,7 @@ def _walk_string(text: str, begin: int, quote: str) -> tuple[str, list[tuple[int
     line = text.count("\n", 0, begin) + 1
     line_start = text.rfind("\n", 0, begin) + 1
     position = begin
-    multiline, literal = len(quote) == 3, quote[0] == "'"  # noqa: PLR2004 - three quotes
+    multiline, literal = len(quote) == 3, quote[0] == "'"  # noqa: PLR2004
     if multiline and text[position : position + 1] == "\n":
         position, line, line_start = position + 1, line + 1, position + 1
     out: list[str] = []

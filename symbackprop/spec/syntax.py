@@ -30,6 +30,7 @@ _ALLOWED = (
     ast.Tuple, ast.Attribute, ast.keyword, ast.Load, ast.Store, ast.operator, ast.unaryop, ast.cmpop, ast.boolop,
 )  # fmt: skip
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.MatMult)
+_NO_COMPARISONS = (ast.Is, ast.IsNot, ast.In, ast.NotIn)
 _WORDS = {
     ast.Lambda: "lambda", ast.ListComp: "a comprehension", ast.SetComp: "a comprehension",
     ast.DictComp: "a comprehension", ast.GeneratorExp: "a comprehension", ast.List: "a list", ast.Dict: "a dictionary",
@@ -176,6 +177,7 @@ def _parse(text: str, source: Source, margin: int, mode: str = "exec") -> ast.Mo
         message = f"an expression is too long or nested more than {limits.NESTING} deep; give parts of it names"
         row, column = source.place(longest + 1, margin)
         raise SpecError(message, source=source.name or None, line=row, column=column) from None
+    assert isinstance(tree, ast.Module | ast.Expression), "one of the two modes"  # noqa: S101
     return tree
 
 
@@ -231,7 +233,7 @@ class _Reader:
 
     def loop(self, node: ast.For, loops: tuple[LoopHead, ...]) -> Block:
         limits_ = node.iter
-        if node.orelse or not isinstance(limits_, ast.Tuple) or len(limits_.elts) != 2:  # noqa: PLR2004 - a pair
+        if node.orelse or not isinstance(limits_, ast.Tuple) or len(limits_.elts) != 2:  # noqa: PLR2004
             message = "a loop is written  for l in 1..L:"
             raise self.source.error(message, node)
         if not isinstance(node.target, ast.Name):
@@ -241,7 +243,7 @@ class _Reader:
         if node.target.id in {head.var for head in loops}:
             message = f"the loop index '{node.target.id}' is already that of a loop around it"
             raise self.source.error(message, node)
-        if len(loops) >= 4:  # noqa: PLR2004 - no network needs more
+        if len(loops) >= 4:  # noqa: PLR2004
             message = "loops are nested more than 4 deep"
             raise self.source.error(message, node)
         for part in limits_.elts:
@@ -302,7 +304,7 @@ class _Reader:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Invert):
             message = "the operator ~ is not part of the forward language"
             raise self.source.error(message, node)
-        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in node.ops):
+        if isinstance(node, ast.Compare) and any(isinstance(op, _NO_COMPARISONS) for op in node.ops):
             message = "comparisons are < <= > >= == !="
             raise self.source.error(message, node)
         if isinstance(node, ast.Name) and (problem := name_problem(node.id, "anything")):
@@ -326,7 +328,7 @@ class _Reader:
         if exact is None:
             message = (
                 f"'{_shorten(text)}' is not a decimal number within the limits "
-                                    f"({limits.DIGITS} digits, exponents up to {limits.EXPONENT})"
+                f"({limits.DIGITS} digits, exponents up to {limits.EXPONENT})"
             )
             raise self.source.error(message, node)
         # Decimals are exact from here on: 0.1 is one tenth.
@@ -350,7 +352,7 @@ def exact_number(text: str) -> Fraction | None:
     if match is None or not (match["whole"] or match["part"]):
         return None
     exponent = match["exponent"] or "0"
-    if len(exponent.lstrip("+-")) > 5 or abs(int(exponent)) > limits.EXPONENT:  # noqa: PLR2004 - before int()
+    if len(exponent.lstrip("+-")) > 5 or abs(int(exponent)) > limits.EXPONENT:  # noqa: PLR2004
         return None
     if len(match["whole"]) + len(match["part"]) > limits.DIGITS:
         return None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Affine, var
-from symbackprop.index import Along, Apply, Opaque, Ref, Term, Value, apply, product, slot
+from symbackprop.index import Along, Apply, Opaque, Ref, Term, Value, apply, function, product, slot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -136,17 +136,15 @@ def _slot_for(arg: Ref | Value, args: list[Ref | Value]) -> Any:
     return slot(args.index(arg))
 
 
-def pointwise(function: Callable[..., Any], axes: tuple[Axis, ...], *vals: Val) -> Val:
+def pointwise(build: Callable[..., Any], axes: tuple[Axis, ...], *vals: Val) -> Val:
     """A scalar function of pointwise values that share their variables."""
     args: list[Ref | Value] = []
     templates = [template_of(val, args) for val in vals]
-    return of_template(axes, function(*templates), args)
+    return of_template(axes, build(*templates), args)
 
 
 def of_template(axes: tuple[Axis, ...], template: Any, args: list[Ref | Value]) -> Val:
     """A template with its arguments as a value of one term; SymPy's own |x| (from ``sqrt(x**2)``) becomes our row."""
-    from symbackprop.index import function  # noqa: PLC0415 - shadows nothing above
-
     if template.has(sp.Abs):
         template = template.replace(sp.Abs, function("abs"))
     if template.is_Rational:
@@ -213,14 +211,18 @@ def align(left: Val, right: Val) -> tuple[tuple[Axis, ...], Val]:
         if not yours:
             continue
         if len(mine) != len(yours):
-            message = (f"axis {name} stands {_times(len(mine))} on the left and {_times(len(yours))} on the right, "
-                       f"so it is open which one is meant")
+            message = (
+                f"axis {name} stands {_times(len(mine))} on the left and {_times(len(yours))} on the right, "
+                f"so it is open which one is meant"
+            )
             raise AlignError(message)
         partners.update(zip(yours, mine, strict=True))
     shared_right = [partners[axis.var] for axis in right.axes if axis.var in partners]
     shared_left = [axis.var for axis in left.axes if axis.var in partners.values()]
     if shared_left != shared_right:
-        message = "the axes they share stand in another order, which would be a silent transpose; write .T where it is meant"
+        message = (
+            "the axes they share stand in another order, which would be a silent transpose; write .T where it is meant"
+        )
         raise AlignError(message)
     renamed = right.rename(partners)
     first, second = (left.axes, renamed.axes) if len(left.axes) >= len(right.axes) else (renamed.axes, left.axes)

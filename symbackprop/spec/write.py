@@ -51,8 +51,7 @@ def quoted(text: str) -> str:
     >>> print(quoted('a "b" \\hat'))
     "a \"b\" \\hat"
     """
-    shown = "".join(_ESCAPES.get(c, c if c.isprintable() else f"\\u{ord(c):04X}" if ord(c) < 0x10000 else f"\\U{ord(c):08X}")
-                    for c in text)
+    shown = "".join(_ESCAPES.get(c, c if c.isprintable() else f"\\U{ord(c):08X}") for c in text)
     return f'"{shown}"'
 
 
@@ -85,5 +84,6 @@ def _spellings(texts: tuple[str, ...]) -> str:
 
 def _block(text: str) -> str:
     body = textwrap.dedent("\n".join(line.rstrip() for line in text.split("\n"))).strip("\n")
-    safe = "\n".join(quoted(line.expandtabs(4))[1:-1].replace('\\"', '"').replace('"""', '""\\"') for line in body.split("\n"))
+    lines = [quoted(line.expandtabs(4))[1:-1].replace('\\"', '"') for line in body.split("\n")]
+    safe = "\n".join(line.replace('"""', '""\\"') for line in lines)
     return f'"""\n{safe}\n"""'

@@ -319,10 +319,10 @@ def test_families_over_layers_and_time_have_the_value_of_plain_numpy():
     values = oracle.draw(network, 2)
     arrays = values.arrays
     h = {(0, t): arrays["x", (t,)] for t in range(1, 5)}
-    for l in (1, 2):
-        h[l, 0] = np.zeros(values.size("n", (l,)))
+    for layer in (1, 2):
+        h[layer, 0] = np.zeros(values.size("n", (layer,)))
         for t in range(1, 5):
-            h[l, t] = np.tanh(arrays["W", (l,)] @ h[l - 1, t] + arrays["U", (l,)] @ h[l, t - 1])
+            h[layer, t] = np.tanh(arrays["W", (layer,)] @ h[layer - 1, t] + arrays["U", (layer,)] @ h[layer, t - 1])
     g, total = np.zeros(3), 0.0
     for t in (4, 3, 2, 1):
         g = np.tanh(g + h[2, t])

@@ -31,9 +31,9 @@ from symbackprop.index import (
     variables_of,
 )
 from symbackprop.notation.glyph import Item, Mark, Pattern, Scripted, Symbol, named, spelling
-from symbackprop.notation.letters import assign, elements_of, equation_families, family_count, source_of
+from symbackprop.notation.letters import assign, equation_families, family_count, primal_elements
 from symbackprop.notation.preset import Preset, load
-from symbackprop.notation.spelling import Spelling, opaque_argument, single_letter
+from symbackprop.notation.spelling import Spelling, primal_element, single_letter
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -134,7 +134,7 @@ class Printer:
     def _own_frame(self, term: Term) -> Frame:
         names = tuple(sorted(term.variables))
         letters = {name: name for name in (*names, *(b.var for b in term.bounds))}
-        refs = [ref for factor in term.factors for ref in elements_of(factor)]
+        refs = [ref for factor in term.factors for ref in primal_elements(self.spelling, factor)]
         families = frozenset(v for ref in refs for form in ref.index[: family_count(self.spelling, ref.tensor)]
                              for v in form.variables)
         return Frame(letters, families, self.preset.indices.base)
@@ -307,12 +307,11 @@ class Printer:
     def _is_whole(self, bound: Bound, body: Sequence[Factor]) -> bool:
         """True where the range is that of an axis in which the letter stands alone, so that it goes without saying."""
         for factor in body:
-            for ref in elements_of(factor):
+            for ref in primal_elements(self.spelling, factor):
                 for position, form in enumerate(ref.index):
                     if single_letter(form) != bound.var:
                         continue
-                    tensor, place = source_of(self.spelling, ref, position)
-                    axis = axis_of(self.network, tensor, place, ref)
+                    axis = axis_of(self.network, ref, position)
                     if axis is not None and bound.lo == Affine() and bound.hi == axis - 1:
                         return True
                     return False
@@ -376,13 +375,8 @@ class Printer:
 
     def head(self, ref: Ref) -> tuple[str, Ref]:
         """What is differentiated, by which element, for an adjoint without a name."""
-        primal = primal_name(ref.tensor)
-        function, slash, number = primal.partition("/")
-        if not slash:
-            return self.network.loss, Ref(primal, ref.index)
-        argument = opaque_argument(self.network, function, int(number))
-        count = family_count(self.spelling, argument.tensor)
-        return function, Ref(argument.tensor, (*argument.index[:count], *ref.index))
+        function, slash, _ = primal_name(ref.tensor).partition("/")
+        return function if slash else self.network.loss, primal_element(self.network, ref)
 
     def derivative(self, loss: str, ref: Ref, frame: Frame) -> Piece:
         """``∂loss/∂element``; ``loss`` is a tensor or an opaque function."""
@@ -428,7 +422,8 @@ class Printer:
         if pattern is not None:
             return Piece(self.target.pattern(pattern))
         loss, by = self.head(ref)
-        return self.array_derivative(loss, by, frame)
+        count = family_count(self.spelling, by.tensor)
+        return self.array_derivative(loss, Ref(by.tensor, by.index[:count]), frame)
 
     def whole(self, ref: Ref, frame: Frame) -> Pattern | None:
         """The name of a whole array; None for a derivative."""
@@ -518,9 +513,9 @@ class Printer:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def axis_of(network: Network, tensor: str, position: int, ref: Ref) -> Affine | None:
-    """The size of the axis at a position of an element, at the element's own family indices."""
-    known = network.tensors[tensor]
+def axis_of(network: Network, ref: Ref, position: int) -> Affine | None:
+    """The size of the axis at a position of an element, at its own family indices; None for a family index."""
+    known = network.tensors[ref.tensor]
     count = len(known.family)
     if position < count:
         return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Var
 from symbackprop.index import Along, Apply, Opaque, Ref, primal_name
-from symbackprop.notation.spelling import opaque_argument
+from symbackprop.notation.spelling import opaque_use, primal_element
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,11 +32,17 @@ def elements_of(factor: Factor) -> Iterator[Ref]:
         yield from factor.args
 
 
+def primal_elements(spelling: Spelling, factor: Factor) -> list[Ref]:
+    """The elements a factor reads; those by which it differentiates, for adjoints."""
+    return [primal_element(spelling.network, ref) for ref in elements_of(factor)]
+
+
 def family_count(spelling: Spelling, name: str) -> int:
     """Number of family indices of a tensor, adjoint or partial derivative."""
     primal = primal_name(name)
-    if "/" in primal:
-        return 0
+    function, slash, _ = primal.partition("/")
+    if slash:
+        primal = opaque_use(spelling.network, function)[0].lhs.tensor
     tensor = spelling.network.tensors.get(primal)
     return len(tensor.family) if tensor else 0
 
@@ -58,7 +64,7 @@ def family_variables(spelling: Spelling, refs: Iterable[Ref], forms: Iterable[Af
 def equation_families(spelling: Spelling, equation: Equation) -> tuple[frozenset[str], ...]:
     """For each term, the layer and time indices in it; a free index is one everywhere if it is one somewhere."""
     free = {v for form in equation.lhs.index for v in form.variables}
-    shared = set(family_variables(spelling, [equation.lhs]))
+    shared = set(family_variables(spelling, [primal_element(spelling.network, equation.lhs)]))
     found = [_term_families(spelling, term) for term in equation.terms]
     for term, own in zip(equation.terms, found, strict=True):
         free |= term.variables
@@ -68,7 +74,7 @@ def equation_families(spelling: Spelling, equation: Equation) -> tuple[frozenset
 
 
 def _term_families(spelling: Spelling, term: Term) -> frozenset[str]:
-    refs = [ref for factor in term.factors for ref in elements_of(factor)]
+    refs = [ref for factor in term.factors for ref in primal_elements(spelling, factor)]
     found = set(family_variables(spelling, refs, [limit for b in term.bounds for limit in (b.lo, b.hi)]))
     for factor in term.factors:
         if isinstance(factor, Apply) and hasattr(factor.template, "row"):
@@ -81,7 +87,8 @@ def _term_families(spelling: Spelling, term: Term) -> frozenset[str]:
 def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]:
     """For each term, the printed letter of every index in it; the letters of free indices are the same in all."""
     families = equation_families(spelling, equation)
-    refs = [equation.lhs, *(r for t in equation.terms for f in t.factors for r in elements_of(f))]
+    refs = [primal_element(spelling.network, equation.lhs) if equation.lhs.tensor else equation.lhs,
+            *(r for t in equation.terms for f in t.factors for r in primal_elements(spelling, f))]
     free: dict[str, str] = {}
     names = [v for form in equation.lhs.index for v in _in_order(form)]
     names += [v for term in equation.terms for v in sorted(term.variables) if v not in names]
@@ -100,7 +107,7 @@ def assign_free(spelling: Spelling, equation: Equation) -> dict[str, str]:
 
 
 def _with_bounds(spelling: Spelling, term: Term, free: dict[str, str], families: frozenset[str]) -> dict[str, str]:
-    refs = [ref for factor in term.factors for ref in elements_of(factor)]
+    refs = [ref for factor in term.factors for ref in primal_elements(spelling, factor)]
     mapping = dict(free)
     for bound in term.bounds:
         taken = set(mapping.values())
@@ -118,7 +125,7 @@ def _choose(  # noqa: PLR0913 - all that a letter depends on
 ) -> str:
     own = list(dict.fromkeys(_author_letters(spelling, name, refs)))
     demanded = [x for x in own if x]
-    for candidate in [*demanded, *([hint] if hint else [])]:
+    for candidate in [*demanded, *([hint] if hint and hint not in spelling.sizes else [])]:
         if candidate not in taken:
             return candidate
     if demanded and _is_typed(spelling, name, refs):
@@ -130,7 +137,7 @@ def _choose(  # noqa: PLR0913 - all that a letter depends on
     for candidate in pool:
         if candidate not in taken and candidate not in spelling.reserved:
             return candidate
-    return _primed((demanded or [hint or pool[0]])[0], taken)
+    return _primed((demanded or [pool[0]])[0], taken)
 
 
 def _primed(stem: str, taken: set[str]) -> str:
@@ -148,16 +155,6 @@ def _positions(name: str, refs: list[Ref]) -> Iterator[tuple[Ref, int]]:
                 yield ref, position
 
 
-def source_of(spelling: Spelling, ref: Ref, position: int) -> tuple[str, int]:
-    """The tensor whose letters and axes an index follows, and its position there; adjoints follow their primal."""
-    primal = primal_name(ref.tensor)
-    function, slash, number = primal.partition("/")
-    if slash:
-        argument = opaque_argument(spelling.network, function, int(number))
-        return argument.tensor, position + family_count(spelling, argument.tensor)
-    return primal, position
-
-
 def _axis_text(spelling: Spelling, tensor: str, position: int) -> str:
     known = spelling.network.tensors.get(tensor)
     if known is None or position < len(known.family):
@@ -166,7 +163,7 @@ def _axis_text(spelling: Spelling, tensor: str, position: int) -> str:
 
 
 def _author_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[str]:
-    places = [source_of(spelling, ref, position) for ref, position in _positions(name, refs)]
+    places = [(ref.tensor, position) for ref, position in _positions(name, refs)]
     given = spelling.network.letters
     for place in places:
         if place[0] in spelling.shared:
@@ -174,17 +171,19 @@ def _author_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[
     for place in places:
         yield spelling.letters.get(place, "")
     for tensor, position in places:
-        yield given.get((tensor, position - family_count(spelling, tensor)), "")
+        own = given.get((tensor, position - family_count(spelling, tensor)), "")
+        yield own if own not in spelling.sizes else ""
     for tensor, position in places:
-        yield given.get(_axis_text(spelling, tensor, position), "")
+        own = given.get(_axis_text(spelling, tensor, position), "")
+        yield own if own not in spelling.sizes else ""
 
 
 def _is_typed(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
     """True where the letter tells tensors apart, so that only primes may be added to it."""
-    return any(source_of(spelling, ref, position)[0] in spelling.shared for ref, position in _positions(name, refs))
+    return any(ref.tensor in spelling.shared for ref, _ in _positions(name, refs))
 
 
 def _on_batch(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
     batch = spelling.network.batch
     return batch is not None and any(
-        _axis_text(spelling, *source_of(spelling, ref, position)) == batch for ref, position in _positions(name, refs))
+        _axis_text(spelling, ref.tensor, position) == batch for ref, position in _positions(name, refs))

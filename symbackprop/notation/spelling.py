@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Var
-from symbackprop.index import Along, Apply, Opaque, Ref, is_adjoint, primal_name
+from symbackprop.affine import Var, var
+from symbackprop.index import Along, Apply, Opaque, Ref, is_adjoint, partial_name, primal_name
 from symbackprop.notation.glyph import (
     SHAPES,
     Hole,
@@ -32,6 +32,8 @@ from symbackprop.tables.activations import ACTIVATION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from symbackprop.affine import Affine
+    from symbackprop.index import Equation
     from symbackprop.network import Network
     from symbackprop.notation.preset import AdjointName, Preset
 
@@ -87,6 +89,7 @@ class Spelling:
         self.network, self.preset = network, preset
         self.layout = dict(layout or {})
         self._author = self._authored()
+        self.sizes = frozenset(self._sizes())
         self.ell = self._letter_l()
         self.letters: dict[tuple[str, int], str] = {}
         self.alternatives: dict[tuple[str, str], list[Entry]] = {}
@@ -174,9 +177,7 @@ class Spelling:
     @property
     def reserved(self) -> frozenset[str]:
         """Letters that are names already; indices without a letter of the author's keep off them."""
-        found = set(self._sizes())
-        found |= {name for name, tensor in self.network.tensors.items() if not tensor.axes and not tensor.family}
-        return frozenset(found | set(self.network.tensors))
+        return self.sizes | self.network.tensors.keys()
 
     # -- building ------------------------------------------------------------------------------------------------------
 
@@ -246,8 +247,23 @@ class Spelling:
                 base = pattern.without_holes()
                 if base.nucleus == named(name).nucleus and self._is_alone(name, pattern):
                     yield self._in_family(base, positions, hints)
-        yield self._in_family(named(name, self.preset.names.numbers), positions, hints)
+        for numbers in self._number_styles(name):
+            yield self._in_family(named(name, numbers), positions, hints)
         yield self._in_family(whole(name), positions, hints)
+
+    def _number_styles(self, name: str) -> Iterator[str]:
+        """Where a number at the end of a name may go: not where the tensor of that letter has its indices."""
+        stem = name.rstrip("0123456789")
+        taken: set[str] = set()
+        other = self.network.tensors.get(stem) if stem != name else None
+        if other is not None:
+            taken |= {"subscript"} if other.axes else set()
+            low = self.preset.families.place == "subscript" or any(
+                (b.hint or b.var) in self.preset.families.in_subscript for b in other.family)
+            if other.family:
+                taken |= {"subscript"} if low else {"superscript", "bracketed"}
+        styles = (self.preset.names.numbers, "subscript", "bracketed", "superscript")
+        yield from (style for style in dict.fromkeys(styles) if style not in taken)
 
     def _is_alone(self, name: str, pattern: Pattern) -> bool:
         """True where no other tensor has elements that look like this."""
@@ -384,15 +400,50 @@ def _lower(item: Item) -> Item:
     return item
 
 
-def opaque_argument(network: Network, function: str, position: int) -> Ref:
-    """The tensor that an opaque loss has as argument number ``position``."""
+def opaque_use(network: Network, function: str) -> tuple[Equation, Opaque]:
+    """The equation that an opaque loss stands in, and the loss.
+
+    Raises: KeyError.
+    """
     for equation in network.equations:
         for term in equation.terms:
             for factor in term.factors:
                 if isinstance(factor, Opaque) and factor.name == function:
-                    return factor.args[position]
+                    return equation, factor
     message = f"no opaque loss '{function}'"
     raise KeyError(message)
+
+
+def primal_element(network: Network, ref: Ref) -> Ref:
+    """The element by which an adjoint differentiates, or a partial derivative of an opaque loss; else the element."""
+    primal = primal_name(ref.tensor)
+    function, slash, place = primal.partition("/")
+    if not slash:
+        return Ref(primal, ref.index)
+    equation, loss = opaque_use(network, function)
+    argument = loss.args[int(place)]
+    depth = len(network.tensors[equation.lhs.tensor].family)
+    mapping = {single_letter(own): form for own, form in zip(equation.lhs.index, ref.index[:depth], strict=False)}
+    family = argument.index[: len(network.tensors[argument.tensor].family)]
+    return Ref(argument.tensor, (*(form.substitute(mapping) for form in family), *ref.index[depth:]))
+
+
+def partial_element(network: Network, function: str, ref: Ref) -> Ref | None:
+    """The partial derivative of an opaque loss by an element: the inverse of ``primal_element``; None for no argument."""
+    equation, loss = opaque_use(network, function)
+    count = len(network.tensors[ref.tensor].family)
+    for place, argument in enumerate(loss.args):
+        if argument.tensor != ref.tensor:
+            continue
+        family: list[Affine] = []
+        for own in map(single_letter, equation.lhs.index):
+            solved = [form - (mine - var(own)) for mine, form in zip(argument.index[:count], ref.index, strict=False)
+                      if mine.linear.get(own) == 1]
+            family += solved[:1]
+        found = Ref(partial_name(function, place), (*family, *ref.index[count:]))
+        if len(family) == len(equation.lhs.index) and primal_element(network, found) == ref:
+            return found
+    return None
 
 
 def single_letter(form: object) -> str:

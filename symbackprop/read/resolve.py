@@ -29,16 +29,15 @@ from symbackprop.index import (
     function,
     is_adjoint,
     map_forms,
-    partial_name,
     primal_name,
     product,
     slot,
 )
 from symbackprop.notation.glyph import spelling as parse_spelling
 from symbackprop.notation.glyph import joined, tokens
-from symbackprop.notation.letters import elements_of, equation_families, family_count, source_of
+from symbackprop.notation.letters import equation_families, family_count, primal_elements
 from symbackprop.notation.preset import Preset, load
-from symbackprop.notation.spelling import Spelling, opaque_argument, single_letter
+from symbackprop.notation.spelling import Spelling, partial_element, primal_element, single_letter
 from symbackprop.read import values
 from symbackprop.read.match import Names, Tokens, index_form, letter_form, split_scripts
 from symbackprop.read.syntax import Node, ReadError, argument, failure, tokens_of, tree
@@ -162,27 +161,18 @@ class Reader:
 
     def _ranges(self, lhs: Ref) -> tuple[Bound, ...]:
         """Ranges of the free indices, from the tensor on the left."""
-        tensor, family = self._tensor(lhs.tensor)
+        element = primal_element(self.network, lhs)
+        tensor = self.network.tensors[element.tensor]
         found: dict[str, Bound] = {}
-        own = {b.var: form for b, form in zip(tensor.family, family or lhs.index, strict=False)}
-        limits = [] if family else [(b.lo.substitute(own), b.hi.substitute(own)) for b in tensor.family]
+        own = {b.var: form for b, form in zip(tensor.family, element.index, strict=False)}
+        limits = [(b.lo.substitute(own), b.hi.substitute(own)) for b in tensor.family]
         limits += [(Affine(), axis.substitute(own) - 1) for axis in tensor.axes]
-        for form, (lo, hi) in zip(lhs.index, limits, strict=True):
+        for form, (lo, hi) in zip(element.index, limits, strict=True):
             name = single_letter(form)
             if name:
                 found[name] = Bound(name, lo, hi, name)
         missing = {v for form in lhs.index for v in form.variables} - found.keys()
         return (*found.values(), *(Bound(v, Affine(), Affine()) for v in sorted(missing)))
-
-    def _tensor(self, name: str) -> tuple[Any, tuple[Affine, ...]]:
-        """The tensor whose axes an array has, with fixed family indices for a partial derivative."""
-        primal = primal_name(name)
-        loss, slash, place = primal.partition("/")
-        if not slash:
-            return self.network.tensors[primal], ()
-        argument_ref = opaque_argument(self.network, loss, int(place))
-        tensor = self.network.tensors[argument_ref.tensor]
-        return tensor, argument_ref.index[: len(tensor.family)]
 
     # -- sums and products ---------------------------------------------------------------------------------------------
 
@@ -345,12 +335,11 @@ class Reader:
         """The range of the first axis in which the letter stands alone."""
         for term in body.terms:
             for factor in term.factors:
-                for ref in elements_of(factor):
-                    for position, form in enumerate(ref.index):
+                for ref in primal_elements(self.spelling, factor):
+                    for place, form in enumerate(ref.index):
                         if single_letter(form) != name:
                             continue
-                        tensor, place = source_of(self.spelling, ref, position)
-                        known = self.network.tensors[tensor]
+                        known = self.network.tensors[ref.tensor]
                         count = len(known.family)
                         own = {b.var: f for b, f in zip(known.family, ref.index, strict=False)}
                         if place < count:
@@ -430,8 +419,8 @@ class Reader:
 
     def _array(self, name: str, family: tuple[Affine, ...]) -> Meaning:
         """A whole array under fresh labels, in stored order."""
-        tensor, fixed = self._tensor(name)
-        own = {b.var: form for b, form in zip(tensor.family, fixed or family, strict=True)}
+        tensor = self.network.tensors[primal_name(name)]
+        own = {b.var: form for b, form in zip(tensor.family, family, strict=True)}
         labels = [f"@{next(self._fresh)}" for _ in tensor.axes]
         extents = {label: axis.substitute(own).substitute(self._fixed)
                    for label, axis in zip(labels, tensor.axes, strict=True)}
@@ -571,11 +560,11 @@ class Reader:
 
     def _marked(self, ref: Ref) -> tuple[Affine, ...]:
         """Sizes of the axes that are marked by colons."""
-        tensor, fixed = self._tensor(ref.tensor)
-        count = 0 if fixed else len(tensor.family)
-        own = {b.var: form for b, form in zip(tensor.family, fixed or ref.index, strict=False)}
-        return tuple(axis.substitute(own) for axis, form in zip(tensor.axes, ref.index[count:], strict=True)
-                     if _is_local(form))
+        element = primal_element(self.network, ref)
+        tensor = self.network.tensors[element.tensor]
+        own = {b.var: form for b, form in zip(tensor.family, element.index, strict=False)}
+        return tuple(axis.substitute(own) for axis, form in zip(
+            tensor.axes, element.index[len(tensor.family):], strict=True) if _is_local(form))
 
     def _norm(self, atom: Node, sup: Tokens) -> Meaning:
         """The square of a norm: all entries squared and added up."""
@@ -604,27 +593,20 @@ class Reader:
             message = "a derivative is by a quantity of the network"
             raise failure(message, lower)
         ref = term.factors[0]
-        name = self._adjoint_of(_without_partial(upper), ref, upper)
-        index = ref.index if "/" not in name else ref.index[family_count(self.spelling, ref.tensor):]
-        return replace(by, terms=(product(1, [Ref(name, index)]),))
+        found = self._adjoint_of(_without_partial(upper), ref, upper)
+        return replace(by, terms=(product(1, [found]),))
 
-    def _adjoint_of(self, upper: Node, ref: Ref, place: Node) -> str:
+    def _adjoint_of(self, upper: Node, ref: Ref, place: Node) -> Ref:
         """The adjoint, or the partial derivative of an opaque loss, that the upper side of a derivative says."""
         text = tokens_of(upper)
-        nucleus, sub, sup = split_scripts(text)
-        for found in self.names.find(nucleus, sub, sup):
+        for found in self.names.find(*split_scripts(text)):
             if found.what.kind == "tensor" and found.what.name == self.network.loss and not found.rest:
-                return adjoint_name(ref.tensor)
-            if found.what.kind == "loss" and not found.rest:
-                for place_number in range(len(self._opaque(found.what.name).args)):
-                    if opaque_argument(self.network, found.what.name, place_number).tensor == ref.tensor:
-                        return partial_name(found.what.name, place_number)
+                return Ref(adjoint_name(ref.tensor), ref.index)
+            partial = partial_element(self.network, found.what.name, ref) if found.what.kind == "loss" else None
+            if partial is not None and not found.rest:
+                return partial
         message = f"derivatives of '{' '.join(text)}' are not read; the loss is '{self.network.loss}'"
         raise failure(message, place)
-
-    def _opaque(self, name: str) -> Opaque:
-        return next(f for e in self.network.equations for t in e.terms for f in t.factors
-                    if isinstance(f, Opaque) and f.name == name)
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 

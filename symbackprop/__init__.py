@@ -1,1 +1,38 @@
-"""symbackprop derives backpropagation: handouts, code and checks from one network file."""
+"""symbackprop derives backpropagation: handouts, code and checks from one network file.
+
+    d = derive("net.toml")      # or derive("mlp:4-2-3"), or derive(loads(text))
+    d["W1"]                     # the gradient of W1, at every level of notation
+    d.latex(), d.code(), d.check()
+
+The names below are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from symbackprop.api import Derived, Formula, derive, load, loads
+    from symbackprop.errors import DerivationError, ShapeError, SpecError, SymbackpropError, UnsupportedError
+
+__all__ = [
+    "DerivationError",
+    "Derived",
+    "Formula",
+    "ShapeError",
+    "SpecError",
+    "SymbackpropError",
+    "UnsupportedError",
+    "derive",
+    "load",
+    "loads",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        message = f"module 'symbackprop' has no attribute '{name}'"
+        raise AttributeError(message)
+    home = "symbackprop.errors" if name.endswith("Error") else "symbackprop.api"
+    return getattr(importlib.import_module(home), name)

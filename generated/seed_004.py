@@ -1,0 +1,264 @@
+"""A three-layer sigmoid network in scalar notation.
+
+Loss L and its gradients by w_a and w_b, by backpropagation. Comments give the shape of every
+array and the number of the equation. Needs NumPy alone; runs on Python 3.8 and NumPy 1.20 or
+newer. As a script it checks its own gradients.
+"""
+
+import numpy as np
+
+PARAMETERS = {
+    "w_a": ("I", "J"),
+    "w_b": ("J", "K"),
+}
+INPUTS = {
+    "x": ("I",),
+    "zhat": ("K",),
+}
+
+
+def sigmoid(x):
+    """sigmoid, entry by entry."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def forward(parameters, inputs):
+    """All tensors of the forward pass by name.
+
+    Raises: ValueError where names or shapes do not fit.
+    """
+    parameters, inputs, sizes, dtype = _checked(parameters, inputs)
+    w_a, w_b = parameters["w_a"], parameters["w_b"]
+    x, zhat = inputs["x"], inputs["zhat"]
+
+    s_y = x @ w_a                                 # (J,)   (1)
+    y = sigmoid(s_y)                              # (J,)   (2)
+    s_z = y @ w_b                                 # (K,)   (3)
+    z = sigmoid(s_z)                              # (K,)   (4)
+    L = np.sum((z - zhat)**2) / 2                 # scalar   (5)
+
+    return {
+        "s_y": s_y,
+        "y": y,
+        "s_z": s_z,
+        "z": z,
+        "L": L,
+    }
+
+
+def loss_and_gradients(parameters, inputs):
+    """The loss L, and its gradients by name, shaped like the parameters.
+
+    Raises: ValueError where names or shapes do not fit.
+    """
+    given = parameters
+    tensors = forward(parameters, inputs)
+    parameters, inputs, sizes, dtype = _checked(parameters, inputs)
+    w_b = parameters["w_b"]
+    x, zhat = inputs["x"], inputs["zhat"]
+    y, z, L = tensors["y"], tensors["z"], tensors["L"]
+
+    delta_z = (z - zhat) * z * (1 - z)            # (K,)   (6)
+    dw_b = np.outer(y, delta_z)                   # (J, K)   (7)
+    delta_y = (delta_z @ w_b.T) * y * (1 - y)     # (J,)   (8)
+    dw_a = np.outer(x, delta_y)                   # (I, J)   (9)
+
+    gradients = {
+        "w_a": dw_a,
+        "w_b": dw_b,
+    }
+    return float(L), {name: _as_given(gradients[name], given[name], dtype) for name in PARAMETERS}
+
+
+def gradient_step(parameters, gradients, rate):
+    """New parameters: each less `rate` times its gradient."""
+    return {name: _stepped(parameters[name], gradients[name], rate) for name in PARAMETERS}
+
+
+def flatten(gradients):
+    """All gradients as one vector, in the order of PARAMETERS."""
+    parts = [np.ravel(member) for name in PARAMETERS for member in _members(gradients[name])]
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# Arguments: their names, shapes and sizes
+
+
+def _checked(parameters, inputs):
+    """Arguments as arrays of one dtype (families as lists), sizes of all axes, and that dtype.
+
+    Raises: ValueError that names the tensor, its axes, what was expected and what was found.
+    """
+    parameters = _arrays(parameters, PARAMETERS, "parameters")
+    inputs = _arrays(inputs, INPUTS, "inputs")
+    numbers = _members(list(parameters.values())) or _members(list(inputs.values()))
+    dtype = np.result_type(*numbers) if numbers else np.dtype(float)
+    if dtype.kind not in "fc":
+        dtype = np.dtype(float)
+    parameters = {name: _cast(value, dtype) for name, value in parameters.items()}
+    inputs = {name: _cast(value, dtype) for name, value in inputs.items()}
+    shapes = []
+    shapes.append(("x", ("I",), inputs["x"].shape))
+    shapes.append(("zhat", ("K",), inputs["zhat"].shape))
+    shapes.append(("w_a", ("I", "J"), parameters["w_a"].shape))
+    shapes.append(("w_b", ("J", "K"), parameters["w_b"].shape))
+    sizes = _solve(shapes)
+    return parameters, inputs, sizes, dtype
+
+
+def _arrays(given, axes, kind):
+    """The arrays by name, families as lists of arrays."""
+    for name in given:
+        if name not in axes:
+            raise ValueError("unknown name {!r} in {}; expected {}".format(name, kind, ", ".join(axes) or "none"))
+    for name in axes:
+        if name not in given:
+            raise ValueError("{!r} is missing in {}; expected {}".format(name, kind, ", ".join(axes)))
+    return {name: _as_arrays(given[name], 0, name) for name in axes}
+
+
+def _as_arrays(value, depth, name):
+    if depth:
+        if not isinstance(value, (list, tuple, np.ndarray)):
+            raise ValueError("{}: expected a list of arrays, found {}".format(name, type(value).__name__))
+        return [_as_arrays(member, depth - 1, name) for member in value]
+    array = np.asarray(value)
+    if array.dtype.kind not in "biufc":
+        raise ValueError("{}: expected numbers, found an array of dtype {}".format(name, array.dtype))
+    return array
+
+
+def _members(value):
+    """All arrays of a list of lists of arrays."""
+    if isinstance(value, (list, tuple)):
+        return [array for member in value for array in _members(member)]
+    return [value]
+
+
+def _cast(value, dtype):
+    return [_cast(member, dtype) for member in value] if isinstance(value, list) else value.astype(dtype)
+
+
+def _as_given(gradient, given, dtype):
+    """A gradient in the form of its parameter: an array, a list, or one array for a family given as one."""
+    if not isinstance(gradient, list):
+        return np.array(gradient, dtype=dtype)
+    if isinstance(given, np.ndarray) and not len(given):
+        return np.zeros(given.shape, dtype)
+    members = [_as_given(member, part, dtype) for member, part in zip(gradient, given)]
+    return np.stack(members) if isinstance(given, np.ndarray) else members
+
+
+def _stepped(value, gradient, rate):
+    if isinstance(value, (list, tuple)):
+        return [_stepped(member, slope, rate) for member, slope in zip(value, gradient)]
+    return np.asarray(value - rate * gradient, dtype=gradient.dtype)
+
+
+def _solve(shapes):
+    """Sizes of all axes, from (name, axes, shape) of every array.
+
+    An axis is the key of a size, or a dictionary of sizes with their coefficients and a constant under "".
+    """
+    sizes = {"": 1}
+    todo = []
+    for name, axes, shape in shapes:
+        if len(axes) != len(shape):
+            raise ValueError("{} has axes {}: expected {} of them, found shape {}".format(
+                name, _shown_axes(axes), len(axes), tuple(shape)))
+        todo += [(name, axis if isinstance(axis, dict) else {axis: 1}, size) for axis, size in zip(axes, shape)]
+    waiting = -1
+    while len(todo) != waiting:
+        waiting, later = len(todo), []
+        for name, axis, size in todo:
+            unknown = [key for key in axis if key not in sizes]
+            if len(unknown) > 1:
+                later.append((name, axis, size))
+            elif unknown:
+                key = unknown[0]
+                rest = size - sum(times * sizes[other] for other, times in axis.items() if other != key)
+                sizes[key], left = divmod(rest, axis[key])
+                if left:
+                    raise ValueError("{}: an axis {} of length {} leaves no whole number for {}".format(
+                        name, _shown(axis), size, _shown(key)))
+                least = 1
+                if sizes[key] < least:
+                    raise ValueError("{}: an axis {} of length {} makes {} = {}; expected at least {}".format(
+                        name, _shown(axis), size, _shown(key), sizes[key], least))
+        todo = later
+    for name, axis, size in todo:
+        missing = [_shown(key) for key in axis if key not in sizes]
+        if missing:
+            raise ValueError("{}: an axis {} of length {} does not determine {}".format(
+                name, _shown(axis), size, " and ".join(missing)))
+    for name, axes, shape in shapes:
+        forms = [axis if isinstance(axis, dict) else {axis: 1} for axis in axes]
+        expected = tuple(sum(times * sizes[key] for key, times in form.items()) for form in forms)
+        if expected != tuple(shape):
+            raise ValueError("{} has axes {}: expected shape {}, found {}".format(
+                name, _shown_axes(axes), expected, tuple(shape)))
+    return sizes
+
+
+def _shown(axis):
+    """A size or an axis as people write it."""
+    if isinstance(axis, dict):
+        text = "".join("{:+d}{}".format(times, "*" + _shown(key) if key else "") for key, times in axis.items())
+        return text.replace("+1*", "+").replace("-1*", "-").lstrip("+")
+    return axis if isinstance(axis, str) else "{}[{}]".format(axis[0], ", ".join(map(str, axis[1:])))
+
+
+def _shown_axes(axes):
+    return "({})".format(", ".join(map(_shown, axes)))
+
+
+# ----------------------------------------------------------------------------------------------------------------------
+# The check of the gradients
+
+
+def _example(rng):
+    """Small random parameters and inputs."""
+    I, J, K = 2, 4, 3
+    parameters = {
+        "w_a": np.asarray(rng.standard_normal((I, J))),
+        "w_b": np.asarray(rng.standard_normal((J, K))),
+    }
+    inputs = {
+        "x": np.asarray(rng.standard_normal((I,))),
+        "zhat": np.asarray(rng.standard_normal((K,))),
+    }
+    return parameters, inputs, {}
+
+
+def check(seed=0, step=1e-5):
+    """Largest difference between each gradient and central differences, relative to its largest entry."""
+    parameters, inputs, functions = _example(np.random.default_rng(seed))
+    _, gradients = loss_and_gradients(parameters, inputs, **functions)
+    errors = {}
+    for name in PARAMETERS:
+        largest, error = 1e-6, 0.0
+        for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
+            for place in np.ndindex(array.shape):
+                kept = array[place]
+                losses = []
+                for moved in (kept + step, kept - step):
+                    array[place] = moved
+                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+                array[place] = kept
+                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                largest = max(largest, abs(gradient[place]))
+        errors[name] = error / largest
+    return errors
+
+
+def main():
+    """Print the check of every gradient; 0 where all are right."""
+    errors = check()
+    for name, error in errors.items():
+        print("{:<12} {}".format(name, "right" if error < 1e-6 else "wrong by {:.1e}".format(error)))
+    return 0 if all(error < 1e-6 for error in errors.values()) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

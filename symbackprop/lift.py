@@ -49,6 +49,7 @@ from symbackprop.plan import (
     Product,
     Scaled,
     Scattered,
+    Stacked,
     Stored,
     Summed,
     Widened,
@@ -527,15 +528,19 @@ class _Lifter:
                 continue
             place = work.index(inside[0])
             work = [p for p in work if p not in inside]
-            plan = self.eliminate(inside, labels[label], left, labels)
+            others = frozenset().union(*(p.plan.labels for p in work)) if work else frozenset()
+            plan = self.eliminate(inside, labels[label], [name for name in left if name not in others], labels)
             gone = {name for name in left if name not in plan.labels and any(name in p.plan.labels for p in inside)}
             left = [name for name in left if name not in gone]
             work.insert(min(place, len(work)), _Part(plan))
             work = merged(work)
         return self.spread_product(work, labels)
 
-    def eliminate(self, parts: list[_Part], axis: Axis, left: Sequence[str], labels: Mapping[str, Axis]) -> Plan:
-        """The product of parts that all have ``axis``, summed over it."""
+    def eliminate(self, parts: list[_Part], axis: Axis, alone: Sequence[str], labels: Mapping[str, Axis]) -> Plan:
+        """The product of parts that all have ``axis``, summed over it.
+
+        ``alone`` are further summed labels that no other part has: an einsum sums over them at once.
+        """
         if len(parts) > MATRIX or (len(parts) == MATRIX and _nested(parts)):
             parts = absorbed(parts)
         if len(parts) == 1:
@@ -546,10 +551,11 @@ class _Lifter:
         if len(parts) == MATRIX and not outer[0] & outer[1] and max(map(len, outer)) <= 1:
             return self.product(parts[0].plan, parts[1].plan, axis)
         inside = frozenset().union(*(part.plan.labels for part in parts))
-        alone = {name for name in left if name in inside}
-        keep = [labels[name] for name in labels if name in inside - {axis.label} - alone] if len(parts) > MATRIX else [
-            labels[name] for name in labels if name in inside - {axis.label}]
-        return Contracted(parts=tuple(p.plan for p in parts), to=tuple(keep))
+        gone = {axis.label, *(name for name in alone if name in inside)}
+        if len(parts) == MATRIX and not outer[0] & outer[1] and min(map(len, outer)) <= 1 and len(gone) == 1:
+            stack, right = sorted((part.plan for part in parts), key=lambda plan: -len(plan.labels))
+            return Stacked(stack=stack, right=right, summed=axis)
+        return Contracted(parts=tuple(p.plan for p in parts), to=tuple(labels[x] for x in labels if x in inside - gone))
 
     def inner(self, plan: Plan, axis: Axis) -> Plan | None:
         """The inner product of two vectors that are tensors and nothing else."""

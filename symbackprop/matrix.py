@@ -159,7 +159,7 @@ class Transpose(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MatMul(Node):
-    """Last axis of ``a`` (a matrix or vector) summed against the first axis of ``b`` (a matrix or vector).
+    """Last axis of ``a`` summed against the first axis of ``b``, a matrix or vector; ``a`` may be a stack of matrices.
 
     >>> from symbackprop.index import Ref
     >>> i, j, k = (Axis(label, Affine(size)) for label, size in (("i", 2), ("j", 3), ("k", 4)))
@@ -177,7 +177,7 @@ class MatMul(Node):
 
     def __post_init__(self) -> None:
         a, b = self.a.axes, self.b.axes
-        _require(0 < len(a) <= 2 and 0 < len(b) <= 2, "a matrix product is of matrices and vectors")  # noqa: PLR2004
+        _require(0 < len(a) and 0 < len(b) <= 2, "a matrix product is of matrices and vectors")  # noqa: PLR2004
         shown = f"({', '.join(map(str, a))}) @ ({', '.join(map(str, b))})"
         _require(a[-1] == b[0], f"{shown}: inner axes differ")
         _distinct((*a, *b[1:]))

@@ -230,6 +230,26 @@ class Product(Plan):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stacked(Plan):
+    """Matrices stacked along further axes, each times one matrix or vector."""
+
+    stack: Plan
+    right: Plan
+    summed: Axis
+
+    @property
+    def axes(self) -> Order:
+        return (*(a for a in self.stack.axes if a != self.summed), *(a for a in self.right.axes if a != self.summed))
+
+    def lay(self, order: Order) -> Node:
+        last = tuple(a for a in self.right.axes if a != self.summed)
+        own = order if order[len(order) - len(last):] == last else self.axes
+        front = own[: len(own) - len(last)]
+        node = MatMul(a=self.stack.lay((*front, self.summed)), b=self.right.lay((self.summed, *last)))
+        return turned(node, order)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Crossed(Plan):
     """Two vectors with different axes, nothing summed."""
 

@@ -49,6 +49,8 @@ class LoopWriter(BodyWriter):
         target = self.target(equation)
         self.lines.append(Line(f"{target} = np.zeros(({shape}{',' if len(free) == 1 else ''}), dtype)",
                                self.comment(equation), depth))
+        if not equation.terms:
+            return
         depth = self.loops(free, depth)
         outer = len(self.around.tensors[equation.lhs.tensor].family)
         at = ", ".join(self.nodes.affine(form).code for form in equation.lhs.index[outer:]) or "()"

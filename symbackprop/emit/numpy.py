@@ -17,6 +17,7 @@ from symbackprop.emit.numpy_body import BodyWriter, Line, rendered
 from symbackprop.emit.numpy_functions import definitions
 from symbackprop.emit.numpy_names import Names
 from symbackprop.emit.schedule import schedule, term_refs
+from symbackprop.emit.stable import stable
 from symbackprop.index import Opaque, is_adjoint, partial_name, primal_name
 from symbackprop.lift import surroundings
 from symbackprop.notation import load
@@ -153,8 +154,9 @@ class Module:
         """Statements of the backward pass."""
         body = self.body(first=1 + sum(1 for _ in self.network.walk()))
         self.partials(body)
-        equations = [chain.equation for chain in written_chains(self.derivation)]
-        body.steps(schedule(equations, self.around.tensors, self.network.depths))
+        kept = stable([chain.equation for chain in written_chains(self.derivation)], self.network)
+        body.numbers = [body.first + place for place, _ in kept]
+        body.steps(schedule([equation for _, equation in kept], self.around.tensors, self.network.depths))
         self.open_families(body)
         return body
 
@@ -285,6 +287,8 @@ class Module:
             return name
         letters = [self.names.letter(bound.var) for bound in family]
         text = f"{name}[{', '.join(letters)}]"
+        if len(family) > 1 and tensor in self.network.tensors:  # h[0][0] of a grid of layers and times may not exist
+            text = f"{name}.get(({', '.join(letters)}))"
         for letter, bound in reversed(list(zip(letters, family, strict=True))):
             text = f"[{text} for {letter} in {writer.nodes.range(bound.lo, bound.hi)}]"
         return text

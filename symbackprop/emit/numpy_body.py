@@ -50,23 +50,25 @@ class BodyWriter:
         self.nodes = NodeWriter(names, around)
         self.lines: list[Line] = []
         self.families: dict[str, None] = {}
+        self.numbers: list[int] | None = None
 
     def steps(self, steps: Iterable[Rounds | Do], depth: int = 0) -> None:
-        """A schedule as statements."""
+        """A schedule as statements; neighbours with one guard stand under one ``if``."""
+        guard: tuple[Cond, ...] = ()
         for step in steps:
+            own = step.guard if isinstance(step, Do) else ()
+            if own and own != guard:
+                tests = " and ".join(self.nodes.condition(cond).code for cond in own)
+                self.lines.append(Line(f"if {tests}:", depth=depth))
+            guard = own
             if isinstance(step, Rounds):
                 letter = self.names.letter(step.bound.var)
                 header = f"for {letter} in {self.nodes.range(step.bound.lo, step.bound.hi, down=step.down)}:"
                 self.lines.append(Line(header, depth=depth))
                 self.steps(step.body, depth + 1)
-                continue
-            self.number = self.first + step.place
-            if step.guard:
-                tests = " and ".join(self.nodes.condition(cond).code for cond in step.guard)
-                self.lines.append(Line(f"if {tests}:", depth=depth))
-                self.equation(step.equation, depth + 1)
             else:
-                self.equation(step.equation, depth)
+                self.number = self.numbers[step.place] if self.numbers is not None else self.first + step.place
+                self.equation(step.equation, depth + bool(own))
 
     def equation(self, equation: Equation, depth: int) -> None:
         """The statements that compute one array, or the present member of a family."""
@@ -143,6 +145,8 @@ class BodyWriter:
             return None
         primal = primal_name(equation.lhs.tensor)
         depth = len(self.around.tensors[primal].family)
+        if depth > 1:
+            return None  # the member may not exist
         return self.nodes.element(Ref(primal, equation.lhs.index[:depth]))
 
     def zeros(self, equation: Equation) -> Text:
@@ -173,17 +177,9 @@ class BodyWriter:
     def emit(self, head: str, text: Text, comment: str, depth: int) -> None:
         self.lines += [Line(code, depth=depth) for code in self.nodes.lines]
         self.nodes.lines.clear()
-        code = head + text.code
-        if len(code) + 4 * (depth + 1) <= WIDTH:
-            self.lines.append(Line(code, comment, depth))
-            return
-        broken = broken_at_operators(text) or [text.code]
-        if len(broken) == 1:
-            self.lines.append(Line(code, comment, depth))
-            return
-        self.lines.append(Line(f"{head}(", comment, depth))
-        self.lines += [Line(part, depth=depth + 1) for part in broken]
-        self.lines.append(Line(")", depth=depth))
+        first, *rest = wrapped(head, text, WIDTH - 4 * (depth + 1))
+        self.lines.append(Line(first, comment, depth))
+        self.lines += [Line(part, depth=depth) for part in rest]
 
     def axes(self, equation: Equation) -> tuple[object, ...]:
         """Element axes of the left side in storage order."""
@@ -205,8 +201,23 @@ def _without(term: Term, conditions: frozenset[Cond]) -> Term:
     return replace(term, conditions=term.conditions - conditions)
 
 
-def broken_at_operators(text: Text) -> list[str]:
-    """The parts of a long expression, each from its operator on: sums before products."""
+def wrapped(head: str, text: Text, width: int) -> list[str]:
+    """``head`` and an expression as lines: broken at operators, sums before products, or else between arguments."""
+    code = head + text.code
+    if len(code) <= width:
+        return [code]
+    parts = _at_operators(text)
+    if len(parts) > 1:
+        return [f"{head}(", *("    " + line for part in parts for line in _inner(part, width - 4)), ")"]
+    return _at_arguments(code, width)
+
+
+def _inner(code: str, width: int) -> list[str]:
+    return [code] if len(code) <= width else _at_arguments(code, width)
+
+
+def _at_operators(text: Text) -> list[str]:
+    """The parts of a long expression, each from its operator on."""
     for signs in ((" + ", " - "), (" * ", " @ ", " / ")):
         if signs[0] != " + " and text.level == SUM:
             continue
@@ -216,6 +227,40 @@ def broken_at_operators(text: Text) -> list[str]:
     return []
 
 
+def _at_arguments(code: str, width: int) -> list[str]:
+    """Broken inside the longest brackets, after every comma there, or before operators."""
+    start, end = _longest_brackets(code)
+    if end - start < 2:  # noqa: PLR2004 - nothing between the brackets
+        return [code]
+    inside = code[start + 1:end]
+    parts = [part.strip() for part in _split(inside, (", ",))]
+    parts = [part.removeprefix(",").strip() for part in parts]
+    if len(parts) == 1:
+        parts = _split(inside, (" + ", " - ")) if len(_split(inside, (" + ", " - "))) > 1 else _split(inside, (" * ",))
+        commas = ""
+    else:
+        commas = ","
+    lines = [code[: start + 1]]
+    for k, part in enumerate(parts):
+        *before, last = _inner(part, width - 4)
+        lines += ["    " + line for line in (*before, last + (commas if k < len(parts) - 1 else ""))]
+    return [*lines, code[end:]]
+
+
+def _longest_brackets(code: str) -> tuple[int, int]:
+    """Where the longest outermost brackets open and close."""
+    stack: list[int] = []
+    best = (0, 0)
+    for place, char in enumerate(code):
+        if char in "([{":
+            stack.append(place)
+        elif char in ")]}":
+            start = stack.pop()
+            if not stack and place - start > best[1] - best[0]:
+                best = (start, place)
+    return best
+
+
 def _split(code: str, signs: tuple[str, ...]) -> list[str]:
     parts = [""]
     depth = 0
@@ -223,9 +268,10 @@ def _split(code: str, signs: tuple[str, ...]) -> list[str]:
     while place < len(code):
         char = code[place]
         depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(char, 0)
-        if depth == 0 and code[place:place + 3] in signs and parts[-1]:
-            parts.append(code[place + 1:place + 3])
-            place += 3
+        sign = next((s for s in signs if code.startswith(s, place)), None)
+        if depth == 0 and sign is not None and parts[-1]:
+            parts.append(sign.lstrip())
+            place += len(sign)
             continue
         parts[-1] += char
         place += 1

@@ -12,7 +12,7 @@ from symbackprop.index import Compare, Where
 from symbackprop.tables.activations import ACTIVATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 SUM, PRODUCT, SIGN, POWER, ATOM = 10, 12, 13, 14, 16
 LARGEST_INTEGER = 10**9
@@ -55,13 +55,19 @@ def _is_decimal(q: int) -> bool:
 
 
 class ScalarWriter:
-    """Writes templates; ``slots`` gives the text of every placeholder, ``call`` that of a function by name and order."""
+    """Writes templates; ``slots`` gives the text of every placeholder, ``call`` that of a function by name and order.
+
+    ``plain`` are the slots that hold Python numbers; what is computed from these alone stays a Python number, which
+    does not change the dtype of the array beside it.
+    """
 
     NATIVE: Mapping[str, str] = {"exp": "np.exp", "log": "np.log", "Abs": "np.abs", "sign": "np.sign", "tanh": "np.tanh",
                                  "sin": "np.sin", "cos": "np.cos"}
 
-    def __init__(self, slots: Mapping[str, Text], call: Callable[[str, int, list[Text]], Text]) -> None:
-        self.slots, self.call = slots, call
+    def __init__(
+        self, slots: Mapping[str, Text], call: Callable[[str, int, list[Text]], Text], plain: Collection[str] = ()
+    ) -> None:
+        self.slots, self.call, self.plain = slots, call, plain
 
     def write(self, expression: Any) -> Text:
         """Text of an expression."""
@@ -107,6 +113,8 @@ class ScalarWriter:
         return fraction(coefficient, over, under)
 
     def power(self, base: Any, exponent: Any) -> Text:
+        if exponent == sp.Rational(1, 2) and self.is_plain(base):
+            return Text(f"{self.write(base).within(ATOM)}**0.5", POWER)
         if exponent == sp.Rational(1, 2):
             return Text(f"np.sqrt({self.write(base).code})")
         if exponent == 1:
@@ -137,7 +145,12 @@ class ScalarWriter:
         if name is None:
             message = f"no NumPy form of {type(expression).__name__}; known are {', '.join(sorted({*self.NATIVE, *ACTIVATION}))}"
             raise UnsupportedError(message)
-        return Text(f"{name}({', '.join(arg.code for arg in args)})")
+        text = f"{name}({', '.join(arg.code for arg in args)})"
+        return Text(f"float({text})" if self.is_plain(expression) else text)
+
+    def is_plain(self, expression: Any) -> bool:
+        """True where only Python numbers occur."""
+        return all(symbol.name in self.plain for symbol in expression.free_symbols)
 
 
 def fraction(coefficient: Any, over: list[Text], under: list[Text]) -> Text:
@@ -148,7 +161,7 @@ def fraction(coefficient: Any, over: list[Text], under: list[Text]) -> Text:
         p, q = coefficient, 1
     head = ([number(p)] if p != 1 or not over else []) + over
     tail = ([number(q)] if q != 1 else []) + under
-    top = " * ".join([head[0].within(PRODUCT), *(t.within(SIGN) for t in head[1:])])
+    top = " * ".join(t.within(PRODUCT) for t in head)  # c * a / b and c * a @ b are the same from left to right
     if not tail:
         return head[0] if len(head) == 1 else Text(top, PRODUCT)
     bottom = tail[0].within(SIGN) if len(tail) == 1 else "(" + " * ".join(t.within(SIGN) for t in tail) + ")"

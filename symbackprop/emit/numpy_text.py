@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Affine, Cond, Size, Var, var
-from symbackprop.emit.numpy_scalar import ATOM, POWER, PRODUCT, SIGN, SUM, ScalarWriter, Text, fraction, number
+from symbackprop.emit.numpy_scalar import ATOM, PRODUCT, SIGN, SUM, ScalarWriter, Text, fraction
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Along, Apply, Ref, function, slot
 from symbackprop.matrix import (
@@ -134,12 +134,23 @@ class NodeWriter:
         """A condition on indices as code."""
         if cond.kind == "mod":
             return Text(f"({self.affine(cond.form, letters).code}) % {cond.modulus} == 0", 4)
+        alone = [name for name, c in cond.form.linear.items() if abs(c) == 1]
+        if len(alone) == 1 and len(cond.form.linear) == 1:
+            return self.isolated(cond, alone[0], letters)
         left = Affine(max(cond.form.const, 0), tuple((a, c) for a, c in cond.form.terms if c > 0))
         right = left - cond.form
+        return Text(f"{self.affine(left, letters).code} {cond.kind} {self.affine(right, letters).code}", 4)
+
+    def isolated(self, cond: Cond, name: str, letters: dict[str, str] | None) -> Text:
+        """``t < T`` for ``T - t - 1 >= 0``."""
+        slope = cond.form.linear[name]
+        rest = (cond.form - var(name) * slope) * -slope
         op = cond.kind
-        if not left.terms and op == ">=":
-            left, right, op = right, left, "<="
-        return Text(f"{self.affine(left, letters).code} {op} {self.affine(right, letters).code}", 4)
+        if op == ">=":
+            op, strict = (">=", ">") if slope == 1 else ("<=", "<")  # type: ignore[assignment]
+            if rest.terms and rest.const == slope:
+                op, rest = strict, rest - slope  # type: ignore[assignment]
+        return Text(f"{self.affine(var(name), letters).code} {op} {self.affine(rest, letters).code}", 4)
 
     def element(self, ref: Ref) -> str:
         """A tensor, or a member of a family."""
@@ -182,14 +193,23 @@ class NodeWriter:
             parts.pop()
         return Piece(Text(f"{piece.text.within(ATOM)}[{', '.join(parts)}]"), tuple(wanted))
 
-    def beside(self, node: Node, to: Sequence[str]) -> Piece:
-        """A part of an entrywise operation over axes ``to``: sums keep their axes where that saves new ones."""
+    def beside(self, node: Node, to: Sequence[str], *, times: bool = False) -> Piece:
+        """A part of an entrywise operation over axes ``to``: sums keep their axes where that saves new ones.
+
+        In a product (``times``) with numbers, truth values need not be made numbers first.
+        """
         inner = node.x if isinstance(node, Broadcast) else node
+        if times and isinstance(inner, Mask):
+            return self.aligned(Piece(self.test(inner), inner.labels), to)
         if isinstance(inner, (SumOver, AlongAxis)) and not (isinstance(inner, AlongAxis) and inner.keeps):
             own = inner.x.labels
-            if tuple(own) == tuple(to) and inner.labels and own[: len(inner.labels)] == inner.labels:
+            fits = len(own) == len(to) and all(
+                mine == other or (mine in inner.over and other not in own)
+                for mine, other in zip(own, to, strict=True))
+            kept = tuple(label if label in inner.labels else None for label in own)
+            if fits and inner.labels and kept[0] is not None:
                 call = self.along(inner, keepdims=True) if isinstance(inner, AlongAxis) else self.sum(inner, keepdims=True)
-                return Piece(Text(call), tuple(label if label in inner.labels else None for label in own))
+                return Piece(Text(call), kept)
         return self.aligned(self.write(inner), to)
 
     def joined(self, pieces: Iterable[Piece], to: Sequence[str]) -> Dims:
@@ -244,7 +264,8 @@ class NodeWriter:
 
     @write.register
     def _(self, node: Hadamard) -> Piece:
-        pieces = [self.beside(factor, node.labels) for factor in node.factors]
+        times = any(not isinstance(f.x if isinstance(f, Broadcast) else f, Mask) for f in node.factors)
+        pieces = [self.beside(factor, node.labels, times=times) for factor in node.factors]
         first = node.factors[0]
         head = pieces[0].text.within(SIGN if _has_matmul(first) else PRODUCT)
         code = " * ".join([head, *(piece.text.within(SIGN) for piece in pieces[1:])])
@@ -260,7 +281,8 @@ class NodeWriter:
             if negative and out:
                 assert isinstance(inner, Scale)  # noqa: S101 - what makes it negative
                 positive = replace(inner, coefficient=-inner.coefficient)
-                piece = self.beside(positive, node.labels)
+                alone = positive.coefficient == 1 and not positive.scalars
+                piece = self.beside(positive.x if alone else positive, node.labels)
                 out += f" - {piece.text.within(PRODUCT)}"
             else:
                 piece = self.beside(inner, node.labels)
@@ -329,7 +351,8 @@ class NodeWriter:
             return hot
         pieces = [self.beside(arg, labels) for arg in args]
         slots = {f"_{k}": piece.text for k, piece in enumerate(pieces)}
-        text = ScalarWriter(slots, self.call).write(template)
+        plain = {f"_{k}" for k, arg in enumerate(args) if isinstance(arg, Number) and not arg.axes}
+        text = ScalarWriter(slots, self.call, plain).write(template)
         if "dtype)" in text.code:
             self.used.dtype = True
         return Piece(text, self.joined(pieces, labels))
@@ -447,15 +470,21 @@ class NodeWriter:
 
     @write.register
     def _(self, node: Mask) -> Piece:
+        self.used.dtype = True
+        return Piece(Text(f"np.asarray({self.test(node).code}, dtype)"), node.labels)
+
+    def test(self, node: Mask) -> Text:
+        """A mask as truth values."""
         letters = self.grid(node.axes)
         tests = [self.condition(cond, letters).code for cond in sorted(node.conditions, key=lambda c: c.key)]
         code = tests[0] if len(tests) == 1 else " & ".join(f"({test})" for test in tests)
-        return Piece(Text(code, 4 if len(tests) == 1 else 8), node.labels)
+        return Text(code, 4 if len(tests) == 1 else 8)
 
     def grid(self, axes: tuple[Axis, ...]) -> dict[str, str]:
         """Names of running indices that stand as an open grid before the expression."""
         if axes not in self.grids:
-            letters = {axis.label: self.names.new(axis.label) for axis in axes}
+            again = f"{len(self.grids)}" if self.grids else ""
+            letters = {a.label: self.names.letter(("q" if a.label[0] in "_@" else a.label) + again) for a in axes}
             left = ", ".join(letters.values()) + ("," if len(axes) == 1 else "")
             right = ", ".join(f":{self.affine(axis.extent).within(ATOM)}" for axis in axes)
             self.lines.append(f"{left} = np.ogrid[{right}{',' if len(axes) == 1 else ''}]")
@@ -571,6 +600,3 @@ def _einsum_letters(labels: Sequence[str]) -> dict[str, str]:
         wanted = [c for c in label if c.isascii() and c.isalpha()] + list("abcdefghijklmnopqrstuvwxyz")
         found.setdefault(label, next(c for c in wanted if c not in found.values()))
     return found
-
-
-__all__ = ["NodeWriter", "Piece", "Used", "number", "POWER"]

@@ -398,8 +398,8 @@ class _Handout:
             if conditions:
                 spans += [" (where ", Condition(conditions, start), ")"]
         uses = len(reading)
-        tail = "; its gradient is the sum over these uses" if uses > 1 and chain.tensor in self.network.parameters else ""
-        blocks.append(Paragraph((*spans, f"{tail}, so the chain rule reads" if "index" in self.levels else f"{tail}.")))
+        tail = "; the derivative adds up over these uses" if uses > 1 else ", so the chain rule reads"
+        blocks.append(Paragraph((*spans, f"{tail}:" if "index" in self.levels else "." if uses == 1 else f"{tail}.")))
         if "index" in self.levels:
             blocks.append(Display((Row(ChainRule(start, reading)),)))
         return blocks
@@ -419,7 +419,7 @@ class _Handout:
         why: list[Span] = []
         for case in lifted.cases:
             sentence = why_matrix(case.node, lifted.equation, rows=self.rows)
-            why += [" " if why and sentence else "", *(() if sentence and sentence[0] in why else sentence)]
+            why += [" ", *sentence] if why and sentence else sentence
         paragraph = Paragraph(tuple(why), lead="To matrices.") if why else Paragraph(("For the whole array:",))
         return [paragraph, Display((Row(lifted, label),))]
 

@@ -96,6 +96,11 @@ class Path:
         return (self.links[0].above, *(link.below for link in self.links)) if self.links else ()
 
     @property
+    def form(self) -> tuple[tuple[str, str, str], ...]:
+        """The arrays it runs through, and how; paths of one form differ in indices alone."""
+        return tuple((link.above.tensor, link.below.tensor, link.kind) for link in self.links)
+
+    @property
     def product(self) -> tuple[Term, ...]:
         """The product of the local derivatives as terms; one term unless a local derivative is itself a sum."""
         total: tuple[Term, ...] = (product(1),)
@@ -153,6 +158,10 @@ class Unrolled:
         """The first element of a parameter: of its first member, all element indices 0."""
         at = members(self.network, parameter, self.values.sizes)[0]
         return Element(parameter, (*at, *(0 for _ in self.network.tensors[parameter].axes)))
+
+    def extent(self, form: Affine) -> int:
+        """The number that a size stands for here."""
+        return form.evaluate({}, self.values.size)
 
     def shape(self, tensor: str, at: tuple[int, ...] = ()) -> tuple[int, ...]:
         """Lengths of the element axes of a tensor, or of one member of a family."""

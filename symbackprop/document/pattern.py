@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Bound, Size, const, var
 from symbackprop.chainrule import free_index, readers
-from symbackprop.index import Apply, Ref, Term, fresh, map_forms, product
+from symbackprop.index import Apply, Opaque, Ref, Term, fresh, map_forms, primal_name, product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,16 +78,27 @@ def own_letters(network: Network, name: str) -> tuple[str, ...]:
     return free_index(network, name, readers(network).get(name, ()))
 
 
+def _source(network: Network, place: Place) -> Place:
+    """The array whose axes an index follows: the argument, for a partial derivative of an opaque loss."""
+    function, slash, number = primal_name(place[0]).partition("/")
+    if not slash:
+        return place
+    argument = next(factor.args[int(number)] for equation in network.equations for term in equation.terms
+                    for factor in term.factors if isinstance(factor, Opaque) and factor.name == function)
+    return argument.tensor, place[1] + len(network.tensors[argument.tensor].family)
+
+
 def letter_of(network: Network, place: Place, taken: set[str]) -> str:
     """The author's letter for an index of a tensor."""
-    tensor, position = place
+    tensor, position = _source(network, place)
     return fresh(own_letters(network, tensor)[position], taken)
 
 
 def axis_at(network: Network, place: Place, index: Sequence[Affine]) -> Affine | None:
     """Number of values of an element index; None for a family index."""
-    tensor = network.tensors[place[0]]
-    axis = place[1] - len(tensor.family)
+    name, position = _source(network, place)
+    tensor = network.tensors[name]
+    axis = position - len(tensor.family)
     if axis < 0:
         return None
     return tensor.axes[axis].substitute({b.var: form for b, form in zip(tensor.family, index, strict=False)})
@@ -107,7 +118,7 @@ def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], in
     for place, column in zip(places, columns, strict=True):
         if len(set(column)) == 1 or column in running:
             continue
-        extent = axis_at(network, place, _index_of(terms[0], places, place)) if place[0] in network.tensors else None
+        extent = axis_at(network, place, _index_of(terms[0], places, place)) if place[0] else None
         if extent is None or {form.const for form in column} != set(range(size(extent))):
             return None
         running[column] = (letter_of(network, place, taken), extent)
@@ -146,10 +157,11 @@ def over_examples(term: Term, network: Network, example: int) -> Term | None:
 
 def is_batch_axis(network: Network, place: Place) -> bool:
     """True for the index of a tensor that counts examples."""
-    tensor = network.tensors.get(place[0])
-    if tensor is None or network.batch is None or tensor.role == "parameter" or place[1] < len(tensor.family):
+    name, position = _source(network, place)
+    tensor = network.tensors.get(name)
+    if tensor is None or network.batch is None or tensor.role == "parameter" or position < len(tensor.family):
         return False
-    return tensor.axes[place[1] - len(tensor.family)].single == Size(network.batch)
+    return tensor.axes[position - len(tensor.family)].single == Size(network.batch)
 
 
 def moved(base: Term, other: Term) -> tuple[tuple[Place, Affine, Affine], ...] | None:

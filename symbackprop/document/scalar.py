@@ -49,6 +49,8 @@ SHOWN = 4
 """Paths that are written out; of more, one less and dots."""
 LISTED = 64
 """Paths that are compared to find the pattern of their sum."""
+FORMS = 3
+"""Forms of paths whose links are shown in the table of all parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,22 @@ class Target:
     example: int | None
 
     @property
+    def forms(self) -> tuple[tuple[Path, ...], ...]:
+        """The listed paths grouped by the arrays they run through."""
+        groups: dict[tuple[object, ...], list[Path]] = {}
+        for path in self.paths:
+            groups.setdefault(path.form, []).append(path)
+        return tuple(map(tuple, groups.values()))
+
+    @property
     def shown(self) -> tuple[Path, ...]:
-        """Those written out."""
-        return self.paths if self.count <= SHOWN else self.paths[: SHOWN - 1]
+        """Those written out: all of a few, else the first of each form and more of the first form."""
+        if self.count <= SHOWN:
+            return self.paths
+        first = [group[0] for group in self.forms][: SHOWN - 1]
+        rest = [path for path in self.paths if path not in first]
+        chosen = {*first, *rest[: SHOWN - 1 - len(first)]}
+        return tuple(path for path in self.paths if path in chosen)
 
     @property
     def complete(self) -> bool:
@@ -102,7 +117,7 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     blocks += _factored(graph, main)
     blocks += _summed(graph, main)
     if len(targets) > 1:
-        blocks += _others(graph, targets)
+        blocks += _others(targets)
     return blocks
 
 
@@ -164,7 +179,8 @@ def _left_out(graph: Unrolled, target: Target) -> Spans:
     missing = target.count - len(target.shown)
     own = f"the other {_number(missing, 'path')}" if missing else ""
     if target.example is None or target.total == target.count:
-        return (f"The dots stand for {own}, of the same form.",)
+        same = ", which run through the same arrays" if len(target.forms) <= len(target.shown) else ""
+        return (f"The dots stand for {own}{same}.",)
     others = f"the paths through the other {graph.examples - 1} examples, which look the same with another number of the example"
     return (f"The dots stand for {own + ' of this example and ' if own else ''}{others}.",)
 
@@ -234,93 +250,89 @@ def _factored(graph: Unrolled, target: Target) -> list[Block]:
 # From paths to sums
 
 
-def pattern_of(graph: Unrolled, target: Target) -> Term | None:
-    """The sum over the paths (of one example, then over examples) as one term with Σ; None where there is no pattern."""
+def pattern_of(graph: Unrolled, target: Target) -> tuple[Term, ...]:
+    """The sum over the paths (of one example, then over examples) with Σ: a term for each form of path.
+
+    Empty where a form has no pattern.
+    """
     if len(target.paths) != target.count:
-        return None
-    products = [p.product for p in target.paths]
-    if any(len(p) != 1 for p in products):
-        return None
-    terms = [p[0] for p in products]
-    evaluate = lambda form: form.evaluate({}, graph.values.size)  # noqa: E731 - one line
-    term = terms[0] if len(terms) == 1 else general(terms, graph.network, evaluate)
-    if term is None:
-        return None
-    if target.example is not None and target.total != target.count:
-        return over_examples(term, graph.network, target.example)
-    return term
+        return ()
+    found: list[Term] = []
+    for paths in target.forms:
+        products = [p.product for p in paths]
+        if any(len(p) != 1 for p in products):
+            return ()
+        terms = [p[0] for p in products]
+        term = terms[0] if len(terms) == 1 else general(terms, graph.network, graph.extent)
+        if term is not None and target.example is not None and target.total != target.count:
+            term = over_examples(term, graph.network, target.example)
+        if term is None:
+            return ()
+        found.append(term)
+    return tuple(found)
 
 
-def _equation(graph: Unrolled, element: Ref, term: Term, ranges: tuple[Bound, ...] = ()) -> Equation:
-    return Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=(term,), ranges=ranges)
+def _equation(element: Ref, terms: tuple[Term, ...], ranges: tuple[Bound, ...] = ()) -> Equation:
+    return Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=terms, ranges=ranges)
 
 
 def _summed(graph: Unrolled, target: Target) -> list[Block]:
-    term = pattern_of(graph, target)
-    if term is None or not term.bounds:
+    terms = pattern_of(graph, target)
+    if not any(term.bounds for term in terms):
         return []
-    equation = _equation(graph, target.element.ref, term)
-    several = target.count > 1
     batch = target.example is not None and target.total != target.count
     reasons = []
-    if several:
-        reasons.append("The paths differ in one running index alone, so their sum is a Σ" if len(term.bounds) - batch == 1
-                       else "The paths differ in running indices alone, so their sum is a Σ over each of them")
+    if target.count > 1:
+        reasons.append("Paths through the same arrays differ in running indices alone, so their sum is a Σ")
     if batch:
-        reasons.append(("the examples add up in the same way" if several else "The examples add up") +
+        reasons.append(("the examples add up in the same way" if reasons else "The examples add up") +
                        ", since the loss adds them up")
-    blocks: list[Block] = [
+    return [
         Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
-        Display((Row(Indexed(equation, derivative=True)),)),
+        Display((Row(Indexed(_equation(target.element.ref, terms), derivative=True)),)),
+        *_moved(graph, target, terms),
     ]
-    return blocks + _moved(graph, target, term)
 
 
-def _moved(graph: Unrolled, target: Target, base: Term) -> list[Block]:
+def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Block]:
     """The same sum for neighbours of the target, and what moved."""
-    network = graph.network
-    tensor = network.tensors[target.element.tensor]
+    tensor = graph.network.tensors[target.element.tensor]
     depth = len(tensor.family)
-    shape = graph.shape(tensor.name, target.element.index[:depth])
-    letters = own_letters(network, tensor.name)[depth:]
+    letters = own_letters(graph.network, tensor.name)[depth:]
     rows: list[tuple[Spans, ...]] = []
-    probes: dict[str, Term] = {}
-    for k, extent in enumerate(shape):
-        if extent < 2:  # noqa: PLR2004 - nowhere to move
+    probes: dict[str, tuple[Term, ...]] = {}
+    for k, extent in enumerate(graph.shape(tensor.name, target.element.index[:depth])):
+        if extent == 1:  # nowhere to move
             continue
         index = list(target.element.index)
         index[depth + k] += 1
         element = Element(tensor.name, tuple(index))
-        term = pattern_of(graph, target_of(graph, element))
-        changes = None if term is None else moved(base, term)
-        if term is None or changes is None:
-            continue
-        probes[letters[k]] = term
-        rows.append(((Entry(element.ref),), _changes(base, term)))
+        terms = pattern_of(graph, target_of(graph, element))
+        if len(terms) == len(base) and all(moved(a, b) is not None for a, b in zip(base, terms, strict=True)):
+            probes[letters[k]] = terms
+            rows.append(((Entry(element.ref),), _changes(base, terms)))
     if not rows:
         return []
-    blocks: list[Block] = [
+    return [
         Paragraph(("The formula was found for one entry. Which parts of it know which entry it was? Move the target, one "
                    "index at a time, and see what moves with it.",), lead="Move the target."),
         Table(("Target", "Moves with it"), tuple(rows), ("What changes when the target moves; the rest stays.",), "ll",
               "moved"),
+        *_pattern(graph, target, base, probes),
     ]
-    pattern = with_letters(base, probes)
-    if pattern is not None:
-        blocks += _pattern(graph, target, pattern, letters, probes)
-    return blocks
 
 
-def _changes(base: Term, other: Term) -> Spans:
+def _changes(base: Sequence[Term], other: Sequence[Term]) -> Spans:
     """The elements that differ, each as it was and as it is now."""
     found: dict[tuple[Ref, Ref], None] = {}
-    for a, b in zip(_elements(base), _elements(other), strict=True):
-        if a != b:
-            found[a, b] = None
-    spans: list[object] = []
+    for before, after in zip(base, other, strict=True):
+        for a, b in zip(_elements(before), _elements(after), strict=True):
+            if a != b:
+                found[a, b] = None
+    spans: list[Span] = []
     for a, b in found:
         spans += ["; " if spans else "", Entry(a), " becomes ", Entry(b)]
-    return tuple(spans)  # type: ignore[arg-type]
+    return tuple(spans)
 
 
 def _elements(term: Term) -> list[Ref]:
@@ -328,36 +340,41 @@ def _elements(term: Term) -> list[Ref]:
 
 
 def _pattern(
-    graph: Unrolled, target: Target, pattern: Term, letters: Sequence[str], probes: dict[str, Term]
+    graph: Unrolled, target: Target, base: tuple[Term, ...], probes: Mapping[str, tuple[Term, ...]]
 ) -> list[Block]:
+    """One formula for all entries: the letters of the target in the places that moved."""
     tensor = graph.network.tensors[target.element.tensor]
     depth = len(tensor.family)
-    at = target.element.index[:depth]
-    family = {b.var: const(k) for b, k in zip(tensor.family, at, strict=True)}
-    index: list[Affine] = [const(k) for k in target.element.index]
-    ranges: list[Bound] = []
-    for k, letter in enumerate(letters):
-        if letter in probes:
-            index[depth + k] = var(letter)
-            ranges.append(Bound(letter, const(0), tensor.axes[k].substitute(family) - 1, letter))
-    equation = _equation(graph, Ref(tensor.name, tuple(index)), normal(pattern), tuple(ranges))
+    letters = own_letters(graph.network, tensor.name)[depth:]
+    family = {b.var: const(k) for b, k in zip(tensor.family, target.element.index, strict=False)}
+    patterns = [with_letters(term, {x: probe[n] for x, probe in probes.items()}) for n, term in enumerate(base)]
+    if any(pattern is None for pattern in patterns):
+        return []
+    index = [*map(const, target.element.index[:depth]),
+             *(var(x) if x in probes else const(k) for x, k in zip(letters, target.element.index[depth:], strict=True))]
+    ranges = tuple(Bound(x, const(0), axis.substitute(family) - 1, x)
+                   for x, axis in zip(letters, tensor.axes, strict=True) if x in probes)
+    equation = _equation(Ref(tensor.name, tuple(index)), tuple(normal(p) for p in patterns if p is not None), ranges)
     return [Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
             Display((Row(Indexed(equation, derivative=True)),))]
 
 
-def _others(graph: Unrolled, targets: Sequence[Target]) -> list[Block]:
+def _others(targets: Sequence[Target]) -> list[Block]:
+    """The first entry of each parameter: how many paths, over which links."""
     rows: list[tuple[Spans, ...]] = []
     for target in targets:
         if not target.paths:
             rows.append(((Entry(target.element.ref),), ("0",), ("the loss does not depend on it",)))
             continue
-        links: list[object] = []
-        for link in target.paths[0].links:
-            links += [" " if links else "", Chip(link.kind)]
-        rows.append(((Entry(target.element.ref),), (str(target.total),), tuple(links)))  # type: ignore[arg-type]
+        links: list[Span] = []
+        for group in target.forms[:FORMS]:
+            links += ["; " if links else "", *(span for k, link in enumerate(group[0].links)
+                                               for span in (" " if k else "", Chip(link.kind)))]
+        links += ["; …"] if len(target.forms) > FORMS else []
+        rows.append(((Entry(target.element.ref),), (str(target.total),), tuple(links)))
     return [
-        Paragraph(("The first entry of every parameter, with the number of its paths and the links of the first one.",),
-                  lead="The other parameters."),
+        Paragraph(("The first entry of each, with the number of its paths and the links on one path of each form.",),
+                  lead="All parameters."),
         Table(("Entry", "Paths", "Links from the loss down"), tuple(rows), ("Paths to the first entry of each parameter.",),
               "lcl", "counts"),
     ]

@@ -198,8 +198,12 @@ class _Writer:
     def display(self, rows: Sequence[b.Row]) -> Latex:
         """Rows aligned at their equals signs, each broken into lines that fit; very long displays in several."""
         lines: list[str] = []
+        shown = None
         for row in rows:
-            lines += self.row(row)
+            found = self.row(row)
+            if [line.split(r" \label")[0].removesuffix(r" \notag") for line in found] != shown:  # both levels may agree
+                lines += found
+            shown = [line.split(r" \label")[0].removesuffix(r" \notag") for line in found]
         widest = max(map(_line_width, lines))
         body = " \\\\\n".join(lines)
         if widest > LINE / 0.75:

@@ -58,7 +58,7 @@ class _Writer:
                 return textwrap.fill((f"{lead} " if lead else "") + self.spans(spans), COLUMNS, break_long_words=False,
                                      break_on_hyphens=False)
             case b.Display(rows=rows):
-                return "\n".join(line for row in rows for line in self.row(row))
+                return self.display(rows)
             case b.Table():
                 return self.table(block)
             case b.KeyBox(title=title, blocks=inner):
@@ -94,6 +94,16 @@ class _Writer:
         return self.composer.inline(span)
 
     # -- displays and tables -------------------------------------------------------------------------------------------
+
+    def display(self, rows: Sequence[b.Row]) -> str:
+        """Rows below each other; one that repeats the row above it is left out (both levels may agree)."""
+        lines: list[str] = []
+        above = None
+        for row in rows:
+            composed = self.composer.row(row.formula)
+            lines += self.row(row) if composed != above else []
+            above = composed
+        return "\n".join(lines)
 
     def row(self, row: b.Row) -> list[str]:
         """One formula, broken between its parts, with its number at the end."""

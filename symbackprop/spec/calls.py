@@ -12,7 +12,20 @@ import sympy as sp
 
 from symbackprop.affine import Affine, Bound, condition, var
 from symbackprop.errors import nearest
-from symbackprop.index import Along, Apply, Compare, Opaque, Ref, Term, Value, Where, function, product, slot
+from symbackprop.index import (
+    Along,
+    Apply,
+    Compare,
+    Opaque,
+    Ref,
+    Term,
+    Value,
+    Where,
+    function,
+    product,
+    slot,
+    substitute,
+)
 from symbackprop.spec import value
 from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
@@ -320,6 +333,43 @@ def _along(evaluator: Evaluator, node: ast.Call) -> Val:
     if bound.var not in {axis.var for axis in val.axes}:
         axis_form = var(bound.hint)  # index form: softmax(s[n, u], u) keeps the letter u
     return value.of_factor(val.axes, Along(name, arg, sizes, (axis_form,)))
+
+
+def softmax_quotient(evaluator: Evaluator, left: Val, right: Val) -> Val | None:
+    """The softmax, where a quotient is e^(z_i) / sum_k e^(z_k) in the author's words; else None."""
+    if len(left.terms) != 1 or len(right.terms) != 1:
+        return None
+    above, below = left.terms[0], right.terms[0]
+    if above.bounds or len(below.bounds) != 1 or above.conditions or below.conditions:
+        return None
+    if above.coefficient != 1 or below.coefficient != 1 or len(above.factors) != 1 or len(below.factors) != 1:
+        return None
+    factor = above.factors[0]
+    if not isinstance(factor, Apply) or not isinstance(factor.template, sp.exp):
+        return None
+    bound = below.bounds[0]
+    partners = {axis.var for axis in left.axes if axis.size == bound.extent} | (left.variables & {bound.hint})
+    if right.axes:
+        try:
+            _, right = align(left, right)
+        except AlignError:
+            return None
+    (summed,) = right.terms[0].factors
+    for name in sorted(partners):
+        if substitute(summed, {right.terms[0].bounds[0].var: var(name)}) == factor:
+            exponent = value.of_template(left.axes, factor.template.args[0], list(factor.args))
+            return _softmax_over(evaluator, exponent, Bound(name, bound.lo, bound.hi, bound.hint))
+    return None
+
+
+def _softmax_over(evaluator: Evaluator, val: Val, bound: Bound) -> Val:
+    ref = plain_ref(val)
+    if ref is None or sum(bound.var in form.variables for form in ref.index) != 1:
+        val = evaluator.named(val, "s")
+        ref = plain_ref(val)
+        assert ref is not None, "an intermediate is one element"  # noqa: S101
+    arg = Ref(ref.tensor, tuple(form.substitute({bound.var: var("_0")}) for form in ref.index))
+    return value.of_factor(val.axes, Along("softmax", arg, (bound.extent,), (var(bound.var),)))
 
 
 def _last(val: Val) -> str:

@@ -10,16 +10,19 @@ import ast
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import sympy as sp
+
 from symbackprop.affine import Affine, Bound, size, var
 from symbackprop.errors import SpecError, nearest
-from symbackprop.index import Ref, product
+from symbackprop.index import Apply, Ref, Value, function, product
 from symbackprop.spec import calls, limits, value
 from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.families import brackets
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import unknown
+from symbackprop.spec.recognise import recognise
 from symbackprop.spec.syntax import base_name, text_of
-from symbackprop.spec.value import AlignError, Axis, Val, align, pointwise, shown, single, times
+from symbackprop.spec.value import AlignError, Axis, Val, align, pointwise, shown, single, template_of, times
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +66,11 @@ class Evaluator:
 
     def scalar(self, val: Val, stem: str = "s") -> Val:
         """The value as something a scalar function can take."""
-        return val if val.is_pointwise else self.named(val, stem)
+        if val.is_pointwise:
+            return val
+        if not val.is_special and val.terms and all(term.coefficient < 0 for term in val.terms):
+            return self.named(val.scaled(-1), stem).scaled(-1)  # exp(-(W @ x)): the product gets the name
+        return self.named(val, stem)
 
     def copied(self, val: Val) -> Val:
         """The value with variables of its own, so that it can be used twice."""
@@ -306,6 +313,8 @@ class Evaluator:
     def combine(self, node: ast.BinOp, left: Val, right: Val) -> Val:
         if isinstance(node.op, ast.MatMult):
             return self.matmul(node, left, right)
+        if isinstance(node.op, ast.Div) and (softmax := calls.softmax_quotient(self, left, right)) is not None:
+            return softmax
         left, right = (self.named(v, "u") if v.is_special else v for v in (left, right))
         if isinstance(node.op, ast.Pow):
             return self.power(node, left, right)
@@ -348,7 +357,18 @@ class Evaluator:
         left, right = self.as_factor(left, right), self.as_factor(right, left)
         if any(t.bounds for t in left.terms) and any(t.bounds for t in right.terms):
             left, right = self.named(left, "u"), self.named(right, "u")
-        return Val(axes, tuple(times(a, b) for a in left.terms for b in right.terms), form)
+        whole = self.recognised(axes, left, right)
+        return whole or Val(axes, tuple(times(a, b) for a in left.terms for b in right.terms), form)
+
+    def recognised(self, axes: tuple[Axis, ...], left: Val, right: Val) -> Val | None:
+        """A quotient of exponentials that is a known function, such as e^z / (1 + e^z)."""
+        if not (
+            left.is_pointwise and right.is_pointwise and _has_exp(left) and (_has_exp(right) or _has_sigmoid(right))
+        ):
+            return None
+        args: list[Ref | Value] = []
+        template = template_of(left, args) * template_of(right, args)
+        return value.of_template(axes, template, args) if recognise(template) != template else None
 
     def as_factor(self, val: Val, other: Val) -> Val:
         """A factor of a product: one term, or a sum that a constant is multiplied into."""
@@ -430,6 +450,14 @@ class Evaluator:
         if regions is not None:
             return Val((), tuple(product(1, [], conditions=region) for region in regions[0]))
         return calls.value_condition(self, node)
+
+
+def _has_exp(val: Val) -> bool:
+    return any(isinstance(f, Apply) and f.template.has(sp.exp) for term in val.terms for f in term.factors)
+
+
+def _has_sigmoid(val: Val) -> bool:
+    return any(isinstance(f, Apply) and f.template.has(function("sigmoid")) for term in val.terms for f in term.factors)
 
 
 def _turned(node: ast.expr) -> str:

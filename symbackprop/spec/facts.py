@@ -18,6 +18,7 @@ from symbackprop.spec import limits
 from symbackprop.spec.families import brackets
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import unknown
+from symbackprop.spec.recognise import recognise
 from symbackprop.spec.syntax import base_name, parse_expression, text_of
 from symbackprop.tables import activations
 
@@ -61,7 +62,7 @@ class _Formula:
         return self.source.error(f"[functions] {self.name} = '{self.text[:60]}': {message}")
 
     def template(self) -> Any:
-        return self.build(parse_expression(self.text, self.source, f"[functions] {self.name}"), (self.name,))
+        return recognise(self.build(parse_expression(self.text, self.source, f"[functions] {self.name}"), (self.name,)))
 
     def build(self, node: ast.expr, inside: tuple[str, ...]) -> Any:
         if isinstance(node, ast.Constant) and isinstance(node.value, int | Fraction):

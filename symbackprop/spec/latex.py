@@ -32,8 +32,8 @@ _ACCENTS = (
 _SIGNS = (
     "ell hbar imath jmath partial nabla infty prime circ star ast dagger ddagger top bot perp langle rangle lfloor "
     "rfloor lceil rceil lvert rvert lVert rVert vert Vert cdot cdots ldots dots times pm mp oplus otimes odot mid "
-    "parallel to rightarrow leftarrow in sum prod int sqrt frac left right , ; : ! quad qquad thinspace { } _ | displaystyle "
-    "aleph Re Im wp emptyset varnothing sharp flat natural square diamond bullet"
+    "parallel to rightarrow leftarrow in sum prod int sqrt frac left right quad qquad thinspace displaystyle aleph Re "
+    "Im wp emptyset varnothing sharp flat natural square diamond bullet , ; : ! { } _ |"
 )
 _WORDS = "exp log ln max min arg det dim tanh sinh cosh sin cos tan sup inf lim Pr argmax argmin"
 ALLOWED = frozenset(f"{_GREEK} {_FONTS} {_ACCENTS} {_SIGNS} {_WORDS}".split()) | {" "}

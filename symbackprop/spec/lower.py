@@ -68,6 +68,8 @@ class World:
     """Intermediates of the present pass."""
     drafts: list[Draft] = field(default_factory=list)
     """Intermediates of the present statement, before it."""
+    shared: dict[object, str] = field(default_factory=dict)
+    """What the present statement's intermediates stand for."""
     short: frozenset[str] = frozenset()
     """Stems that name one intermediate only and therefore stand alone (``s`` instead of ``s_z``)."""
     stems: dict[str, set[str]] = field(default_factory=dict)
@@ -168,12 +170,17 @@ class World:
         if any(isinstance(f, Along | Opaque) for t in val.terms for f in t.factors) and not _alone(val):
             message = "a function of a whole axis must be an equation of its own"
             raise AssertionError(message)
-        name = self.intermediate_name(stem, evaluator.statement)
         used = val.variables
         own = tuple(b for b in evaluator.reduced.values() if b.var in used)
         loops = evaluator.loops
         letters = tuple(b for b in self.letters_in(used, evaluator) if b.var not in {x.var for x in (*loops, *own)})
         index = (*(var(b.var) for b in (*loops, *own, *letters)), *(var(axis.var) for axis in val.axes))
+        places = {axis.var: var(f"#{k}") for k, axis in enumerate(val.axes)}
+        key = (loops, own, letters, val.sizes, tuple(term.substitute(places).key for term in val.terms))
+        known = self.shared.get(key)
+        if known is not None:  # the same part of a statement twice: one name
+            return of_factor(val.axes, Ref(known, index))
+        name = self.shared[key] = self.intermediate_name(stem, evaluator.statement)
         # Variables of a reduction that is being made get their letters back in the new tensor's own equation.
         taken = {b.var for b in (*loops, *own, *letters)}
         names = {b.var: var(fresh(b.hint, taken)) for b in (*own, *letters) if b.var.startswith("@")}
@@ -376,7 +383,7 @@ def _expected(world: World, item: Assignment, family: tuple[Affine, ...]) -> tup
 
 def _statement(world: World, item: Assignment, *, tentative: bool) -> tuple[Draft, ...]:
     """One statement as drafts: its intermediates, then itself."""
-    world.current, world.drafts = item, []
+    world.current, world.drafts, world.shared = item, [], {}
     loops = loop_bounds(item.loops, world.source)
     count = world.families.count(item.name)
     groups = brackets(item.target)

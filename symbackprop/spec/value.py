@@ -13,6 +13,7 @@ import sympy as sp
 
 from symbackprop.affine import Affine, var
 from symbackprop.index import Along, Apply, Opaque, Ref, Term, Value, apply, function, product, slot
+from symbackprop.spec.recognise import recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -145,6 +146,7 @@ def pointwise(build: Callable[..., Any], axes: tuple[Axis, ...], *vals: Val) -> 
 
 def of_template(axes: tuple[Axis, ...], template: Any, args: list[Ref | Value]) -> Val:
     """A template with its arguments as a value of one term; SymPy's own |x| (from ``sqrt(x**2)``) becomes our row."""
+    template = recognise(template)
     if template.has(sp.Abs):
         template = template.replace(sp.Abs, function("abs"))
     if template.is_Rational:

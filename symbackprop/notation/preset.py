@@ -44,10 +44,15 @@ class Families:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Names:
-    """Names without a spelling of the author's: where a trailing number goes, and whether ``W`` has elements ``w``."""
+    """Names without a spelling of the author's.
+
+    ``numbers``: where a trailing number goes; ``lowercase_elements``: ``W`` has elements ``w``; ``examples``: where the
+    number of the example stands, ``x_{ei}`` or ``x_i^{(e)}``.
+    """
 
     numbers: Literal["subscript", "superscript", "bracketed"] = "subscript"
     lowercase_elements: bool = False
+    examples: Literal["subscript", "superscript"] = "subscript"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

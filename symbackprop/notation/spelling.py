@@ -317,6 +317,11 @@ class Spelling:
         tensor = self.network.tensors[name]
         count = len(tensor.family)
         order = self.layout.get(name, tuple(range(len(tensor.axes))))
+        raised = [k for k in order if self.preset.names.examples == "superscript" and not base.sup
+                  and len(order) > 1 and str(tensor.axes[k]) == self.network.batch]
+        if len(raised) == 1:
+            base = base.add_sup(Symbol("("), Hole(count + raised[0]), Symbol(")"))
+            order = tuple(k for k in order if k != raised[0])
         return base.add_sub(*(Hole(count + k) for k in order))
 
     def _note_letters(self, name: str, entry: Entry) -> None:

@@ -372,7 +372,7 @@ class Unrolled:
         total = 0
         for reader in self.readers(element):
             if example is None or self.example(reader) in {None, example}:
-                total += self._count(reader, example)
+                total += 1 if reader == self.loss else self._count(reader, example)
         return total
 
     def _count(self, element: Element, example: int | None) -> int:

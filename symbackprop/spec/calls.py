@@ -163,8 +163,10 @@ def _axis(evaluator: Evaluator, val: Val, node: ast.expr) -> Axis:
             message = f"there is no axis {place} in {shown(val.sizes)}"
             raise evaluator.error(message, node, shape=True)
         return val.axes[place]
-    assert isinstance(node, ast.Constant), "told apart by the caller"  # noqa: S101
-    text = str(node.value)
+    if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
+        message = f"'{text_of(node)}' names no axis; write its name in quotes, as in 'N', or its position, as in -1"
+        raise evaluator.error(message, node)
+    text = node.value
     tree = parse_expression(text, evaluator.world.source, "axis")
     letters = {b.var for b in evaluator.loops} | set(evaluator.reduced)
     try:

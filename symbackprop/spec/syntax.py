@@ -10,6 +10,7 @@ import ast
 import keyword
 import re
 import unicodedata
+import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -168,7 +169,9 @@ def _loop_line(line: str) -> str:
 def _parse(text: str, source: Source, margin: int, mode: str = "exec") -> ast.Module | ast.Expression:
     _check_digits(text, source)
     try:
-        tree = ast.parse(text, mode=mode)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "3and 4" and the like: refused or read below, never a warning of Python's
+            tree = ast.parse(text, mode=mode)
     except SyntaxError as error:
         raise _syntax_error(error, text, source, margin) from None
     except (RecursionError, MemoryError, ValueError, OverflowError):

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 CHECK_LARGEST = 6
 """Sizes at which steps are checked stay below this where the network is free to choose."""
 TOLERANCE = 1e-9
-"""Largest difference, relative to the largest entry, between the two sides of a step: rounding of float64 stays far below."""
+"""Largest difference of the two sides of a step, relative to the largest entry; rounding stays far below."""
 
 
 def derive(network: Network, choices: Choices | None = None) -> Derivation:
@@ -74,7 +74,8 @@ class _Sweep:
         self.facts: dict[str, Fact] = {}
         self.candidates = _candidates(network, self.active, choices)
         reading = readers(network)
-        self.starts = _needed({n: chain_rule(network, n, self.active, reading.get(n, ())) for n in self._names()}, network)
+        starts = {n: chain_rule(network, n, self.active, reading.get(n, ())) for n in self._names()}
+        self.starts = _needed(starts, network)
         self.elementwise = elementwise_definitions(network)
         self.checker = Checker(network, self.starts)
 
@@ -104,7 +105,8 @@ class _Sweep:
             data={"facts": tuple(self.facts.values())},
             warnings=tuple(
                 f"the loss {self.network.loss} does not depend on {p}: its gradient is zero"
-                for p in self.network.parameters if p not in self.active
+                for p in self.network.parameters
+                if p not in self.active
             ),
         )
 
@@ -118,8 +120,14 @@ class _Sweep:
             upstream = primal_name(read)
             if is_adjoint(read) and upstream in self.candidates and upstream not in self.pending:
                 self.chain(upstream)
-        context = Context(network=self.network, choices=self.choices, chains=self.chains,
-                          put_in=frozenset(self.put_in), facts_used=self.facts, elementwise=self.elementwise)
+        context = Context(
+            network=self.network,
+            choices=self.choices,
+            chains=self.chains,
+            put_in=frozenset(self.put_in),
+            facts_used=self.facts,
+            elementwise=self.elementwise,
+        )
         steps = simplify(start, RULES, context, self.checker.check)
         chain = Chain(tensor=name, start=start, steps=steps)
         if self._is_put_in(name, chain):
@@ -129,7 +137,7 @@ class _Sweep:
         self.pending.discard(name)
         return chain
 
-    def _is_put_in(self, name: str, chain: Chain) -> bool:
+    def _is_put_in(self, name: str, chain: Chain) -> bool:  # noqa: PLR0911 - one return a reason
         if name in self.network.parameters:
             return False
         read = reads(chain.equation)
@@ -152,17 +160,18 @@ class _Sweep:
         if chain.tensor in self.network.parameters:
             factors, number = scale.factors, scale.coefficient
             changed = tuple(
-                product(t.coefficient * number, (*factors, *t.factors), bounds=t.bounds, conditions=t.conditions, use=t.use)
-                if any(_is_signal(r.tensor, self.network) for f in t.factors for r in refs_of(f)) else t
+                _times(t, number, factors)
+                if any(_is_signal(r.tensor, self.network) for f in t.factors for r in refs_of(f))
+                else t
                 for t in before.terms
             )
             rule, formula = "constant restored", "dC/dW = c (signal ...), where the signals are dC/d. / c"
         else:
             inverse = [Apply(1 / f.template, f.args) for f in scale.factors if isinstance(f, Apply)]
             changed = tuple(
-                t if any(_is_signal(r.tensor, self.network) for f in t.factors for r in refs_of(f)) else
-                product(t.coefficient / scale.coefficient, (*inverse, *t.factors), bounds=t.bounds,
-                        conditions=t.conditions, use=t.use)
+                t
+                if any(_is_signal(r.tensor, self.network) for f in t.factors for r in refs_of(f))
+                else _times(t, 1 / scale.coefficient, inverse)
                 for t in before.terms
             )
             rule, formula = "constant pulled out", "signal = (dC/d.) / c"
@@ -171,6 +180,17 @@ class _Sweep:
         step = Step(rule=rule, formula=formula, before=before, after=replace(before, terms=changed), note=str(scale))
         self.checker.check_scaled(step, scale, self.network.parameters)
         return replace(chain, steps=(*chain.steps, step))
+
+
+def _times(term: Term, number: Any, factors: Iterable[Factor]) -> Term:
+    """A term with constants in front."""
+    return product(
+        term.coefficient * number,
+        (*factors, *term.factors),
+        bounds=term.bounds,
+        conditions=term.conditions,
+        use=term.use,
+    )
 
 
 def _needed(starts: dict[str, Equation], network: Network) -> dict[str, Equation]:
@@ -224,30 +244,35 @@ def _definition_order(network: Network) -> list[str]:
 
 
 def _candidates(network: Network, active: frozenset[str], choices: Choices) -> dict[str, str]:
-    """Adjoints that lose their name if their final form allows it: tensor -> "copy", "always", "factor" or "explicit"."""
-    found: dict[str, str] = {}
-    defined: dict[str, list[str]] = {}
+    """Adjoints that lose their name if their final form allows it, each with what it must be for that.
+
+    "copy" and "always" may always; "factor" without sums of its own; "explicit" without other signals.
+    """
+    kinds: dict[str, list[str]] = {}
     for equation in network.equations:
-        defined.setdefault(equation.lhs.tensor, []).append(_kind(equation))
+        kinds.setdefault(equation.lhs.tensor, []).append(_kind(equation))
     reading = readers(network)
-    for name in active:
-        kinds = defined.get(name, [])
-        if not kinds or name in network.parameters:
-            continue
-        if all(kind == "copy" for kind in kinds):
-            found[name] = "copy"
-        elif all(kind in {"copy", "activation", "along"} for kind in kinds):
-            if "along" in kinds:
-                found[name] = "factor"
-            elif choices.signals == "pre-activation":
-                found[name] = "always"
-            else:
-                found[name] = "explicit" if choices.signals == "all" or _reads_axis_function(network, defined, name) else ""
-    if choices.signals == "activation":
-        for name in active - set(network.parameters):
-            if _only_reader_is_activation(reading.get(name, ())):
-                found[name] = "always"
-    return {name: kind for name, kind in found.items() if kind}
+    found: dict[str, str] = {}
+    for name in active - set(network.parameters):
+        kind = _candidate(network, kinds, name, choices)
+        if choices.signals == "activation" and _only_reader_is_activation(reading.get(name, ())):
+            kind = "always"
+        if kind:
+            found[name] = kind
+    return found
+
+
+def _candidate(network: Network, kinds: Mapping[str, list[str]], name: str, choices: Choices) -> str:
+    own = set(kinds.get(name, ()))
+    if not own or not own <= {"copy", "activation", "along"}:
+        return ""
+    if own == {"copy"}:
+        return "copy"
+    if "along" in own:
+        return "factor"
+    if choices.signals == "pre-activation":
+        return "always"
+    return "explicit" if choices.signals == "all" or _reads_axis_function(network, kinds, name) else ""
 
 
 def _kind(equation: Equation) -> str:
@@ -281,17 +306,20 @@ def _scale(network: Network, choices: Choices, chains: Mapping[str, Chain]) -> T
     if choices.pull == "none":
         return None
     explicit = [
-        t for c in chains.values() if c.tensor not in network.parameters for t in c.equation.terms
+        t
+        for c in chains.values()
+        if c.tensor not in network.parameters
+        for t in c.equation.terms
         if not any(_is_signal(r.tensor, network) for f in t.factors for r in refs_of(f))
     ]
     if not explicit:
         return None
-    shared: list[Factor] = []
-    for factor in explicit[0].factors:
-        if _is_size_factor(factor, network.batch if choices.pull == "batch" else None) and all(
-            any(f.key == factor.key for f in t.factors) for t in explicit
-        ):
-            shared.append(factor)
+    batch = network.batch if choices.pull == "batch" else None
+    shared = [
+        factor
+        for factor in explicit[0].factors
+        if _is_size_factor(factor, batch) and all(any(f.key == factor.key for f in t.factors) for t in explicit)
+    ]
     number = sp.S.One
     if choices.pull == "all":
         number = _content(explicit)
@@ -346,7 +374,8 @@ def _with_adjoints(network: Network, chains: Mapping[str, Chain]) -> dict[str, T
     for name in chains:
         source = network.tensors[name]
         family = tuple(replace(b, lo=r.lo) for b, r in zip(source.family, chains[name].start.ranges, strict=False))
-        tensors[adjoint_name(name)] = replace(source, name=adjoint_name(name), family=family, role="adjoint", below=None)
+        own = adjoint_name(name)
+        tensors[own] = replace(source, name=own, family=family, role="adjoint", below=None)
     for equation in network.equations:
         for term in equation.terms:
             for factor in term.factors:
@@ -390,11 +419,14 @@ class Checker:
         """A step after which signals are divided by ``scale``."""
         constant = float(np.asarray(self.interpreter.equation(Equation(lhs=Ref("scale"), terms=(scale,)))[()]))
         scaled = Interpreter(self.network, self.values)
-        scaled.memo.update({
-            key: array / constant if is_adjoint(key[0]) and "/" not in key[0] and primal_name(key[0]) not in parameters
-            else array
-            for key, array in self.interpreter.memo.items()
-        })
+        scaled.memo.update(
+            {
+                key: array / constant
+                if is_adjoint(key[0]) and "/" not in key[0] and primal_name(key[0]) not in parameters
+                else array
+                for key, array in self.interpreter.memo.items()
+            }
+        )
         expected = self._value(step.before)
         if primal_name(step.before.lhs.tensor) not in parameters:
             expected = {at: array / constant for at, array in expected.items()}
@@ -411,6 +443,8 @@ class Checker:
             largest = max(float(np.max(np.abs(array), initial=0.0)), 1e-6)
             difference = float(np.max(np.abs(array - right[at]), initial=0.0))
             if not difference <= TOLERANCE * largest:
-                message = (f"the step '{step.rule}' changed the value of {step.before.lhs} at {list(at)} by "
-                           f"{difference:.2g} (largest entry {largest:.2g})\n  before: {step.before}\n  after:  {step.after}")
+                message = (
+                    f"the step '{step.rule}' changed the value of {step.before.lhs} at {list(at)} by {difference:.2g} "
+                    f"(largest entry {largest:.2g})\n  before: {step.before}\n  after:  {step.after}"
+                )
                 raise DerivationError(message)

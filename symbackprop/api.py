@@ -1,9 +1,9 @@
 """The pipeline on one screen: load, derive, print, emit, check. The only module that knows all stages.
 
-    net = load("net.toml")            # or loads(text), or network(forward=…, shapes=…, …)
-    d = derive(net, notation="rows")
-    d["W1"].matrix                    # any adjoint at any level; displays itself in a notebook
-    d.latex(), d.code(), d.check()
+net = load("net.toml")            # or loads(text), or network(forward=…, shapes=…, …)
+d = derive(net, notation="rows")
+d["W1"].matrix                    # any adjoint at any level; displays itself in a notebook
+d.latex(), d.code(), d.check()
 """
 
 from __future__ import annotations
@@ -190,8 +190,9 @@ def check(derived: Derived, source: str, seed: int = 0) -> Report:
 
 def document(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> Any:
     """The handout as a tree of blocks that holds objects, not markup."""
-    return handout.build(derived.derivation, derived.preset, code=source, report=report, levels=tuple(levels),
-                         layout=derived.layout)
+    return handout.build(
+        derived.derivation, derived.preset, code=source, report=report, levels=tuple(levels), layout=derived.layout
+    )
 
 
 def handout_latex(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:

@@ -76,7 +76,8 @@ def active_tensors(network: Network) -> frozenset[str]:
 
 def free_index(network: Network, name: str, reading: tuple[Equation, ...]) -> tuple[str, ...]:
     """Names for the indices of a tensor: those of its definition, else of its first plain use, else letters."""
-    candidates = [] if network.tensors[name].role in {"input", "parameter"} else [e.lhs for e in network.definitions(name)]
+    given = network.tensors[name].role in {"input", "parameter"}
+    candidates = [] if given else [e.lhs for e in network.definitions(name)]
     for equation in reading:
         for term in equation.terms:
             for factor in term.factors:
@@ -172,14 +173,17 @@ def _contributions(
             lhs = Ref(equation.lhs.tensor, tuple(f.substitute(renamed) for f in equation.lhs.index))
             rest = tuple(substitute(f, renamed) for k, f in enumerate(term.factors) if k != position)
             conditions = [c.substitute(renamed) for c in term.conditions]
-            upstream: tuple[Factor, ...] = () if lhs.tensor == network.loss else (Ref(adjoint_name(lhs.tensor), lhs.index),)
-            for number, local, bounds, deltas in _derivatives(substitute(factor, renamed), lhs, name, taken, network):
-                for_use = [condition("==", f - p) for f, p in zip(deltas[0].index, target, strict=True)]
+            signal = Ref(adjoint_name(lhs.tensor), lhs.index)
+            upstream = () if lhs.tensor == network.loss else (signal,)
+            for number, local, bounds, (read, deltas) in _derivatives(
+                substitute(factor, renamed), lhs, name, taken, network
+            ):
+                for_use = [condition("==", f - p) for f, p in zip(read.index, target, strict=True)]
                 yield product(
                     term.coefficient * number,
                     (*upstream, *rest, *local),
                     bounds=(*outer, *inner, *bounds),
-                    conditions=(*conditions, *deltas[1], *for_use),
+                    conditions=(*conditions, *deltas, *for_use),
                     use=str(equation.lhs),
                 )
 
@@ -217,7 +221,8 @@ def _along_derivatives(
     out_v = Ref(lhs.tensor, tuple(f.substitute(moved) for f in lhs.index))
     first = Along("argmax", factor.arg, factor.sizes, tuple(var(v) for v in running))
     for row in AXIS_FUNCTION[factor.name].jacobian:
-        deltas = tuple(condition("==", f - var(v)) for f, v in zip(factor.at or (), running, strict=True)) if row.delta else ()
+        entry = zip(factor.at or (), running, strict=True) if row.delta else ()
+        deltas = tuple(condition("==", f - var(v)) for f, v in entry)
         if row.template == slot(3):
             yield 1, (first,), bounds, (arg, deltas)
         elif row.template.is_Rational:

@@ -65,6 +65,10 @@ class DerivationError(SymbackpropError):
     """A derivation failed one of its own checks."""
 
 
+SHOWN = 40
+"""Known names that a message lists at most."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names what is nearest to ``name`` among ``known``, then all if they are few.
 
@@ -76,5 +80,5 @@ def nearest(name: str, known: Iterable[str]) -> str:
         return "there are none"
     close = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     hint = "did you mean " + " or ".join(f"'{match}'" for match in close) + "? " if close else ""
-    shown = ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
+    shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
     return f"{hint}Known: {shown}"

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import sympy as sp
@@ -57,7 +57,7 @@ def partial_name(function: str, position: int) -> str:
 # Scalar functions as inert SymPy classes: SymPy differentiates, and never rewrites or evaluates them.
 
 
-@lru_cache(maxsize=None)
+@cache
 def function(name: str, order: int = 0) -> Any:
     """The inert SymPy function ``name``, or its derivative of that order, of its last argument.
 
@@ -76,7 +76,7 @@ def function(name: str, order: int = 0) -> Any:
     return type(name + "'" * order, (sp.Function,), {"fdiff": fdiff, "row": name, "order": order, "is_real": True})
 
 
-@lru_cache(maxsize=None)
+@cache
 def slot(position: int) -> sp.Symbol:
     """Placeholder number ``position`` of a template; real, so that SymPy keeps to real rules."""
     return sp.Symbol(f"_{position}", real=True)
@@ -399,8 +399,14 @@ def _term_key(term: Term) -> tuple[object, ...]:
         colours = new
     order = sorted(colours, key=lambda n: (colours[n], n))
     final = {name: var(f"#{k}") for k, name in enumerate(order)}
-    bounds = tuple(sorted((f"#{k}", str(term_bound.substitute(final))) for k, name in enumerate(order)
-                          for term_bound in term.bounds if term_bound.var == name))
+    bounds = tuple(
+        sorted(
+            (f"#{k}", str(term_bound.substitute(final)))
+            for k, name in enumerate(order)
+            for term_bound in term.bounds
+            if term_bound.var == name
+        )
+    )
     factors = tuple(sorted(str(_unsigned(substitute(f, final))) for f in term.factors))
     conditions = tuple(sorted(str(c.substitute(final).key) for c in term.conditions))
     return (bounds, conditions, factors)
@@ -427,6 +433,7 @@ def _split(template: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
 
 def _leading_sign(total: Any) -> int:
     """Sign of the term with the first slot in a sum (a bare number counts as before all): 1 - a, a - y, not y - a."""
+
     def place(part: Any) -> tuple[int, str]:
         slots = [int(s.name[1:]) for s in part.free_symbols if s.name.startswith(LOCAL)]  # not the signs of Compare
         return (min(slots) if slots else -1, str(part))
@@ -470,7 +477,7 @@ def factors_of(template: Any, args: tuple[Ref | Value, ...]) -> tuple[sp.Rationa
     return coefficient, pairs
 
 
-def product(  # noqa: PLR0913 - the parts of a term
+def product(
     coefficient: Any = 1,
     factors: Iterable[Factor] = (),
     *,
@@ -554,10 +561,14 @@ class Tensor:
     def ranges(self, index: tuple[Var, ...]) -> tuple[Bound, ...]:
         """Ranges of all its indices under the given names, family first."""
         mapping = {b.var: Affine(0, ((v, 1),)) for b, v in zip(self.family, index, strict=False)}
-        bounds = [Bound(v.name, b.lo.substitute(mapping), b.hi.substitute(mapping), b.hint)
-                  for b, v in zip(self.family, index, strict=False)]
-        bounds += [Bound(v.name, Affine(), a.substitute(mapping) - 1)
-                   for a, v in zip(self.axes, index[len(self.family):], strict=True)]
+        bounds = [
+            Bound(v.name, b.lo.substitute(mapping), b.hi.substitute(mapping), b.hint)
+            for b, v in zip(self.family, index, strict=False)
+        ]
+        bounds += [
+            Bound(v.name, Affine(), a.substitute(mapping) - 1)
+            for a, v in zip(self.axes, index[len(self.family) :], strict=True)
+        ]
         return tuple(bounds)
 
     @property
@@ -584,7 +595,7 @@ class Equation:
     @property
     def key(self) -> tuple[object, ...]:
         """What the right side is, up to the order of terms and the names of bound indices."""
-        return tuple(sorted((str(term.key) for term in self.terms)))
+        return tuple(sorted(str(term.key) for term in self.terms))
 
     def __str__(self) -> str:
         """Readable text.

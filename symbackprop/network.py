@@ -55,10 +55,7 @@ class Loop:
     """``for var in lo..hi:`` in the forward text, with its statements in the author's order."""
 
     bound: Bound
-    body: tuple[Statement, ...]
-
-
-Statement = "Equation | Loop"
+    body: tuple[Equation | Loop, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

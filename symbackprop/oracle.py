@@ -16,12 +16,27 @@ import sympy as sp
 
 from symbackprop.affine import Affine, Bound, Size, Var
 from symbackprop.errors import DerivationError, SpecError
-from symbackprop.index import LOCAL, Along, Apply, Compare, Equation, Factor, Opaque, Ref, Term, Value, Where, slot
+from symbackprop.index import (
+    LOCAL,
+    Along,
+    Apply,
+    Compare,
+    Equation,
+    Factor,
+    Opaque,
+    Ref,
+    Term,
+    Value,
+    Where,
+    forms_of,
+    refs_of,
+    slot,
+)
 from symbackprop.tables.activations import ACTIVATION, evaluator
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from symbackprop.network import Network
 
@@ -65,8 +80,11 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
     for name in plain:
         given = network.sizes.get(name)
         if isinstance(given, int) and given <= largest:
-            sizes[name] = given if name in network.depths or given == 1 else next(
-                k for k in itertools.count(given) if k not in used)
+            sizes[name] = (
+                given
+                if name in network.depths or given == 1
+                else next(k for k in itertools.count(given) if k not in used)
+            )
             used.add(sizes[name])
 
     def free(start: int) -> int:
@@ -82,54 +100,57 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
             sizes[name] = 3 if name in network.depths else free(2)
     for name in families:
         given = network.sizes.get(name)
-        table = dict(given) if isinstance(given, dict) or hasattr(given, "items") else {}  # type: ignore[call-overload]
+        table = {} if given is None or isinstance(given, int) else dict(given)
         offsets = needed[name]
-        span = range(min(offsets, default=0) - 2, max([*table, *offsets, *(int(sizes[d]) + 3 for d in network.depths)]))
-        sizes[name] = {k: (table[k] if table.get(k, largest + 1) <= largest else free(2)) for k in span if k >= 0 or k in offsets}
+        last = max([*table, *offsets, *(int(sizes[d]) + 2 for d in network.depths)])
+        span = range(min(offsets, default=0) - 2, last + 1)
+        sizes[name] = {
+            k: table[k] if table.get(k, largest + 1) <= largest else free(2) for k in span if k >= 0 or k in offsets
+        }
     return sizes
 
 
 def _size_names(network: Network) -> tuple[list[str], list[str], dict[str, set[int]]]:
+    """Names of plain sizes and of families of sizes, and for the latter the offsets at which they are read."""
     plain: dict[str, None] = {}
     families: dict[str, None] = {}
     needed: dict[str, set[int]] = {}
-
-    def visit(form: Affine) -> None:
-        for atom, _ in form.terms:
-            if isinstance(atom, Size):
-                if atom.at:
-                    families[atom.name] = None
-                    needed.setdefault(atom.name, set()).update(a.const for a in atom.at)
-                    for inner in atom.at:
-                        visit(inner)
-                else:
-                    plain[atom.name] = None
-
-    for tensor in network.tensors.values():
-        for axis in tensor.axes:
-            visit(axis)
-        for bound in tensor.family:
-            visit(bound.lo)
-            visit(bound.hi)
-        if tensor.below is not None:
-            visit(tensor.below)
-    for equation in network.equations:
-        for bound in equation.ranges:
-            visit(bound.lo)
-            visit(bound.hi)
-        for term in equation.terms:
-            for factor in term.factors:
-                for arg in factor.args if isinstance(factor, Apply) else ():
-                    if isinstance(arg, Value):
-                        visit(arg.form)
-            for bound in term.bounds:
-                visit(bound.lo)
-                visit(bound.hi)
+    for form in _all_forms(network):
+        for atom in _size_atoms(form):
+            if atom.at:
+                families[atom.name] = None
+                needed.setdefault(atom.name, set()).update(a.const for a in atom.at)
+            else:
+                plain[atom.name] = None
     for name, value in network.sizes.items():
         (plain if isinstance(value, int) else families)[name] = None
         if not isinstance(value, int):
             needed.setdefault(name, set()).update(value)
     return list(plain), list(families), needed
+
+
+def _size_atoms(form: Affine) -> Iterator[Size]:
+    for atom, _ in form.terms:
+        if isinstance(atom, Size):
+            yield atom
+            for inner in atom.at:
+                yield from _size_atoms(inner)
+
+
+def _all_forms(network: Network) -> Iterator[Affine]:
+    """Every form in which a size may occur."""
+    for tensor in network.tensors.values():
+        yield from tensor.axes
+        yield from (limit for bound in tensor.family for limit in (bound.lo, bound.hi))
+        if tensor.below is not None:
+            yield tensor.below
+    for equation in network.equations:
+        bounds = [*equation.ranges, *(b for t in equation.terms for b in t.bounds)]
+        yield from (limit for bound in bounds for limit in (bound.lo, bound.hi))
+        for term in equation.terms:
+            for factor in term.factors:
+                if isinstance(factor, Apply):
+                    yield from (arg.form for arg in factor.args if isinstance(arg, Value))
 
 
 def members(network: Network, name: str, sizes: Mapping[str, Any]) -> list[tuple[int, ...]]:
@@ -182,9 +203,12 @@ def _respecting(network: Network, name: str, value: Array, rng: np.random.Genera
             continue
         if fact.kind == "sum":
             total = float(fact.value)
-            share = rng.uniform(0.2, 1.0, size=value.shape)
-            value = share / share.sum(axis=fact.axis, keepdims=True) * total if total else value - value.mean(
-                axis=fact.axis, keepdims=True)
+            share = np.asarray(rng.uniform(0.2, 1.0, size=value.shape))
+            value = (
+                share / share.sum(axis=fact.axis, keepdims=True) * total
+                if total
+                else value - value.mean(axis=fact.axis, keepdims=True)
+            )
         elif fact.kind in {"positive", "nonnegative"}:
             value = np.abs(value) + 0.1
         else:
@@ -372,13 +396,15 @@ class Interpreter:
 
     def _must_loop(self, name: str, term: Term) -> bool:
         for factor in term.factors:
-            for ref in factor.args if isinstance(factor, (Apply, Opaque)) else [getattr(factor, "arg", factor)]:
-                forms = ref.index if isinstance(ref, Ref) else (ref.form,)
-                depth = self._depth(ref) if isinstance(ref, Ref) else 0
-                if any(name in form.variables for form in forms[:depth]) or any(_inside_size(name, f) for f in forms):
-                    return True
-            if isinstance(factor, Apply) and len(factor.args) > 1 and _layered(factor) and any(
-                isinstance(a, Value) and name in a.form.variables for a in factor.args
+            if any(name in form.variables for ref in refs_of(factor) for form in ref.index[: self._depth(ref)]):
+                return True
+            if any(_inside_size(name, form) for form in forms_of(factor)):
+                return True
+            if (
+                isinstance(factor, Apply)
+                and len(factor.args) > 1
+                and _layered(factor)
+                and any(isinstance(a, Value) and name in a.form.variables for a in factor.args)
             ):
                 return True
         if any(_inside_size(name, c.form) for c in term.conditions):
@@ -434,8 +460,10 @@ class Interpreter:
         return function(*self._opaque_args(factor, env))
 
     def _opaque_args(self, factor: Opaque, env: Mapping[str, Any]) -> list[Array]:
-        return [self.tensor(a.tensor, tuple(int(self._form(f, env)) for f in a.index[: self._depth(a)]))
-                for a in factor.args]
+        return [
+            self.tensor(a.tensor, tuple(int(self._form(f, env)) for f in a.index[: self._depth(a)]))
+            for a in factor.args
+        ]
 
     def _opaque_gradient(self, name: str, at: tuple[int, ...]) -> None:
         function, _, factor, equation = self.partials[name]
@@ -456,8 +484,8 @@ class Interpreter:
             shape[outer + k] = length
             inner[f"{LOCAL}{k}"] = np.arange(length).reshape(shape)
         block = np.asarray(self._read(factor.arg, inner))
-        block = np.broadcast_to(block, block.shape[: block.ndim - count] + tuple(lengths))
-        flat = block.reshape(block.shape[: block.ndim - count] + (-1,))
+        outside = block.shape[: block.ndim - count]
+        flat = np.broadcast_to(block, (*outside, *lengths)).reshape((*outside, -1))
         result = AXIS_FUNCTION[factor.name].evaluate(flat)
         if factor.at is None:
             return result
@@ -467,7 +495,7 @@ class Interpreter:
         chosen = np.arange(result.shape[-1]) == np.asarray(position)[..., None]
         return (result * chosen).sum(axis=-1)
 
-    def scalar(self, expression: Any, slots: list[Any]) -> Any:
+    def scalar(self, expression: Any, slots: list[Any]) -> Any:  # noqa: C901, PLR0911 - one line a kind of node
         """A scalar template at given numbers or arrays."""
         if expression.is_Symbol:
             return slots[int(expression.name[1:])]
@@ -515,8 +543,14 @@ class Interpreter:
         raise DerivationError(message)
 
 
-_COMPARE = {">": np.greater, ">=": np.greater_equal, "<": np.less, "<=": np.less_equal,
-            "==": np.equal, "!=": np.not_equal}
+_COMPARE = {
+    ">": np.greater,
+    ">=": np.greater_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    "==": np.equal,
+    "!=": np.not_equal,
+}
 
 
 def _partial(function: str, position: int) -> str:
@@ -524,8 +558,10 @@ def _partial(function: str, position: int) -> str:
 
 
 def _layered(factor: Apply) -> bool:
-    return any(len(f.args) > 1 and getattr(f.func, "row", None) not in {None, "onehot"}
-               for f in factor.template.atoms(sp.Function))
+    return any(
+        len(f.args) > 1 and getattr(f.func, "row", None) not in {None, "onehot"}
+        for f in factor.template.atoms(sp.Function)
+    )
 
 
 def _inside_size(name: str, form: Affine) -> bool:

@@ -54,8 +54,11 @@ def index_to_sympy(form: Affine) -> Any:
     total: Any = sp.Integer(form.const)
     for atom, c in form.terms:
         if isinstance(atom, Size):
-            base: Any = sp.IndexedBase(atom.name)[tuple(map(index_to_sympy, atom.at))] if atom.at else (
-                sp.Symbol(atom.name, integer=True, positive=True))
+            base: Any = (
+                sp.IndexedBase(atom.name)[tuple(map(index_to_sympy, atom.at))]
+                if atom.at
+                else (sp.Symbol(atom.name, integer=True, positive=True))
+            )
         else:
             base = sp.Symbol(atom.name, integer=True)
         total += c * base

@@ -69,7 +69,7 @@ def _written_with_fixed(term: Term) -> Term:
     bound = {b.var for b in term.bounds}
     for cond in term.conditions:
         if cond.kind == "==" and len(cond.form.variables) == 1 and len(cond.form.linear) == 1:
-            (name, c), = cond.form.linear.items()
+            ((name, c),) = cond.form.linear.items()
             if abs(c) == 1 and name not in bound:
                 fixed[name] = (cond.form - var(name) * c) * -c
     if not fixed:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Affine, Scope, Var
+from symbackprop.chainrule import recognised
 from symbackprop.index import (
     Apply,
     Equation,
@@ -30,7 +31,6 @@ from symbackprop.index import (
     slot,
     variables_of,
 )
-from symbackprop.chainrule import recognised
 from symbackprop.rewrite.delta import contract_all, with_provable_dropped
 from symbackprop.rewrite.engine import Context, Rule
 from symbackprop.tables.activations import ACTIVATION
@@ -113,13 +113,21 @@ def _without_sum(term: Term, fact: Any, network: Network) -> Term | None:
             continue
         family = {b.var: f for b, f in zip(tensor.family, factor.index, strict=False)}
         others = [f for k, f in enumerate(term.factors) if k != number]
-        elsewhere = set().union(*(variables_of(f) for f in others), *(c.form.variables for c in term.conditions),
-                                *(b.lo.variables | b.hi.variables for b in term.bounds),
-                                *(f.variables for k, f in enumerate(factor.index) if k != place))
+        elsewhere: set[str] = set().union(
+            *(variables_of(f) for f in others),
+            *(c.form.variables for c in term.conditions),
+            *(b.lo.variables | b.hi.variables for b in term.bounds),
+            *(f.variables for k, f in enumerate(factor.index) if k != place),
+        )
         if bound.hi == tensor.axes[fact.axis].substitute(family) - 1 and bound.var not in elsewhere:
             kept = tuple(b for b in term.bounds if b != bound)
-            return product(term.coefficient * sp.Rational(str(fact.value)), others, bounds=kept,
-                           conditions=term.conditions, use=term.use)
+            return product(
+                term.coefficient * sp.Rational(str(fact.value)),
+                others,
+                bounds=kept,
+                conditions=term.conditions,
+                use=term.use,
+            )
     return None
 
 
@@ -144,12 +152,13 @@ def _substituted(equation: Equation, definition: Equation, context: Context) -> 
     scope = Scope(equation.ranges, context.network.depths)
     terms: list[Term] = []
     for term in equation.terms:
-        place = next((k for k, f in enumerate(term.factors)
-                      if isinstance(f, Ref) and f.tensor == definition.lhs.tensor), None)
+        place = next(
+            (k for k, f in enumerate(term.factors) if isinstance(f, Ref) and f.tensor == definition.lhs.tensor), None
+        )
         if place is None:
             terms.append(term)
             continue
-        terms.extend(t for t in _expanded(term, place, definition) if t is not None)
+        terms.extend(_expanded(term, place, definition))
     kept = (with_provable_dropped(t, scope) for t in terms)
     return replace(equation, terms=collect(t for t in kept if t is not None))
 
@@ -176,7 +185,9 @@ def _expanded(term: Term, place: int, definition: Equation) -> Iterator[Term]:
 # Definitions read backwards
 
 
-def match(pattern: tuple[Affine, ...], actual: tuple[Affine, ...], known: Mapping[str, Affine]) -> dict[str, Affine] | None:
+def match(
+    pattern: tuple[Affine, ...], actual: tuple[Affine, ...], known: Mapping[str, Affine]
+) -> dict[str, Affine] | None:
     """What the letters of a pattern must stand for, or None; forms that are no letter must agree after that."""
     found = dict(known)
     for form, value in zip(pattern, actual, strict=True):
@@ -255,7 +266,7 @@ def _slope_through_output(equation: Equation, context: Context) -> Outcome:
 def _slope_of_row(factor: Apply, context: Context, scope: Scope) -> tuple[Factor, str] | None:
     """σ′(z) -> a(1-a) where the table gives the slope by the output and the forward pass names the output."""
     for call in sorted(factor.template.atoms(sp.Function), key=str):
-        name = getattr(call.func, "row", None)
+        name = str(getattr(call.func, "row", ""))
         if name not in ACTIVATION or call.func.order != 1 or len(call.args) != 1 or name in context.network.functions:
             continue
         x, y = slot(0), slot(1)
@@ -279,7 +290,7 @@ def _defined_part(factor: Apply, context: Context, scope: Scope) -> tuple[Factor
     """A function value that the forward pass has named: e^z -> a where a = e^z."""
     for call in sorted(factor.template.atoms(sp.Function), key=lambda f: (-sp.count_ops(f), str(f))):
         places = sorted(int(s.name[1:]) for s in call.free_symbols if s.name[1:].isdigit())
-        if not places or getattr(call.func, "order", 0):
+        if not places or getattr(call.func, "order", 0) != 0:
             continue
         template = call.xreplace({slot(old): slot(new) for new, old in enumerate(places)})
         output = named_value(context, template, tuple(factor.args[p] for p in places), scope)
@@ -321,8 +332,13 @@ def _with_gradient(term: Term, source: Term, lhs: Ref) -> Term:
             return term
         rest.remove(factor)
     found = Ref(lhs.tensor, tuple(f.substitute(mapping) for f in lhs.index))
-    return product(term.coefficient / image.coefficient, (found, *rest), bounds=term.bounds,
-                   conditions=term.conditions, use=term.use)
+    return product(
+        term.coefficient / image.coefficient,
+        (found, *rest),
+        bounds=term.bounds,
+        conditions=term.conditions,
+        use=term.use,
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -344,21 +360,49 @@ def _in_order(equation: Equation, context: Context) -> Outcome:  # noqa: ARG001 
 
 
 RULES = (
-    Rule(name="sum over a delta", formula="sum_j delta_ij f_j -> f_i", rewrite=_sum_over_deltas,
-         shrinks="number of bound indices"),
+    Rule(
+        name="sum over a delta",
+        formula="sum_j delta_ij f_j -> f_i",
+        rewrite=_sum_over_deltas,
+        shrinks="number of bound indices",
+    ),
     Rule(name="like terms", formula="c f + d f -> (c+d) f", rewrite=_collect_terms, shrinks="number of terms"),
-    Rule(name="put in", formula="the adjoint that was just found takes the place of its name", rewrite=_put_in,
-         shrinks="number of adjoints that are to be put in"),
-    Rule(name="slope through the output", formula="sigma'(z) -> a (1 - a), where a = sigma(z)",
-         rewrite=_slope_through_output, shrinks="number of slopes written by their argument"),
-    Rule(name="definition read backwards", formula="g(z) -> a, where a = g(z)", rewrite=_definition_backwards,
-         shrinks="number of function values"),
-    Rule(name="given fact", formula="sum_k y_k f -> f, where sum_k y_k = 1", rewrite=_use_facts,
-         shrinks="number of bound indices"),
-    Rule(name="known gradient", formula="delta a^T -> (dC/db) a^T, where dC/db = delta", rewrite=_known_gradient,
-         shrinks="number of factors"),
-    Rule(name="order", formula="-y + p -> p - y; the base case first", rewrite=_in_order,
-         shrinks="leading minus signs and base cases that come late"),
+    Rule(
+        name="put in",
+        formula="the adjoint that was just found takes the place of its name",
+        rewrite=_put_in,
+        shrinks="number of adjoints that are to be put in",
+    ),
+    Rule(
+        name="slope through the output",
+        formula="sigma'(z) -> a (1 - a), where a = sigma(z)",
+        rewrite=_slope_through_output,
+        shrinks="number of slopes written by their argument",
+    ),
+    Rule(
+        name="definition read backwards",
+        formula="g(z) -> a, where a = g(z)",
+        rewrite=_definition_backwards,
+        shrinks="number of function values",
+    ),
+    Rule(
+        name="given fact",
+        formula="sum_k y_k f -> f, where sum_k y_k = 1",
+        rewrite=_use_facts,
+        shrinks="number of bound indices",
+    ),
+    Rule(
+        name="known gradient",
+        formula="delta a^T -> (dC/db) a^T, where dC/db = delta",
+        rewrite=_known_gradient,
+        shrinks="number of factors",
+    ),
+    Rule(
+        name="order",
+        formula="-y + p -> p - y; the base case first",
+        rewrite=_in_order,
+        shrinks="leading minus signs and base cases that come late",
+    ),
 )
 
 

@@ -1,8 +1,8 @@
 """Functions of a whole axis, as rows: softmax, log-softmax, log-sum-exp, maximum.
 
 A row's Jacobian is data: terms over the slots ``_0`` (the output at entry i, or the reduced output), ``_1`` (the
-output at entry v), ``_2`` (the argument at v) and ``_3`` (1 where v is the first maximum, else 0); a term with ``delta``
-is multiplied by δ_iv. Tests compare every Jacobian with complex or central differences of ``evaluate``.
+output at entry v), ``_2`` (the argument at v) and ``_3`` (1 where v is the first maximum, else 0); a term with
+``delta`` is multiplied by δ_iv. Tests compare every Jacobian with complex or central differences of ``evaluate``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class AxisFunction:
 
 
 def _shifted(x: Array) -> Array:
-    return x - np.max(np.real(x), axis=-1, keepdims=True)
+    return np.asarray(x - np.max(np.real(x), axis=-1, keepdims=True))
 
 
 def _softmax(x: Array) -> Array:
@@ -65,7 +65,7 @@ def _log_softmax(x: Array) -> Array:
 
 
 def _logsumexp(x: Array) -> Array:
-    """max x + log Σ_k exp(x_k - max x)."""
+    """The sum max x + log Σ_k exp(x_k - max x)."""
     return np.asarray(np.max(np.real(x), axis=-1) + np.log(np.exp(_shifted(x)).sum(axis=-1)))
 
 
@@ -94,7 +94,7 @@ AXIS_FUNCTIONS = (
         name="log_softmax",
         keeps=True,
         evaluate=_log_softmax,
-        jacobian=(JacobianTerm(template=sp.S.One, delta=True), JacobianTerm(template=-sp.exp(_OUT_V))),  # δ_iv - e^{q_v}
+        jacobian=(JacobianTerm(template=sp.S.One, delta=True), JacobianTerm(template=-sp.exp(_OUT_V))),  # δ - e^{q_v}
         latex=r"\operatorname{log\,softmax}",
         source="Goodfellow et al. 2016, section 6.2.2.3",
     ),

@@ -27,12 +27,13 @@ def bound(letter: str) -> Bound:
 
 forms = st.builds(
     lambda a, x, b, y, c: var(x) * a + var(y) * b + c,
-    st.sampled_from([1, -1, 2]), st.sampled_from("ijkpq"), st.sampled_from([0, 1, -1, 2]), st.sampled_from("ijkpq"),
+    st.sampled_from([1, -1, 2]),
+    st.sampled_from("ijkpq"),
+    st.sampled_from([0, 1, -1, 2]),
+    st.sampled_from("ijkpq"),
     st.integers(-2, 2),
 )
-conditions = st.lists(
-    st.builds(condition, st.sampled_from(["==", "==", "==", ">="]), forms), min_size=1, max_size=4
-)
+conditions = st.lists(st.builds(condition, st.sampled_from(["==", "==", "==", ">="]), forms), min_size=1, max_size=4)
 
 
 def interpreter() -> Interpreter:
@@ -40,8 +41,18 @@ def interpreter() -> Interpreter:
     rng = np.random.default_rng(0)
     tensors = {n: Tensor(name=n, axes=tuple(map(size, a)), role="input") for n, a in axes.items()}
     arrays = {(n, ()): rng.standard_normal([SIZES[s] for s in a]) for n, a in axes.items()}
-    network = Network(name="t", title="", notation=None, loss="A", parameters=(), inputs=tuple(axes), batch=None,
-                      tensors=tensors, equations=(), program=())
+    network = Network(
+        name="t",
+        title="",
+        notation=None,
+        loss="A",
+        parameters=(),
+        inputs=tuple(axes),
+        batch=None,
+        tensors=tensors,
+        equations=(),
+        program=(),
+    )
     return Interpreter(network, Values(sizes=SIZES, arrays=arrays))
 
 
@@ -63,15 +74,32 @@ def test_contraction_keeps_the_value(conds: list[Any], order: list[str]) -> None
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(st.builds(condition, st.sampled_from(["==", ">=", "!="]),
-                          st.builds(lambda a, b, c: var("p") * a + var("q") * b + c, st.integers(-1, 1),
-                                    st.integers(-1, 1), st.integers(-3, 3))), min_size=1, max_size=3))
+@given(
+    st.lists(
+        st.builds(
+            condition,
+            st.sampled_from(["==", ">=", "!="]),
+            st.builds(
+                lambda a, b, c: var("p") * a + var("q") * b + c,
+                st.integers(-1, 1),
+                st.integers(-1, 1),
+                st.integers(-3, 3),
+            ),
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
 def test_regions_cover_everything_once(conds: list[Any]) -> None:
-    terms = tuple(product(k + 1, [FACTORS[1].__class__("B", (var("p"), var("q")))], conditions=[c])
-                  for k, c in enumerate(conds))
+    terms = tuple(
+        product(k + 1, [FACTORS[1].__class__("B", (var("p"), var("q")))], conditions=[c]) for k, c in enumerate(conds)
+    )
     equation = Equation(lhs=Ref("d", (var("p"), var("q"))), terms=terms, ranges=(bound("p"), bound("q")))
-    parts = tuple(replace(t, conditions=t.conditions | frozenset(region.conditions))
-                  for region in cases(equation, frozenset()) for t in region.terms)
+    parts = tuple(
+        replace(t, conditions=t.conditions | frozenset(region.conditions))
+        for region in cases(equation, frozenset())
+        for t in region.terms
+    )
     np.testing.assert_allclose(value(parts), value(terms), rtol=0, atol=1e-12)
 
 
@@ -87,6 +115,7 @@ def test_key_does_not_depend_on_names_or_order(order: list[int], names: list[str
 @given(forms, forms)
 def test_forms_add_like_integers(a: Affine, b: Affine) -> None:
     env = dict(zip("ijkpq", (3, -1, 4, 1, -5), strict=True))
+
     def at(form: Affine) -> int:
         return form.evaluate(env, lambda name, _: SIZES[name])
 

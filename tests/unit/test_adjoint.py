@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "symbackprop" / "gallery").glob("*.toml")) + sorted((ROOT / "tests/data/networks").glob("*.toml"))
+FILES = [*sorted(ROOT.glob("symbackprop/gallery/*.toml")), *sorted(ROOT.glob("tests/data/networks/*.toml"))]
 CHOICES = {
     "delta": Choices(),
     "activation": Choices(signals="activation", slopes="prime"),
@@ -52,8 +52,12 @@ def true_gradients(derivation: Derivation, values: Values) -> dict[tuple[str, tu
     """Gradients by the final equations of all chains."""
     definitions = {adjoint_name(name): [chain.equation] for name, chain in derivation.chains.items()}
     interpreter = Interpreter(derivation.network, values, definitions)
-    return {(p, at): interpreter.tensor(adjoint_name(p), at)
-            for p in derivation.network.parameters for (name, at) in values.arrays if name == p}
+    return {
+        (p, at): interpreter.tensor(adjoint_name(p), at)
+        for p in derivation.network.parameters
+        for (name, at) in values.arrays
+        if name == p
+    }
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES.keys())
@@ -76,8 +80,12 @@ def test_put_in_adjoints_vanish_from_named_ones(path: Path) -> None:
     named = {chain.tensor for chain in derivation.chains.values() if chain.named}
     for chain in derivation.chains.values():
         if chain.named:
-            read = {primal_name(f.tensor) for t in chain.equation.terms for f in t.factors
-                    if hasattr(f, "tensor") and is_adjoint(f.tensor) and "/" not in f.tensor}
+            read = {
+                primal_name(f.tensor)
+                for t in chain.equation.terms
+                for f in t.factors
+                if hasattr(f, "tensor") and is_adjoint(f.tensor) and "/" not in f.tensor
+            }
             assert read <= named
 
 
@@ -99,7 +107,7 @@ def classifier() -> Network:
 
 
 @pytest.mark.parametrize(
-    ("plant", "what"),
+    "plant, what",
     [
         (lambda t: replace(t, coefficient=t.coefficient * 1001 / 1000), "a factor wrong by 0.1 %"),
         (lambda t: replace(t, coefficient=-t.coefficient), "a sign"),
@@ -107,7 +115,7 @@ def classifier() -> Network:
     ],
     ids=lambda x: x if isinstance(x, str) else "",
 )
-def test_a_wrong_step_is_refused(classifier: Network, plant: Any, what: str) -> None:  # noqa: ARG001 - the test's name
+def test_a_wrong_step_is_refused(classifier: Network, plant: Any, what: str) -> None:
     chain = derive(classifier).chains["W2"]
     checker = Checker(classifier, {n: c.start for n, c in derive(classifier).chains.items()})
     good = chain.steps[-1]
@@ -129,6 +137,8 @@ def test_a_lost_sum_over_the_batch_is_refused(classifier: Network) -> None:
 
 
 def test_steps_of_the_same_network_at_any_width_are_the_same() -> None:
-    texts = [[str(s.after) for c in derive(spec.load(f"mlp:{w}-{w + 1}-3")).chains.values() for s in c.steps]
-             for w in (4, 4096)]
+    texts = [
+        [str(s.after) for c in derive(spec.load(f"mlp:{w}-{w + 1}-3")).chains.values() for s in c.steps]
+        for w in (4, 4096)
+    ]
     assert texts[0] == texts[1]

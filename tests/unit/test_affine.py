@@ -6,12 +6,13 @@ import pytest
 
 from symbackprop.affine import Affine, Bound, Scope, condition, const, size, var
 
-i, j, l, t, L, N, T = (*map(var, "ijlt"), *map(size, "LNT"))
+i, j, l, t, L, N, T = (*map(var, "ijlt"), *map(size, "LNT"))  # noqa: E741 - layers are l
 n = lambda at: size("n", at)  # noqa: E731 - reads like the mathematics
 
 
+# fmt: off
 @pytest.mark.parametrize(
-    ("form", "text"),
+    "form, text",
     [
         (l + 1 - l,                 "1"),
         (2 * t + i - t,             "i+t"),
@@ -25,6 +26,7 @@ n = lambda at: size("n", at)  # noqa: E731 - reads like the mathematics
 )
 def test_affine_text(form: Affine, text: str) -> None:
     assert str(form) == text
+# fmt: on
 
 
 def test_equal_forms_are_equal_and_hash_alike() -> None:
@@ -43,8 +45,9 @@ def test_linear_part_leaves_sizes_alone() -> None:
 LAYERS = Scope((Bound("l", const(1), L), Bound("i", const(0), n(l) - 1)), depths=frozenset({"L"}))
 
 
+# fmt: off
 @pytest.mark.parametrize(
-    ("cond", "decided"),
+    "cond, decided",
     [
         (condition(">=", l - 1),          True),
         (condition(">=", l),              True),
@@ -64,8 +67,9 @@ LAYERS = Scope((Bound("l", const(1), L), Bound("i", const(0), n(l) - 1)), depths
         (condition(">=", L - 1),          None),      # a depth may be 0
     ],
 )
-def test_scope_decides(cond: object, decided: bool | None) -> None:
+def test_scope_decides(cond: object, decided: bool | None) -> None:  # noqa: FBT001 - a parameter of the test
     assert LAYERS.decide(cond) is decided  # type: ignore[arg-type]
+# fmt: on
 
 
 def test_equality_in_force_is_used_inside_sizes() -> None:

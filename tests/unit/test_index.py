@@ -21,8 +21,9 @@ def over(name: str, extent: Any = D) -> Bound:
     return Bound(name, const(0), extent - 1)
 
 
+# fmt: off
 @pytest.mark.parametrize(
-    ("coefficient", "factors", "text"),
+    "coefficient, factors, text",
     [
         (1,  [apply(2 * x - 2 * u, a, y)],               "2*(a[i] - y[i])"),
         (1,  [apply(-2 * x + 2 * u, a, y)],              "-2*(a[i] - y[i])"),
@@ -38,6 +39,7 @@ def over(name: str, extent: Any = D) -> Bound:
 )
 def test_product_is_in_normal_form(coefficient: int, factors: list[Any], text: str) -> None:
     assert str(product(coefficient, factors)) == text
+# fmt: on
 
 
 def test_inert_functions_are_differentiated_but_never_rewritten() -> None:

@@ -14,7 +14,7 @@ from symbackprop.rewrite.delta import contract
 if TYPE_CHECKING:
     from symbackprop.affine import Affine
 
-i, j, k, l, m, p, t = map(var, "ijklmpt")
+i, j, k, l, m, p, t = map(var, "ijklmpt")  # noqa: E741 - layers are l
 L, T, K, R = map(size, "LTKR")
 DEPTHS = frozenset({"L", "T"})
 
@@ -24,7 +24,7 @@ def over(name: str, hi: Affine, lo: int = 0) -> Bound:
 
 
 @pytest.mark.parametrize(
-    ("bounds", "delta", "free", "expected"),
+    "bounds, delta, free, expected",
     [
         # an element: the range is the same, nothing remains
         ((over("k", K - 1),), k - p, (over("p", K - 1),), "A[p]"),
@@ -43,8 +43,12 @@ def test_contraction(bounds: tuple[Bound, ...], delta: Affine, free: tuple[Bound
 
 def test_convolution_turned_inside_out() -> None:
     """z[t] = Σ_k w[k] x[t+k]: the adjoint of x at p sums over k with t = p-k inside its range."""
-    term = product(1, [Ref("∂z", (t,)), Ref("w", (k,))], bounds=[over("t", T - 1), over("k", K - 1)],
-                   conditions=[condition("==", t + k - p)])
+    term = product(
+        1,
+        [Ref("∂z", (t,)), Ref("w", (k,))],
+        bounds=[over("t", T - 1), over("k", K - 1)],
+        conditions=[condition("==", t + k - p)],
+    )
     result = contract(term, Scope((over("p", T + K - 2),), DEPTHS))
     assert str(result) == "Sum([p >= k][k+T >= p+1]*∂z[-k+p]*w[k], k)"
 

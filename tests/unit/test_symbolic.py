@@ -13,14 +13,17 @@ from symbackprop.errors import UnsupportedError
 from symbackprop.symbolic import equation_from_sympy, from_sympy, to_sympy
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted((ROOT / "symbackprop" / "gallery").glob("*.toml")) + sorted((ROOT / "tests/data/networks").glob("*.toml"))
+FILES = [*sorted(ROOT.glob("symbackprop/gallery/*.toml")), *sorted(ROOT.glob("tests/data/networks/*.toml"))]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_every_equation_and_step_comes_back(path: Path) -> None:
     derivation = derive(spec.load(str(path)))
-    equations = [*derivation.network.equations, *(c.start for c in derivation.chains.values()),
-                 *(s.after for c in derivation.chains.values() for s in c.steps)]
+    equations = [
+        *derivation.network.equations,
+        *(c.start for c in derivation.chains.values()),
+        *(s.after for c in derivation.chains.values() for s in c.steps),
+    ]
     for equation in equations:
         back = equation_from_sympy(to_sympy(equation), equation, derivation.tensors)
         # SymPy does not tell one factor (a - y) from two terms a and -y: the expansions must agree

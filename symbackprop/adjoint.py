@@ -137,7 +137,7 @@ class _Sweep:
         self.pending.discard(name)
         return chain
 
-    def _is_put_in(self, name: str, chain: Chain) -> bool:  # noqa: PLR0911 - one return a reason
+    def _is_put_in(self, name: str, chain: Chain) -> bool:
         if name in self.network.parameters:
             return False
         read = reads(chain.equation)

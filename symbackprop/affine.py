@@ -327,7 +327,7 @@ class Scope:
             total += c * (0 if atom.name in self.depths else 1)
         return total
 
-    def nonnegative(self, form: Affine) -> bool:  # noqa: C901 - one branch a kind of condition
+    def nonnegative(self, form: Affine) -> bool:
         """True where ``form >= 0`` follows (from the ranges and, one at a time, the conditions)."""
         low = self.lower(form)
         if low is not None and low >= 0:

@@ -495,7 +495,7 @@ class Interpreter:
         chosen = np.arange(result.shape[-1]) == np.asarray(position)[..., None]
         return (result * chosen).sum(axis=-1)
 
-    def scalar(self, expression: Any, slots: list[Any]) -> Any:  # noqa: C901, PLR0911 - one line a kind of node
+    def scalar(self, expression: Any, slots: list[Any]) -> Any:  # noqa: PLR0911 - one line a kind of node
         """A scalar template at given numbers or arrays."""
         if expression.is_Symbol:
             return slots[int(expression.name[1:])]

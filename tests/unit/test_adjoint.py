@@ -107,7 +107,7 @@ def classifier() -> Network:
 
 
 @pytest.mark.parametrize(
-    "plant, what",
+    ("plant", "what"),
     [
         (lambda t: replace(t, coefficient=t.coefficient * 1001 / 1000), "a factor wrong by 0.1 %"),
         (lambda t: replace(t, coefficient=-t.coefficient), "a sign"),

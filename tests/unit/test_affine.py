@@ -12,7 +12,7 @@ n = lambda at: size("n", at)  # noqa: E731 - reads like the mathematics
 
 # fmt: off
 @pytest.mark.parametrize(
-    "form, text",
+    ("form", "text"),
     [
         (l + 1 - l,                 "1"),
         (2 * t + i - t,             "i+t"),
@@ -47,7 +47,7 @@ LAYERS = Scope((Bound("l", const(1), L), Bound("i", const(0), n(l) - 1)), depths
 
 # fmt: off
 @pytest.mark.parametrize(
-    "cond, decided",
+    ("cond", "decided"),
     [
         (condition(">=", l - 1),          True),
         (condition(">=", l),              True),

@@ -23,7 +23,7 @@ def over(name: str, extent: Any = D) -> Bound:
 
 # fmt: off
 @pytest.mark.parametrize(
-    "coefficient, factors, text",
+    ("coefficient", "factors", "text"),
     [
         (1,  [apply(2 * x - 2 * u, a, y)],               "2*(a[i] - y[i])"),
         (1,  [apply(-2 * x + 2 * u, a, y)],              "-2*(a[i] - y[i])"),

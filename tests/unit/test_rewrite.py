@@ -24,7 +24,7 @@ def over(name: str, hi: Affine, lo: int = 0) -> Bound:
 
 
 @pytest.mark.parametrize(
-    "bounds, delta, free, expected",
+    ("bounds", "delta", "free", "expected"),
     [
         # an element: the range is the same, nothing remains
         ((over("k", K - 1),), k - p, (over("p", K - 1),), "A[p]"),

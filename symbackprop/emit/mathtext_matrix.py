@@ -18,6 +18,7 @@ from symbackprop.matrix import (
     Add,
     AlongAxis,
     Broadcast,
+    Concat,
     Elementwise,
     FamilySum,
     Hadamard,
@@ -56,6 +57,8 @@ def _fits(node: Node) -> bool:  # noqa: PLR0911 - one line a kind
             return rank == 0
         case Transpose():
             return rank == _MATRIX
+        case Concat():
+            return rank <= _MATRIX
         case MatMul() | Outer():
             return True
         case SumOver():
@@ -251,6 +254,13 @@ class MatrixText:
             name = self.target.pattern(pattern.add_sub(*self.printer.affine(self.frame.form(extent))))
         inner = self.piece(node.x)
         return Piece(name + self.target.brackets(inner), ATOM, inner.height)
+
+    @piece.register
+    def _(self, node: Concat) -> Piece:
+        upright = node.label == node.labels[0] and not (self.rows and len(node.labels) == 1)
+        shown = [self.piece(part) for part in node.parts]
+        rows = [[piece.text] for piece in shown] if upright else [[piece.text for piece in shown]]
+        return Piece(self.target.blocks(rows), ATOM, 2 if upright else 0)
 
     @piece.register
     def _(self, node: OpaqueCall) -> Piece:

@@ -77,6 +77,10 @@ class Target:
         """Values with their conditions."""
         raise NotImplementedError
 
+    def blocks(self, rows: Sequence[Sequence[str]]) -> str:
+        """A matrix of blocks."""
+        raise NotImplementedError
+
     def words(self, text: str) -> str:
         """Plain words inside mathematics."""
         raise NotImplementedError
@@ -148,6 +152,10 @@ class Latex(Target):
     def cases(self, rows: Sequence[tuple[str, str]]) -> str:
         body = r" \\ ".join(f"{value} & {condition}" for value, condition in rows)
         return rf"\begin{{cases}} {body} \end{{cases}}"
+
+    def blocks(self, rows: Sequence[Sequence[str]]) -> str:
+        body = r" \\ ".join(" & ".join(row) for row in rows)
+        return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"
 
     def words(self, text: str) -> str:
         return rf"\text{{{text}}}"
@@ -246,6 +254,9 @@ class Unicode(Target):
 
     def cases(self, rows: Sequence[tuple[str, str]]) -> str:
         return "{ " + "; ".join(f"{value}  ({condition})" for value, condition in rows) + " }"
+
+    def blocks(self, rows: Sequence[Sequence[str]]) -> str:
+        return f"[{'; '.join(', '.join(row) for row in rows)}]"
 
     def words(self, text: str) -> str:
         return text

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from symbackprop.affine import Affine, Bound, const, var
+from symbackprop.affine import Affine, Bound, condition, const, var
 from symbackprop.index import Apply, Ref, Term, Value, apply, fresh, product, slot
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from symbackprop.affine import Cond
     from symbackprop.index import Factor
 
 
@@ -94,28 +95,30 @@ def as_template(terms: Sequence[Term]) -> tuple[Any, tuple[Ref | Value, ...]] | 
     return total, tuple(args)
 
 
-def applied(meaning: Meaning, change: Any) -> Meaning:
-    """A scalar function of every entry; ``change`` takes and gives a SymPy expression."""
+def template_of(meaning: Meaning) -> tuple[Any, tuple[Ref | Value, ...]]:
+    """``as_template``, refused where a sum or condition stands in it."""
     found = as_template(meaning.terms)
     if found is None:
         message = "a function of a sum over an index needs a name for the sum"
         raise MeaningError(message)
-    template, args = found
+    return found
+
+
+def applied(meaning: Meaning, change: Callable[[Any], Any]) -> Meaning:
+    """A scalar function of every entry; ``change`` takes and gives a SymPy expression."""
+    template, args = template_of(meaning)
     return replace(meaning, terms=(product(1, [apply(change(template), *args)]),))
 
 
-def combined(meanings: Sequence[Meaning], change: Any) -> Meaning:
+def combined(meanings: Sequence[Meaning], change: Callable[..., Any]) -> Meaning:
     """A scalar function of the entries of several arrays with the same axes (or scalars)."""
     first = next((m for m in meanings if not m.is_scalar), meanings[0])
     templates: list[Any] = []
     args: list[Ref | Value] = []
     for meaning in meanings:
-        found = as_template((meaning if meaning.is_scalar else unified(first, meaning)).terms)
-        if found is None:
-            message = "a function of a sum over an index needs a name for the sum"
-            raise MeaningError(message)
-        templates.append(found[0].xreplace({slot(k): slot(len(args) + k) for k in range(len(found[1]))}))
-        args += found[1]
+        template, own = template_of(meaning if meaning.is_scalar else unified(first, meaning))
+        templates.append(template.xreplace({slot(k): slot(len(args) + k) for k in range(len(own))}))
+        args += own
     return replace(first, terms=(product(1, [apply(change(*templates), *args)]),))
 
 
@@ -236,6 +239,37 @@ def _merged(a: Term, b: Term) -> Term:
         a = a.rename_bounds({name: fresh(name, everything) for name in sorted(clash)})
     return product(a.coefficient * b.coefficient, (*a.factors, *b.factors), bounds=(*a.bounds, *b.bounds),
                    conditions=a.conditions | b.conditions)
+
+
+def under(meaning: Meaning, conditions: Iterable[Cond]) -> Meaning:
+    """What holds under conditions on indices, else 0."""
+    known = frozenset(conditions)
+    return replace(meaning, terms=tuple(replace(t, conditions=t.conditions | known) for t in meaning.terms))
+
+
+def joined(parts: Sequence[Meaning], label: str, along: int, base: int) -> Meaning:
+    """Arrays one after the other along an axis (0 rows, 1 columns), under one label."""
+    first = parts[0]
+    other = first.axes[1 - along]
+    start = Affine()
+    terms: list[Term] = []
+    for part in parts:
+        own, across = part.axes[along], part.axes[1 - along]
+        if len(part.axes) != 2 or own is None or (across is None) != (other is None):  # noqa: PLR2004 - a matrix
+            message = "blocks need the axis along which they are joined"
+            raise MeaningError(message)
+        names = {across: other} if across is not None and other is not None else {}
+        fitted = part.relabelled(names)
+        extent = part.extents[own]
+        moved = [t.substitute({own: var(label) - start}) for t in fitted.terms]
+        low = condition(">=", var(label) - start - base)
+        high = condition(">=", start + extent - 1 + base - var(label))
+        limits = frozenset(c for c, edge in ((low, part is first), (high, part is parts[-1])) if not edge)
+        terms += [replace(t, conditions=t.conditions | limits) for t in moved]
+        start += extent
+    axes: tuple[str | None, ...] = (label, other) if along == 0 else (other, label)
+    extents = {label: start, **({other: first.extents[other]} if other is not None else {})}
+    return Meaning(tuple(terms), axes, extents)
 
 
 def summed(meaning: Meaning, bounds: Sequence[Bound]) -> Meaning:

@@ -259,7 +259,7 @@ def _about_sizes(network: Network, sizes: Mapping[str, Any]) -> list[str]:
         if not isinstance(given, int) and name in sizes:
             changed += [f"{name}[{k}] = {sizes[name][k]} instead of {n}" for k, n in given.items()
                         if k in sizes[name] and sizes[name][k] != n]
-    return [f"checked at small sizes: {', '.join(changed)}"] if changed else []
+    return [f"sizes in the check are small and all different: {', '.join(changed)}"] if changed else []
 
 
 def _about_functions(network: Network) -> list[str]:

@@ -114,7 +114,12 @@ def is_caught(derived, source):
         return True
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
+QUICK = ("seed_001", "seed_003")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(n, marks=[] if n in QUICK else [pytest.mark.slow]) for n in NETWORKS]
+)
 def derived(request):
     return api.derive(str(gallery.path(request.param)))
 

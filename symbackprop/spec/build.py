@@ -11,7 +11,7 @@ from symbackprop.spec.declared import Declared, free_letters, read_tables, size_
 from symbackprop.spec.facts import read_facts, read_functions
 from symbackprop.spec.families import find_families, loop_bounds
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
-from symbackprop.spec.letters import Letters, axis_order, default_batch, pattern_letters
+from symbackprop.spec.letters import Letters, axis_order, default_batch, pattern_letters, text_letters
 from symbackprop.spec.lower import Draft, World, build_program, equation, lower
 from symbackprop.spec.names import unknown
 from symbackprop.spec.order import sort_equations
@@ -249,7 +249,9 @@ def _letters(world: World, tensors: Mapping[str, Tensor], batch: Affine | None) 
     families: Families = world.families
     counts = {name: families.count(name) for name in tensors}
     counts.update({name: len(t.family) for name, t in tensors.items()})
-    positions = pattern_letters(declared.latex, counts)
+    loops = {b.var for t in tensors.values() for b in t.family}
+    written = text_letters(world.program, counts, declared.indices.keys() - loops)
+    positions = {**written, **pattern_letters(declared.latex, counts)}
     axes: dict[str, str] = {}
     for name, text in declared.indices.items():
         axes.setdefault(text.replace(" ", ""), name)
@@ -257,6 +259,5 @@ def _letters(world: World, tensors: Mapping[str, Tensor], batch: Affine | None) 
         tensor = tensors.get(name)
         if tensor is not None and place < len(tensor.axes):
             axes.setdefault(str(tensor.axes[place]), letter)
-    loops = {b.var for t in tensors.values() for b in t.family}
     order = axis_order(tensors.values(), batch)
     return Letters(positions=positions, axes=axes, batch=batch, order=order, taken=loops, families=counts)

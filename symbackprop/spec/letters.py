@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Size
 from symbackprop.spec.families import brackets
-from symbackprop.spec.syntax import base_name
+from symbackprop.spec.syntax import base_name, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from symbackprop.index import Tensor
+    from symbackprop.spec.syntax import Assignment, Block
 
 _SEQUENCE = ("i", "j", "k", "m", "p", "q", "r", "u", "v", "c", "g", "h")
 _NEIGHBOURS = {0: "i", -1: "j", 1: "k"}
@@ -40,6 +41,24 @@ def pattern_letters(keys: Iterable[str], families: Mapping[str, int]) -> dict[tu
             for place, item in enumerate(group):
                 if isinstance(item, ast.Name):
                     found.setdefault((name, place), item.id)
+    return found
+
+
+def text_letters(
+    program: Iterable[Assignment | Block], families: Mapping[str, int], letters: Iterable[str]
+) -> dict[tuple[str, int], str]:
+    """(tensor, position of the element axis) to the first letter that stands there in the forward text."""
+    known = set(letters)
+    found: dict[tuple[str, int], str] = {}
+    for item in statements(program):
+        for side in (item.target, item.value):
+            for node in ast.walk(side):
+                if isinstance(node, ast.Subscript):
+                    name = base_name(node)
+                    for group in brackets(node)[families.get(name, 0) :]:
+                        for place, inner in enumerate(group):
+                            if isinstance(inner, ast.Name) and inner.id in known:
+                                found.setdefault((name, place), inner.id)
     return found
 
 

@@ -20,7 +20,7 @@ from symbackprop.spec import limits
 from symbackprop.spec.names import look_alike, name_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from symbackprop.spec.source import Source
 
@@ -101,7 +101,7 @@ def parse_forward(text: str, source: Source) -> tuple[Assignment | Block, ...]:
     """
     _check_characters(text, source)
     margin = _margin(text)
-    lines = [line[margin:] if line.strip() else "" for line in text.split("\n")]
+    lines = [line[margin:] if line.split("#", 1)[0].strip() else "" for line in text.split("\n")]
     tree = _parse("\n".join(map(_loop_line, lines)), source, margin)
     assert isinstance(tree, ast.Module), "parsed as statements"  # noqa: S101
     for node in ast.walk(tree):
@@ -373,7 +373,7 @@ def called_in(node: ast.AST) -> set[str]:
     return {base_name(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
 
 
-def statements(program: tuple[Assignment | Block, ...]) -> Iterator[Assignment]:
+def statements(program: Iterable[Assignment | Block]) -> Iterator[Assignment]:
     """All assignments in the order of the text."""
     for item in program:
         if isinstance(item, Block):

@@ -50,10 +50,13 @@ def central(f: Callable[[float], float], goal: float, scale: float = 1.0) -> Slo
 
 def _extrapolated(f: Callable[[float], float], h: float) -> Slope:
     row: list[float] = []
+    bends: list[float] = []
+    middle = f(0.0)
     best = Slope(float("nan"), float("inf"))
     for level in range(LEVELS):
         step = h / 2**level
         above, below = f(step), f(-step)
+        bends.append(abs(above - 2 * middle + below) / step)
         previous, row = row, [(above - below) / (2 * step)]
         for order, coarse in enumerate(previous):
             factor = 4.0 ** (order + 1)
@@ -63,6 +66,8 @@ def _extrapolated(f: Callable[[float], float], h: float) -> Slope:
             error = max(abs(row[-1] - row[-2]), abs(row[-1] - previous[-1]), noise)
             if error < best.error:
                 best = Slope(row[-1], error)
+    if bends[-1] > bends[0] / 4:  # it shrinks like h where there is a second derivative, and not at all at a kink
+        return Slope(best.value, max(best.error, bends[-1]))
     return best
 
 

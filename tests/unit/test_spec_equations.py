@@ -23,7 +23,7 @@ def _words(text):
 
 
 @pytest.mark.parametrize(
-    "forward, expected",
+    ("forward", "expected"),
     [
         # matrix form
         ("C = sum(X @ W)",              ["C = Sum(X[e, i]*W[i, j], e, j, i)"]),
@@ -75,7 +75,7 @@ INDEXED = {**SHAPES, "A": "N d h", "z": "2*T+1", "v": "T"}
 
 
 @pytest.mark.parametrize(
-    "forward, expected",
+    ("forward", "expected"),
     [
         ("y[e,j] = sum(X[e,i] * W[i,j], i) + b[j]\nC = sum(y)", ["y[e, j] = Sum(X[e, i]*W[i, j], i) + b[j]",
                                                                 "C = Sum(y[e, j], e, j)"]),
@@ -105,10 +105,11 @@ FAMILIES = {"x": "n[0]", "W[l]": "n[l] n[l-1]", "U": "m m", "g": "m", "u[t]": "m
 
 
 @pytest.mark.parametrize(
-    "forward, expected",
+    ("forward", "expected"),
     [
         ("a[0] = x\nfor l in 1..L:\n    a[l] = tanh(W[l] @ a[l-1])\nC = sum(a[L])",
-         ["a[0, i] = x[i]", "s[l, i] = Sum(W[l, i, j]*a[l-1, j], j)", "a[l, i] = (tanh(s[l, i]))", "C = Sum(a[L, i], i)"]),
+         ["a[0, i] = x[i]", "s[l, i] = Sum(W[l, i, j]*a[l-1, j], j)", "a[l, i] = (tanh(s[l, i]))",
+          "C = Sum(a[L, i], i)"]),
         ("h[T+1] = g\nfor t in 1..T:\n    h[t] = tanh(U @ h[t+1])\nC = sum(sum(h[t]), t)",
          ["h[T+1, i] = g[i]", "s[t, i] = Sum(U[i, j]*h[t+1, j], j)", "h[t, i] = (tanh(s[t, i]))",
           "C = Sum(h[t, i], t, i)"]),
@@ -133,7 +134,7 @@ def test_families(forward, expected):
 
 
 @pytest.mark.parametrize(
-    "tables, expected",
+    ("tables", "expected"),
     [
         ({"f": "opaque"},            ["C = Sum((f(x[i])), i)"]),
         ({"f": "x * sigmoid(x)"},    ["C = Sum(x[i]*(sigmoid(x[i])), i)"]),

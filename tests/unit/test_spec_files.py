@@ -34,7 +34,7 @@ def test_equations_stand_after_what_they_read(path):
 
 
 @pytest.mark.parametrize(
-    "name, inputs, batch, shape",
+    ("name", "inputs", "batch", "shape"),
     [
         ("seed_000", ("x", "y"), None, {"W": ("q[i]", "q[i-1]"), "z": ("q[i]",), "yhat": ("q[n+1]",)}),
         ("seed_001", ("X1", "X2"), None, {"H1": ("h",), "Yhat": ("o",), "loss": ()}),
@@ -60,7 +60,7 @@ def test_axes_are_inferred(name, inputs, batch, shape):
 
 
 @pytest.mark.parametrize(
-    "name, ranges",
+    ("name", "ranges"),
     [
         ("seed_000", {"z": "i=0..n+1", "s": "i=1..n+1", "W": "i=1..n+1"}),
         ("seed_002", {"a": "l=0..L", "W": "l=1..L"}),
@@ -90,7 +90,7 @@ def test_any_line_ends_and_a_byte_order_mark_are_read(tmp_path, data):
 
 
 @pytest.mark.parametrize(
-    "data, message",
+    ("data", "message"),
     [
         (TEXT.encode("utf-16"), "is in UTF-16; save it as UTF-8"),
         (TEXT.encode("utf-32"), "is in UTF-32; save it as UTF-8"),
@@ -125,7 +125,7 @@ def test_only_regular_files_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text, line, column",
+    ("text", "line", "column"),
     [
         ('name = "n"\nloss = "C"\nparameters = ["W"]\nforward = """\nC = sum(W @ v)\n"""\n', 5, 13),
         ('name = "n"\nloss = "C"\nparameters = ["W"]\nforward = """C = sum(W @ v)"""\n', 4, 26),
@@ -162,7 +162,7 @@ def test_parts_and_text_give_the_same_network():
 
 
 @pytest.mark.parametrize(
-    "text, equations",
+    ("text", "equations"),
     [
         ("mlp:4-2-3", ["z1[e, j] = Sum(X[e, i]*W1[i, j], i) + b1[j]", "a1[e, j] = (sigmoid(z1[e, j]))",
                        "yhat[e, k] = Sum(a1[e, j]*W2[j, k], j) + b2[k]",
@@ -180,7 +180,7 @@ def test_shorthand_is_a_network_with_biases_and_a_batch(text, equations):
 
 
 @pytest.mark.parametrize(
-    "text, message",
+    ("text", "message"),
     [
         ("mlp:4", "'4' is no list of widths from 1 up"),
         ("mlp:4-0-2", "'4-0-2' is no list of widths from 1 up"),

@@ -230,7 +230,7 @@ def pieces(W, b, x, y):
 
 
 @pytest.mark.parametrize(
-    "text, reference",
+    ("text", "reference"),
     [(CONV, conv), (ATTENTION, attention), (LABELS, labels), (NORM, norm), (SLICES, slices), (CONCAT, joined),
      (OUTSIDE, outside), (PIECES, pieces)],
     ids=lambda item: getattr(item, "__name__", ""),

@@ -480,9 +480,12 @@ class _Lifter:
             arg = Ref(factor.arg.tensor, tuple(form.substitute(mapping) for form in factor.arg.index))
             x = self.entries(arg, labels, sure=sure)
             return AlongPlan(name=factor.name, x=x, over=tuple(names), keeps=row.keeps)
-        plan = AlongPlan(name=factor.name, x=self.entries(factor.arg, {**labels, **inner}, sure=sure),
-                         over=tuple(inner), keeps=row.keeps)
-        at = {f"_{k}": form for k, form in enumerate(factor.at)}
+        own = {f"#{k}": Axis(f"#{k}", axis.extent) for k, axis in enumerate(inner.values())}
+        renamed = {f"_{k}": var(f"#{k}") for k in range(len(own))}
+        arg = Ref(factor.arg.tensor, tuple(form.substitute(renamed) for form in factor.arg.index))
+        plan = AlongPlan(name=factor.name, x=self.entries(arg, {**labels, **own}, sure=sure), over=tuple(own),
+                         keeps=row.keeps)
+        at = {f"#{k}": form for k, form in enumerate(factor.at)}
         node = plan.lay(plan.axes)
         index = tuple(at.get(axis.label, var(axis.label)) for axis in plan.axes)
         return self.gathered(node, index, labels, sure=sure)
@@ -612,7 +615,7 @@ def merged(parts: list[_Part]) -> list[_Part]:
 def _nested(parts: Sequence[_Part]) -> bool:
     """True where one of two parts has all labels of the other and both have more than one."""
     small, large = sorted((part.plan.labels for part in parts), key=len)
-    return small <= large and (len(small) > 1 or len(large) > MATRIX)
+    return small <= large and len(small) > 1
 
 
 def absorbed(parts: list[_Part]) -> list[_Part]:

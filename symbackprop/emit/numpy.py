@@ -283,12 +283,15 @@ class Module:
         """A tensor, or a family as a list."""
         family = self.around.tensors[tensor].family
         name = self.names.tensor(tensor)
+        scalar = tensor in self.network.tensors and not self.around.tensors[tensor].axes
         if not family:
-            return name
+            return f"np.asarray({name}, dtype)" if scalar else name
         letters = [self.names.letter(bound.var) for bound in family]
         text = f"{name}[{', '.join(letters)}]"
         if len(family) > 1 and tensor in self.network.tensors:  # h[0][0] of a grid of layers and times may not exist
             text = f"{name}.get(({', '.join(letters)}))"
+        elif scalar:
+            text = f"np.asarray({text}, dtype)"
         for letter, bound in reversed(list(zip(letters, family, strict=True))):
             text = f"[{text} for {letter} in {writer.nodes.range(bound.lo, bound.hi)}]"
         return text

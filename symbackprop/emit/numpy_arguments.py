@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Bound, Size, Var
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Value
-from symbackprop.oracle import stand_in_sizes
+from symbackprop.oracle import members, stand_in_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -147,7 +147,7 @@ class ArgumentWriter:
                 raise UnsupportedError(message)
             letter = self.names.letter(bound.var)
             prefix = "    " * level
-            shown = f'f"{label}"' if level else f'"{label}"'
+            shown = f'{"f" if level else ""}"the list {label}"'
             lines.append(f"{prefix}shapes.append(({shown}, {_tuple([self.axis(bound.extent)])}, (len({given}),)))")
             inner = "member" if level == len(tensor.family) - 1 else f"row{level}"
             lines.append(f"{prefix}for {letter}, {inner} in enumerate({given}, start={self.index(bound.lo)}):")
@@ -195,14 +195,14 @@ class ArgumentWriter:
         sizes = stand_in_sizes(self.network, EXAMPLE_LARGEST)
         lines: list[str] = []
         plain = {name: value for name, value in sizes.items() if isinstance(value, int)}
-        used = self.example_sizes()
+        used, read = self.example_sizes(), self.size_members(sizes)
         chosen = [name for name in plain if name in used]
         if chosen:
             left = ", ".join(self.names.size(name) for name in chosen)
             lines.append(f"{left} = {', '.join(str(plain[name]) for name in chosen)}")
         for name, table in sizes.items():
             if not isinstance(table, int) and name in used:
-                entries = ", ".join(f"{_key(k)}: {v}" for k, v in sorted(table.items()))
+                entries = ", ".join(f"{k}: {v}" for k, v in sorted(table.items()) if (name, k) in read)
                 lines.append(f"{self.names.size(name)} = {{{entries}}}")
         for kind, names in (("parameters", self.network.parameters), ("inputs", self.network.inputs)):
             lines.append(f"{kind} = {{")
@@ -224,6 +224,25 @@ class ArgumentWriter:
                 found |= bound.lo.sizes | bound.hi.sizes
         return found
 
+    def size_members(self, sizes: Mapping[str, Any]) -> set[tuple[str, Any]]:
+        """Members of families of sizes that the example reads."""
+        found: set[tuple[str, Any]] = set()
+
+        def lookup(name: str, at: tuple[int, ...]) -> int:
+            if not at:
+                return int(sizes[name])
+            place = at[0] if len(at) == 1 else at
+            found.add((name, place))
+            return int(sizes[name][place])
+
+        for name in self.given():
+            tensor = self.around.tensors[name]
+            for at in members(self.network, name, sizes):
+                inside = {b.var: k for b, k in zip(tensor.family, at, strict=True)}
+                for form in (*tensor.axes, *((tensor.below,) if tensor.below is not None else ())):
+                    form.evaluate(inside, lookup)
+        return found
+
     def drawn(self, name: str) -> str:
         """A random array, or nested lists of them."""
         tensor = self.around.tensors[name]
@@ -231,7 +250,7 @@ class ArgumentWriter:
         if tensor.below is not None:
             text = f"rng.integers(0, {self.local(tensor.below)}, {shape})"
         else:
-            text = f"np.asarray(rng.standard_normal({shape}))"
+            text = f"np.asarray({'0.5 * ' if tensor.role == 'parameter' else ''}rng.standard_normal({shape}))"
         for fact in self.network.facts:
             if fact.tensor == name and fact.kind == "sum":
                 place = self.around.order(name).index(fact.axis)
@@ -278,7 +297,7 @@ class ArgumentWriter:
                 value = f"[(np.sin, np.cos) for _ in {self.range(self.function_range(name))}]"
             else:
                 value = "(np.sin, np.cos)"
-            entries.append(f'"{self.names.functions[name]}": {value},')
+            entries.append(f'"{self.names.functions[name]}": {value}')
         return entries
 
     def function_start(self, name: str) -> int:
@@ -309,10 +328,6 @@ class ArgumentWriter:
 def _tuple(parts: Iterable[str]) -> str:
     found = list(parts)
     return f"({found[0]},)" if len(found) == 1 else f"({', '.join(found)})"
-
-
-def _key(key: object) -> str:
-    return str(key)
 
 
 def _plain(text: str) -> str:

@@ -23,15 +23,18 @@ if TYPE_CHECKING:
     from symbackprop.notation.preset import Preset
 
 OWN = (
-    "np", "parameters", "inputs", "tensors", "gradients", "gradient", "sizes", "dtype", "shapes", "rate", "rng", "seed",
-    "batch", "batch_size", "epochs", "order", "chosen", "start", "loss", "name", "given", "functions", "values",
-    "forward", "loss_and_gradients", "gradient_step", "flatten", "train", "check", "main", "example", "PARAMETERS",
-    "INPUTS", "BATCH_AXES", "FAMILIES", "DEPTHS", "first_max", "scatter_add", "member", "row0", "row1", "row2", "pair",
-    "number", "numbers", "axis", "tolerance", "step", "errors", "error", "value", "k", "_checked", "_arrays",
-    "_as_arrays", "_members", "_cast", "_as_given", "_stepped", "_solve", "_shown", "_shown_axes", "_check_integers",
-    "_example", "_examples", "_with_sum", "_smooth_loss", "_smooth_gradient",
+    "np", "parameters", "inputs", "tensors", "gradients", "sizes", "dtype", "shapes", "given", "name", "member", "rng",
+    "row0", "row1", "row2", "forward", "loss_and_gradients", "gradient_step", "flatten", "train", "check", "main",
+    "first_max", "scatter_add", "PARAMETERS", "INPUTS", "BATCH_AXES", "FAMILIES", "DEPTHS", "_checked", "_as_given",
+    "_with_sum",
 )
-"""What the template of the module calls its own functions, arguments and variables."""
+"""What the template of the module calls its own functions and the variables beside which names of the network stand."""
+ARGUMENTS = (
+    "rate", "batch_size", "epochs", "_arrays", "_as_arrays", "_members", "_cast", "_stepped", "_solve", "_shown",
+    "_shown_axes", "_check_integers", "_example", "_examples", "_smooth_loss", "_smooth_gradient", "axis", "number", "x",
+    "order", "start", "chosen", "batch", "value", "y",
+)
+"""Further names that a function may not have: it is defined in the module or stands among the arguments of ``train``."""
 
 
 class Names:
@@ -45,10 +48,9 @@ class Names:
         self.sizes: dict[str, str] = {}
         self.functions: dict[str, str] = {}
         self.letters: dict[str, str] = {}
+        self._given_functions()
         for name in self.network.tensors:
             self.tensors[name] = self.new(name)
-        for name in self.network.functions:
-            self.functions[name] = self.new(name)
         self._adjoints()
 
     def new(self, wanted: str) -> str:
@@ -58,6 +60,13 @@ class Names:
             name += "_"
         self.taken.add(name)
         return name
+
+    def _given_functions(self) -> None:
+        spare = set(ARGUMENTS) - self.taken
+        self.taken |= spare
+        for name in self.network.functions:
+            self.functions[name] = self.new(name)
+        self.taken -= spare
 
     def tensor(self, name: str) -> str:
         """The variable of a tensor, an adjoint or a partial derivative of an opaque loss."""
@@ -79,7 +88,9 @@ class Names:
         """A function given by the caller or defined in the module; ``order`` 1 for its slope."""
         key = name + "'" * order
         if key not in self.functions:
-            self.functions[key] = self.new(name + "_prime" * order)
+            entry = self.network.functions.get(name)
+            word = "_gradient" if entry is not None and entry.kind == "opaque loss" else "_prime"
+            self.functions[key] = self.new(name + word * order)
         return self.functions[key]
 
     def _adjoints(self) -> None:

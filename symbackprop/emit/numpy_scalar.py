@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 SUM, PRODUCT, SIGN, POWER, ATOM = 10, 12, 13, 14, 16
-LARGEST_INTEGER = 10**9
-"""Whole numbers above are written as floats, so that NumPy never meets one beyond its integers."""
+LARGEST_INTEGER = 2**15
+"""Whole numbers above are written as floats: old NumPy makes float64 of float32 times an integer of 32 bits."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -484,7 +484,7 @@ class NodeWriter:
         """Names of running indices that stand as an open grid before the expression."""
         if axes not in self.grids:
             again = f"{len(self.grids)}" if self.grids else ""
-            letters = {a.label: self.names.letter(("q" if a.label[0] in "_@" else a.label) + again) for a in axes}
+            letters = {a.label: self.names.letter(("q" if a.label[0] in "_@#" else a.label) + again) for a in axes}
             left = ", ".join(letters.values()) + ("," if len(axes) == 1 else "")
             right = ", ".join(f":{self.affine(axis.extent).within(ATOM)}" for axis in axes)
             self.lines.append(f"{left} = np.ogrid[{right}{',' if len(axes) == 1 else ''}]")

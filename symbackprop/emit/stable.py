@@ -87,8 +87,8 @@ def _replaced(term: Term, adjoint: Equation, p: Ref, z: Ref) -> Iterable[Term]:
     else:
         return (term,)
     inner = tuple(t.substitute(_mapping(adjoint.lhs, signal.index)) for t in adjoint.terms)
-    outer = product(term.coefficient, (*slope, *rest), bounds=term.bounds, conditions=term.conditions, use=term.use)
-    return multiplied([(outer,), inner])
+    outer = product(term.coefficient, (*slope, *rest), conditions=term.conditions, use=term.use)
+    return tuple(replace(t, bounds=(*term.bounds, *t.bounds)) for t in multiplied([(outer,), inner]))
 
 
 def _mapping(ref: Ref, index: tuple[Affine, ...]) -> dict[str, Affine]:

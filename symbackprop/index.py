@@ -419,6 +419,8 @@ def _split(template: Any) -> tuple[Any, tuple[tuple[Any, Any], ...]]:
     bases: list[tuple[Any, Any]] = []
     for part in sp.Mul.make_args(template):
         base, exponent = part.as_base_exp() if not isinstance(part, sp.exp) else (part, sp.S.One)
+        if not exponent.is_number:  # a**b of two elements is one factor: its exponent has arguments too
+            base, exponent = part, sp.S.One
         if base.is_Rational and exponent.is_Integer:
             coefficient *= base**exponent
             continue

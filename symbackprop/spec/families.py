@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Affine, Bound, Scope, condition, var
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.names import name_problem, unknown
-from symbackprop.spec.syntax import Assignment, LoopHead, base_name, statements
+from symbackprop.spec.syntax import Assignment, LoopHead, base_name, names_in, parse_expression, statements
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from symbackprop.spec.declared import Declared
     from symbackprop.spec.source import Source
@@ -126,6 +126,7 @@ class _Finder:
         outermost = [bounds[0] for bounds in self.bounds.values() if bounds]
         known = frozenset(condition(">=", b.hi - b.lo + 1) for b in outermost if not (b.hi - b.lo + 1).is_constant)
         self.scope = Scope((), self.depths, tuple(sorted(known, key=lambda c: str(c.key))))
+        self.sizes = self.known_sizes()
         self.table: dict[str, Family] = {}
         self.reductions: dict[tuple[int, int, str], Bound] = {}
 
@@ -195,11 +196,27 @@ class _Finder:
             forms = [self.form(group[0], atom) for group in brackets(item.target)[: len(own.letters)]]
             own.assigned.append(tuple(interval(form, bounds) for form in forms))
 
-    def form(self, node: ast.expr, atom: object) -> Affine:
+    def form(self, node: ast.expr, atom: Callable[[ast.expr], Affine | None]) -> Affine:
         try:
-            return affine_of(node, atom)  # type: ignore[arg-type]
+            form = affine_of(node, atom)
         except NotAffineError as error:
             raise self.source.error(str(error), error.node) from None
+        stray = form.sizes - self.sizes
+        if stray:
+            name = min(stray)
+            message = f"'{name}' has no range here; write  for {name} in 1..T:  around it, or give it in [sizes]"
+            raise self.source.error(message, node)
+        return form
+
+    def known_sizes(self) -> set[str]:
+        """Sizes that may stand in the index of a family: those of loops, axes and [sizes]."""
+        found = {*self.declared.sizes, *self.depths}
+        for shape in self.declared.shapes.values():
+            for axis in (*shape.axes, *((shape.below,) if shape.below is not None else ())):
+                found |= axis.sizes
+        for text in self.declared.indices.values():
+            found |= names_in(parse_expression(text, self.source, "[indices]"))
+        return found
 
     def uses(self, item: Assignment) -> Iterator[tuple[str, ast.Subscript, tuple[ast.Call, ...]]]:
         """Every family member that a statement reads, with the reductions around it."""

@@ -138,5 +138,7 @@ def default_batch(inputs: Iterable[Tensor], parameters: Iterable[Tensor]) -> Aff
         return None
     shared = [a for a in dict.fromkeys(arrays[0].axes) if all(a in t.axes for t in arrays)]
     # Sizes of layers (n[0]) are never examples: they belong to the weights around them.
-    free = [a for a in shared if _family(a) is None and not any(a in p.axes for p in parameters)]
+    # Nor are lengths made of others (T+K-1).
+    plain = [a for a in shared if isinstance(a.single, Size) and _family(a) is None]
+    free = [a for a in plain if not any(a in p.axes for p in parameters)]
     return free[0] if len(free) == 1 else None

@@ -207,6 +207,21 @@ def _check_digits(text: str, source: Source) -> None:
                 raise SpecError(message, source=source.name or None, line=row, column=column)
 
 
+class _Decimal(Fraction):
+    """An exact number that shows itself as it was written."""
+
+    text: str
+
+    @classmethod
+    def of(cls, value: Fraction, text: str) -> _Decimal:
+        made = cls(value)
+        made.text = text
+        return made
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class _Reader:
     """Checks a parsed text node by node and turns it into statements."""
 
@@ -335,7 +350,7 @@ class _Reader:
             )
             raise self.source.error(message, node)
         # Decimals are exact from here on: 0.1 is one tenth.
-        node.value = exact if exact.denominator != 1 else int(exact)  # type: ignore[assignment]
+        node.value = _Decimal.of(exact, text) if exact.denominator != 1 else int(exact)  # type: ignore[assignment]
 
 
 def _callee(node: ast.Call) -> ast.expr:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from symbackprop.affine import Affine
-    from symbackprop.emit.mathtext import Frame, Printer
+    from symbackprop.emit.mathtext import Printer
+    from symbackprop.emit.mathtext_names import Frame
     from symbackprop.notation.glyph import Pattern
 
 _MATRIX = 2

@@ -1,7 +1,7 @@
 """What differs between LaTeX and the terminal: tokens and the few constructions of mathematics.
 
-The printer walks expressions once; a target turns names, fractions, sums, brackets and cases into text. Every
-construction takes and gives a ``Piece``: text with the level at which it binds, so that brackets come from levels alone.
+The printer walks expressions once; a target turns names, fractions, sums, brackets and cases into text. Constructions
+take and give a ``Piece``: text with the level at which it binds, so that brackets come from levels alone.
 """
 
 from __future__ import annotations
@@ -262,7 +262,7 @@ class Unicode(Target):
         return text
 
     def turned(self, bracketed: str, sign: Sequence[Item]) -> str:
-        return f"{bracketed}ᵀ"
+        return bracketed + self.items(sign)
 
     def norm(self, inside: Piece, *, frobenius: bool) -> str:
         return f"‖{inside.text}‖{'_F' if frobenius else ''}²"

@@ -43,27 +43,20 @@ class Templates:
         """The template with its slots filled."""
         if template in leaves.pieces:
             return leaves.pieces[template]
-        if isinstance(template, sp.Add):
-            return self._add(template, leaves)
-        if isinstance(template, sp.Mul):
-            return self._mul(template, leaves)
-        if isinstance(template, sp.exp):
-            return self.target.power(self.target.signs["e"], self.piece(template.args[0], leaves))
-        if isinstance(template, sp.Pow):
-            return self._pow(template, leaves)
-        if isinstance(template, sp.Rational):
-            return self._number(template)
-        if template is sp.pi:
-            return Piece(self.target.signs["pi"])
-        if isinstance(template, Where):
-            return self._where(template, leaves)
-        if isinstance(template, Compare):
-            return Piece(self.target.brackets(Piece(self._comparison(template, leaves)), "[]"))
-        return self._call(template, leaves)
+        kinds = ((sp.Add, self._add), (sp.Mul, self._mul), (sp.exp, self._exp), (sp.Pow, self._pow),
+                 (sp.Rational, self._number), (Where, self._where), (Compare, self._iverson))
+        write = next((method for kind, method in kinds if isinstance(template, kind)), self._call)
+        return write(template, leaves) if template is not sp.pi else Piece(self.target.signs["pi"])
 
-    def _number(self, value: Any) -> Piece:
+    def _exp(self, power: Any, leaves: Leaves) -> Piece:
+        return self.target.power(self.target.signs["e"], self.piece(power.args[0], leaves))
+
+    def _iverson(self, compare: Any, leaves: Leaves) -> Piece:
+        return Piece(self.target.brackets(Piece(self._comparison(compare, leaves)), "[]"))
+
+    def _number(self, value: Any, leaves: Leaves) -> Piece:
         if value < 0:
-            return Piece(self.target.signs["minus"] + self._number(-value).text, ADD)
+            return Piece(self.target.signs["minus"] + self._number(-value, leaves).text, ADD)
         decimal = decimal_text(value)
         if decimal is not None or value.q == 1:
             return Piece(decimal or str(value.p))

@@ -1,6 +1,6 @@
-"""How one name is written: a nucleus with a subscript and a superscript, and holes where indices go.
+r"""How one name is written: a nucleus with a subscript and a superscript, and holes where indices go.
 
-A spelling such as ``w_{ij}^{(\\ell)}`` for ``W[l][i,j]`` is parsed once into a ``Pattern``. Printing fills its holes,
+A spelling such as ``w_{ij}^{(\ell)}`` for ``W[l][i,j]`` is parsed once into a ``Pattern``. Printing fills its holes,
 reading matches them, so both use the same data and no LaTeX is ever cut or pasted as text.
 """
 
@@ -15,16 +15,20 @@ from symbackprop.errors import SpecError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-GREEK = (
+_LETTERS = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta vartheta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega ell"
-).split()
+)
+GREEK = frozenset(_LETTERS.split())
 """Names that are written as a Greek letter (and ``ell``, which has a command of its own)."""
 
-ACCENTS = frozenset("vec hat tilde bar dot ddot widehat widetilde overline check breve acute grave".split())
-FONTS = frozenset("mathbf mathrm mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm text textbf textrm "
-                  "operatorname mathnormal".split())
-SHAPES = ACCENTS | frozenset(("mathbf", "boldsymbol", "bm", "vec"))
+ACCENTS = frozenset((
+    "vec", "hat", "tilde", "bar", "dot", "ddot", "widehat", "widetilde", "overline", "check", "breve",
+    "acute", "grave"))
+FONTS = frozenset((
+    "mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathcal", "mathbb", "mathfrak", "mathscr", "mathnormal",
+    "boldsymbol", "bm", "text", "textbf", "textit", "textrm", "operatorname"))
+SHAPES = frozenset(("mathbf", "boldsymbol", "bm", "vec"))
 """Marks that an element drops where the whole array wears them (a bold or arrowed vector)."""
 _SUFFIX_ACCENTS = {"hat": "hat", "tilde": "tilde", "bar": "bar", "dot": "dot"}
 _SPACES = frozenset((" ", r"\,", r"\;", r"\:", r"\!", "~", r"\ "))
@@ -142,7 +146,7 @@ def _is_digit(item: Item) -> bool:
 
 
 def _is_delimiter(item: Item) -> bool:
-    return isinstance(item, Symbol) and (item.text in {",", "(", ")", "[", "]", ";"} or item.text in {r"\langle", r"\rangle"})
+    return isinstance(item, Symbol) and item.text in {",", "(", ")", "[", "]", ";", r"\langle", r"\rangle"}
 
 
 def _simple(value: Sequence[Item]) -> bool:
@@ -204,7 +208,7 @@ def _emptied(items: tuple[Item, ...]) -> tuple[Item, ...]:
 
 
 def spelling(text: str, letters: Mapping[str, int] | None = None) -> Pattern:
-    """The pattern of a LaTeX spelling; ``letters`` says which letters are indices, and of which number.
+    r"""The pattern of a LaTeX spelling; ``letters`` says which letters are indices, and of which number.
 
     A run of letters counts as indices only where all of them are: the ``i`` of ``h_{in,i}`` in ``in`` is none.
 
@@ -245,7 +249,7 @@ def _letter_name(token: str) -> str:
 
 
 def _index_of(token: str, letters: Mapping[str, int]) -> int | None:
-    """The index a token stands for; ``\\ell`` is the letter l."""
+    r"""The index a token stands for; ``\ell`` is the letter l."""
     if token in letters:
         return letters[token]
     if token == r"\ell":
@@ -355,10 +359,10 @@ def _stem(text: str) -> tuple[Item, ...]:
 
 
 def named(name: str, numbers: str = "subscript") -> Pattern:
-    """How a name is written that has no spelling: ``H_in``, ``yhat``, ``W1``, ``theta``, ``MSE``.
+    r"""How a name is written that has no spelling: ``H_in``, ``yhat``, ``W1``, ``theta``, ``MSE``.
 
     >>> [latex(named(n)) for n in ("H_in", "yhat", "c_tilde", "W1", "theta", "MSE", "a_1_x")]
-    ['H_{in}', '\\\\hat{y}', '\\\\tilde{c}', 'W_1', '\\\\theta', '\\\\mathit{MSE}', 'a_{1,x}']
+    ['H_{in}', '\\hat{y}', '\\tilde{c}', 'W_1', '\\theta', '\\mathit{MSE}', 'a_{1,x}']
     """
     head, *rest = [part for part in name.split("_") if part] or [name]
     found = re.fullmatch(r"([A-Za-z]+)(\d+)", head)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import sympy as sp
+
 from symbackprop.affine import Var
-from symbackprop.index import Along, Apply, Opaque, Ref, primal_name
+from symbackprop.index import Along, Apply, Opaque, Ref, Value, primal_name, slot
 from symbackprop.notation.spelling import opaque_use, primal_element
 
 if TYPE_CHECKING:
@@ -73,14 +75,19 @@ def equation_families(spelling: Spelling, equation: Equation) -> tuple[frozenset
     return tuple(frozenset(shared | own) for own in found) or (frozenset(shared),)
 
 
+def layers_of(factor: Apply) -> list[Value]:
+    """The indices that say which layer's function is applied (a one-hot entry has a place, no layer)."""
+    slots = {each for call in sp.preorder_traversal(factor.template)
+             if getattr(call, "row", "onehot") != "onehot" for each in call.args[:-1]}
+    return [arg for k, arg in enumerate(factor.args) if isinstance(arg, Value) and slot(k) in slots]
+
+
 def _term_families(spelling: Spelling, term: Term) -> frozenset[str]:
     refs = [ref for factor in term.factors for ref in primal_elements(spelling, factor)]
     found = set(family_variables(spelling, refs, [limit for b in term.bounds for limit in (b.lo, b.hi)]))
     for factor in term.factors:
-        if isinstance(factor, Apply) and hasattr(factor.template, "row"):
-            for arg in factor.args:
-                if not isinstance(arg, Ref):
-                    found |= arg.form.variables
+        if isinstance(factor, Apply):
+            found |= {v for arg in layers_of(factor) for v in arg.form.variables}
     return frozenset(found)
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass, fields
-from functools import lru_cache
+from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_type_hints
 
 from symbackprop.derivation import Choices
 from symbackprop.errors import SpecError, nearest
@@ -126,13 +126,18 @@ class Preset:
             raise SpecError(message)
 
 
+_CHOICES = {
+    "signals": ("activation", "all", "pre-activation"),
+    "pull": ("all", "batch", "none"),
+    "slopes": ("output", "prime"),
+}
 _TABLES: dict[str, Any] = {
     "orientation": Orientation, "families": Families, "names": Names, "signs": Signs, "indices": Indices,
     "choices": Choices,
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def names() -> tuple[str, ...]:
     """All presets, sorted.
 
@@ -143,7 +148,7 @@ def names() -> tuple[str, ...]:
                         if f.name.endswith(".toml")))
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(name: str | None = None) -> Preset:
     """The preset of that name; the default one for None.
 
@@ -182,6 +187,13 @@ def _known(table: Iterable[str], known: Iterable[str], name: str) -> None:
 
 
 def _checked(table: dict[str, Any], kind: Any, name: str) -> dict[str, Any]:
-    """The table with lists as tuples, its keys and the closed sets of values checked."""
+    """The table with lists as tuples; its keys and the closed sets of values checked."""
     _known(table, [f.name for f in fields(kind)], name)
+    closed = _CHOICES if kind is Choices else {k: get_args(hint) for k, hint in get_type_hints(kind).items()}
+    for key, value in table.items():
+        allowed = [each for each in closed.get(key, ()) if isinstance(each, str)]
+        if allowed and value not in allowed:
+            place = next((title for title, own in _TABLES.items() if own is kind), "adjoints")
+            message = f"notation '{name}': {place}.{key} is '{value}'; known: {', '.join(sorted(allowed))}"
+            raise SpecError(message)
     return {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}

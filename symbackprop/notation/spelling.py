@@ -341,9 +341,9 @@ class Spelling:
         rule = self.signal_rule(primal)
         if rule is None or entry is None:
             return None
-        return self._renamed(rule, primal, entry.pattern, clash=primal in self._clashing)
+        return self._renamed(rule, entry.pattern, clash=primal in self._clashing)
 
-    def _renamed(self, rule: AdjointName, primal: str, pattern: Pattern, *, clash: bool) -> Pattern:
+    def _renamed(self, rule: AdjointName, pattern: Pattern, *, clash: bool) -> Pattern:
         if rule.letter:
             nucleus = spelling(rule.letter).nucleus
             renamed = pattern.with_nucleus(nucleus)
@@ -367,7 +367,7 @@ class Spelling:
                 continue
             own = tuple(sorted(entry.letters.items())) if name in self.shared else ()
             for each in (self._tensors[name], entry):
-                look = shape(self._renamed(rule, name, each.pattern, clash=False))
+                look = shape(self._renamed(rule, each.pattern, clash=False))
                 key = (look, own if each is entry else ())
                 seen.setdefault(key, []).append(name)
                 if look in bases:
@@ -389,8 +389,7 @@ def _bracketed(items: tuple[Item, ...], opening: str, closing: str) -> tuple[Ite
 def _unmarked(pattern: Pattern) -> Pattern:
     """Without the arrow or bold face of a whole vector."""
     def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
-        if len(items) == 1 and isinstance(items[0], Mark) and items[0].command in SHAPES - {"hat", "tilde", "bar", "dot",
-                                                                                           "widehat", "widetilde"}:
+        if len(items) == 1 and isinstance(items[0], Mark) and items[0].command in SHAPES:
             return bare(items[0].body)
         return items
 
@@ -434,7 +433,7 @@ def primal_element(network: Network, ref: Ref) -> Ref:
 
 
 def partial_element(network: Network, function: str, ref: Ref) -> Ref | None:
-    """The partial derivative of an opaque loss by an element: the inverse of ``primal_element``; None for no argument."""
+    """The partial derivative of an opaque loss by one of its arguments: ``primal_element`` backwards."""
     equation, loss = opaque_use(network, function)
     count = len(network.tensors[ref.tensor].family)
     for place, argument in enumerate(loss.args):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbackprop.read.resolve import Reader
+from symbackprop.read.resolve import Reader, aligned
 from symbackprop.read.syntax import ReadError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
-__all__ = ["ReadError", "Reader", "read"]
+__all__ = ["ReadError", "Reader", "aligned", "read"]
 
 
 def read(text: str, subject: Network | Derivation, preset: Preset | str | None = None) -> tuple[Equation, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import sympy as sp
 
 from symbackprop.affine import Affine, Bound, Cond, condition, const, var
+from symbackprop.errors import nearest
 from symbackprop.index import Apply, Compare, Value, Where, function, is_adjoint, slot
 from symbackprop.notation.glyph import joined
 from symbackprop.notation.letters import primal_elements
@@ -203,7 +204,7 @@ class Expressions:
         nucleus = tuple(token for item in items[place:end] for token in item.atom.tokens)
         sub, sup = items[end - 1].sub, items[end - 1].sup
         argument = items[end] if end < len(items) and isinstance(items[end].atom, Group) else None
-        primes = next((k for k, token in enumerate(sup) if token != "'"), len(sup))  # noqa: S105 - a prime
+        primes = next((k for k, token in enumerate(sup) if token != "'"), len(sup))
         for cut in dict.fromkeys((primes, 0)):
             for found in self.names.find((*nucleus, *sup[:cut]), sub, sup[cut:]):
                 if found.what.kind in {"function", "loss"}:
@@ -236,8 +237,9 @@ class Expressions:
         if nucleus == (r"\pi",) and not item.sub:
             return self._raised(item, values.of_factor(Apply(sp.pi, ())), item.sup)
         form = letter_form(nucleus, item.sub)
-        if form is None:
-            message = f"'{' '.join(nucleus)}' is no name of this network"
+        if form is None or not form.variables <= self.letters:
+            written = joined(nucleus)
+            message = f"nothing here is called '{written}'; {nearest(written, self.quantities.network.tensors)}"
             raise failure(message, item)
         return self._raised(item, values.of_form(form), item.sup)
 
@@ -448,7 +450,7 @@ def _without_partial(node: Sum) -> Sequence:
 def _by_comma(text: Tokens) -> list[Tokens]:
     parts: list[Tokens] = [()]
     for token in text:
-        if token == ",":  # noqa: S105 - a comma
+        if token == ",":
             parts.append(())
         else:
             parts[-1] += (token,)

@@ -1,4 +1,4 @@
-"""Matching tokens of LaTeX with spellings: which tensor, element, function or size a name is, and with which indices."""
+"""Matching tokens with spellings: which tensor, element, function or size a name is, and with which indices."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, const, size, var
-from symbackprop.index import ADJOINT, adjoint_name
+from symbackprop.affine import Affine, Size, const, size, var
+from symbackprop.index import ADJOINT, Apply, Value, adjoint_name
 from symbackprop.notation.glyph import Hole, Item, Mark, Pattern, Scripted, Symbol, Word, tokens
 
 if TYPE_CHECKING:
@@ -207,32 +207,30 @@ class Names:
 def _size_names(spelling: Spelling) -> dict[str, int]:
     """Names of sizes with their number of indices."""
     found: dict[str, int] = {}
-
-    def visit(form: Affine) -> None:
-        for atom, _ in form.terms:
-            if hasattr(atom, "at"):
+    left = list(_forms(spelling))
+    while left:
+        for atom, _ in left.pop().terms:
+            if isinstance(atom, Size):
                 found[atom.name] = len(atom.at)
-                for inner in atom.at:
-                    visit(inner)
-
-    network = spelling.network
-    for tensor in network.tensors.values():
-        for form in (*tensor.axes, *(limit for b in tensor.family for limit in (b.lo, b.hi))):
-            visit(form)
-    for equation in network.equations:
-        for term in equation.terms:
-            for bound in term.bounds:
-                visit(bound.lo)
-                visit(bound.hi)
-            for factor in term.factors:
-                for arg in getattr(factor, "args", ()):
-                    if hasattr(arg, "form"):
-                        visit(arg.form)
+                left.extend(atom.at)
     return found
 
 
+def _forms(spelling: Spelling) -> Iterator[Affine]:
+    """All affine forms in which sizes occur."""
+    network = spelling.network
+    for tensor in network.tensors.values():
+        yield from tensor.axes
+        yield from (limit for bound in tensor.family for limit in (bound.lo, bound.hi))
+    for term in (term for equation in network.equations for term in equation.terms):
+        yield from (limit for bound in term.bounds for limit in (bound.lo, bound.hi))
+        for factor in term.factors:
+            if isinstance(factor, Apply):
+                yield from (arg.form for arg in factor.args if isinstance(arg, Value))
+
+
 def index_form(names: Names, text: Tokens) -> Affine | None:
-    """An index such as ``\\ell-1``, ``2t+k`` or ``n_{\\ell}`` as an affine form over printed letters; None if it is none."""
+    r"""An index such as ``\ell-1``, ``2t+k`` or ``n_{\ell}``, over printed letters; None for anything else."""
     total: Affine = Affine()
     place = 0
     first = True

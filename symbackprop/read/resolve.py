@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Bound, var
-from symbackprop.errors import nearest
 from symbackprop.index import Along, Apply, Equation, Opaque, Ref, Value, product
 from symbackprop.notation.letters import equation_families, family_count
 from symbackprop.notation.spelling import primal_element, single_letter
@@ -63,11 +62,6 @@ class Reader:
                 right = values.unified(left, right)
             except MeaningError as error:
                 raise failure(str(error), node) from None
-        known = {v for form in lhs.index for v in form.variables}
-        stray = sorted({v for term in right.terms for v in term.variables} - known)
-        if stray:
-            message = f"nothing here is called '{stray[0]}'; {nearest(stray[0], self.network.tensors)}"
-            raise failure(message, node)
         return self._counted(lhs, right.terms)
 
     # -- counting ------------------------------------------------------------------------------------------------------
@@ -129,3 +123,8 @@ class Reader:
         missing = {v for form in lhs.index for v in form.variables} - found.keys()
         return (*found.values(), *(Bound(v, Affine(), Affine()) for v in sorted(missing)))
 
+
+def aligned(equation: Equation, like: Equation) -> Equation:
+    """The equation with the free indices of another of the same left side, so that the two can be compared."""
+    names = {own: form for own, form in zip(map(single_letter, equation.lhs.index), like.lhs.index, strict=True) if own}
+    return Equation(lhs=like.lhs, terms=tuple(term.substitute(names) for term in equation.terms), ranges=like.ranges)

@@ -1,7 +1,7 @@
 """From LaTeX text to a tree of frozen nodes, each with its tokens and its place.
 
 The grammar (``latex.lark``) knows structure alone: what is a name, and of what, is found out later against a network
-and a notation. Tokens are those of ``notation.glyph.tokens``, without spacing, so that names compare as they were printed.
+and a notation. Tokens are those of ``notation.glyph.tokens``, without spacing, so that names compare as printed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from lark import Lark, Token, Transformer, v_args
-from lark.exceptions import UnexpectedInput
+from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from symbackprop.errors import SpecError
 from symbackprop.notation.glyph import ACCENTS, FONTS
@@ -57,7 +57,7 @@ class Sum(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product(Part):
-    """Sequences with the signs between them (``\\odot``, ``\\otimes``, …); the first has none."""
+    r"""Sequences with the signs between them (``\odot``, ``\otimes``, …); the first has none."""
 
     parts: tuple[tuple[str, Sequence], ...]
 
@@ -72,7 +72,7 @@ class Sequence(Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BigSum(Part):
-    """``\\sum`` with its limits, over all that follows in its sequence."""
+    r"""``\sum`` with its limits, over all that follows in its sequence."""
 
     sub: Tokens
     sup: Tokens
@@ -176,10 +176,10 @@ class Script(Part):
 
 
 def chain(text: str) -> tuple[Sum, ...]:
-    """The members of ``A = B = C``.
+    r"""The members of ``A = B = C``.
 
-    >>> [member.tokens for member in chain(r"a_i = \\sigma(z_i)")]
-    [('a', '_', 'i'), ('\\\\sigma', '(', 'z', '_', 'i', ')')]
+    >>> [member.tokens for member in chain(r"a_i = \sigma(z_i)")]
+    [('a', '_', 'i'), ('\\sigma', '(', 'z', '_', 'i', ')')]
 
     Raises: ReadError with line and column where the grammar stops, or where a formula is too long or too deep.
     """
@@ -196,12 +196,18 @@ def chain(text: str) -> tuple[Sum, ...]:
     try:
         tree = _parser().parse(text)
     except UnexpectedInput as error:
-        start = error.pos_in_stream if isinstance(error.pos_in_stream, int) else len(text)
-        found = text[start:start + 1]
-        message = f"{found!r} does not fit here" if found else "the formula ends too early"
-        raise ReadError(message, line=max(error.line, 1), column=max(error.column, 1)) from None
+        raise _misfit(text, error) from None
     result: tuple[Sum, ...] = _Builder().transform(tree)
     return result
+
+
+def _misfit(text: str, error: UnexpectedInput) -> ReadError:
+    """What the grammar stopped at."""
+    if (isinstance(error, UnexpectedToken) and error.token.type == "$END") or not text.strip():
+        lines = text.split("\n")
+        return ReadError("the formula ends too early", line=len(lines), column=len(lines[-1]) + 1)
+    found = text[error.pos_in_stream:][:1]
+    return ReadError(f"{found!r} does not fit here", line=error.line, column=error.column)
 
 
 def failure(message: str, part: Part) -> ReadError:

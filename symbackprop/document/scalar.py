@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 SHOWN = 4
 """Paths that are written out; of more, one less and dots."""
+LONG = 12
+"""Links of a path beyond which fewer paths are written out."""
 LISTED = 64
 """Paths that are compared to find the pattern of their sum."""
 FORMS = 3
@@ -74,11 +76,12 @@ class Target:
     @property
     def shown(self) -> tuple[Path, ...]:
         """Those written out: all of a few, else the first of each form and more of the first form."""
-        if self.count <= SHOWN:
+        most = SHOWN if len(self.paths[0].links) <= LONG else SHOWN // 2
+        if self.count <= most:
             return self.paths
-        first = [group[0] for group in self.forms][: SHOWN - 1]
+        first = [group[0] for group in self.forms][: most - 1]
         rest = [path for path in self.paths if path not in first]
-        chosen = {*first, *rest[: SHOWN - 1 - len(first)]}
+        chosen = {*first, *rest[: most - 1 - len(first)]}
         return tuple(path for path in self.paths if path in chosen)
 
     @property

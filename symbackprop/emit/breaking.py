@@ -79,7 +79,7 @@ def breaks(text: str) -> list[Break]:
 def _break_at(text: str, place: int, depth: int) -> list[Break]:
     before = text[:place].rstrip().rsplit(" ", 1)[-1]
     after = text[place:].strip().split(" ", 1)[0]
-    if not before or not after or before in _NO_END or before.startswith((r"\sum", r"\prod", "Σ")) or before.endswith(_OPENING):
+    if not before or not after or before in _NO_END or before.startswith((r"\sum", r"\prod", r"\pathmark", "Σ")) or before.endswith(_OPENING):
         return []
     if after in _ADDITIVE:
         return [Break(place, 10 * depth)]

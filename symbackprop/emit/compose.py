@@ -212,15 +212,17 @@ class Composer:
         pieces = [self.piece(f) for f in factors]
         if all(isinstance(f, b.Marked) and isinstance(f.body, b.Derivative) for f in factors):
             return self.thin.join(p.text for p in pieces)
+        if isinstance(factors[-1], b.Derivative) and factors[-1].whole:
+            return self.thin.join(p.text for p in pieces)
         return f" {self.target.signs['cdot']} ".join(self.target.within(p, PRODUCT) for p in pieces)
 
     def _derivative(self, formula: b.Derivative) -> Piece:
         above, below = formula.above, formula.below
         frame = self._frame(above, below)
-        if formula.whole:
+        if formula.whole:  # stands in tables and running text
             partial = self.target.signs["partial"]
             names = (self.printer.array(above, frame).text, self.printer.array(below, frame).text)
-            return self.target.frac(Piece(partial + names[0]), Piece(partial + names[1]))
+            return Piece(f"{partial}{names[0]}/{partial}{names[1]}", PRODUCT)
         return self._quotient(above, below, frame)
 
     def _frame(self, *refs: Ref) -> Frame:

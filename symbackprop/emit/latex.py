@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 LINE = 35.0
 """Room for a displayed formula, in em: the text's width less the indentation and the number."""
-TIGHT = 0.9
-"""Lines wider than this share of the room are looked at again: TeX measures them and shrinks what does not fit."""
-CELL = 14.0
-"""Widest cell of a table before the table is set smaller."""
-TABLE_ROWS = 26
-"""Rows of one table; longer ones go on in another."""
+SIZES = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
+"""Sizes in which a display may be set, with their scale; what fits in none is broken in the first."""
+LONG_LEFT = 13.0
+"""Left sides wider than this stand on a line of their own."""
+LONG_INDENT = 2.0
+TABLE_HEIGHT = 30
+"""Lines of one table, tall rows counted twice; what is longer goes on in another."""
 
 
 class Latex(str):
@@ -90,8 +91,13 @@ def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a LaTeX file."""
     body = _Writer(printer).blocks(document.blocks)
     text = _environment().get_template("handout.tex.j2").render(
-        title=escape(document.title), subtitle=escape(document.subtitle), source=escape(document.source), body=body)
+        title=escape(document.title), subtitle=escape(document.subtitle), source=_identifier(document.source), body=body)
     return text if text.endswith("\n") else text + "\n"
+
+
+def _identifier(name: str) -> Latex:
+    """A network's name for a comment."""
+    return Latex("".join(c for c in name if c.isalnum() or c == "_"))
 
 
 def _environment() -> Environment:
@@ -119,12 +125,12 @@ class LatexComposer(Composer):
     arrow = r"\leftarrow"
     rate = r"\eta"
     cdots = r"\cdots"
-    thin = r"\,"
+    thin = " "
 
     def mark(self, text: str, kind: str, path: int | None) -> str:
         """A factor in the box of its kind, a path with its number."""
         if path is not None:
-            return rf"\pathmark{{{path}}}\, {text}"
+            return rf"\pathmark{{{path}}} {text}"
         return rf"\factor{{{b.KINDS.get(kind, 'F')}}}{{{text}}}" if kind else text
 
     def explicit(self, text: str) -> str:
@@ -196,36 +202,33 @@ class _Writer:
     # -- displays ------------------------------------------------------------------------------------------------------
 
     def display(self, rows: Sequence[b.Row]) -> Latex:
-        """Rows aligned at their equals signs, each broken into lines that fit; very long displays in several."""
+        """Rows aligned at their equals signs; set smaller where that spares breaking, broken into lines that fit."""
+        composed = [self.composed(row) for row in rows]
+        lead = max(width(each.left) for each in composed)
+        if lead > LONG_LEFT:
+            lead = LONG_INDENT
+        size, room = next(((size, LINE / scale) for size, scale in SIZES if all(
+            _fits(each, lead, LINE / scale) for each in composed)), ("", LINE))
         lines: list[str] = []
-        shown = None
-        for row in rows:
-            found = self.row(row)
-            if [line.split(r" \label")[0].removesuffix(r" \notag") for line in found] != shown:  # both levels may agree
-                lines += found
-            shown = [line.split(r" \label")[0].removesuffix(r" \notag") for line in found]
-        widest = max(map(_line_width, lines))
-        body = " \\\\\n".join(lines)
-        if widest > LINE / 0.75:
-            body = " \\\\\n".join(_shrunk(line) for line in lines)
-        size = r"\small" if LINE < widest <= LINE / 0.92 else r"\footnotesize" if widest > LINE / 0.92 else ""
-        numbered = any(row.label for row in rows)
-        environment = "align" if numbered else "align*"
+        above: list[str] | None = None
+        for row, each in zip(rows, composed, strict=True):
+            found = _lines(each, lead, room)
+            if found != above:  # both levels may agree
+                lines += [rf"{line} \notag" for line in found[:-1]]
+                lines.append(found[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
+            above = found
+        body = " \\\\\n".join(_shrunk(line, lead, room) for line in lines)
+        environment = "align" if any(row.label for row in rows) else "align*"
         text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
         return Latex(f"{{{size}\n{text}\n}}" if size else text)
 
-    def row(self, row: b.Row) -> list[str]:
-        """The lines of one formula; the last one carries the number."""
+    def composed(self, row: b.Row) -> Composed:
+        """The row in parts; cases that do not fit stand below each other without a brace."""
         composed = self.composer.row(row.formula)
-        if any(_needs_room(composed.left, right) for right in composed.rights):
-            composed = self.composer.row(row.formula, apart=True)
-        lines: list[str] = []
-        for right in composed.rights:
-            lines += _filled(composed.left if not lines else "", right)
-        lines = lines or [f"& {composed.left}"]
-        tail = rf" \label{{eq:{row.label}}}" if row.label else r" \notag"
-        plain = [f"{line} \\notag" for line in lines[:-1]]
-        return [*plain, lines[-1] + tail] if row.label or len(lines) > 1 else [lines[-1] + r" \notag"]
+        if any(r"\begin{cases}" in part and width(composed.left) + width(part) + 2 > LINE
+               for right in composed.rights for part in right.parts):
+            return self.composer.row(row.formula, apart=True)
+        return composed
 
     # -- tables --------------------------------------------------------------------------------------------------------
 
@@ -234,14 +237,20 @@ class _Writer:
         used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
         head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
         align = "".join("l" if block.align[k : k + 1] in {"", "p"} else block.align[k] for k in used)
-        parts: list[str] = []
-        for start in range(0, len(block.rows), TABLE_ROWS):
-            rows = [" & ".join(self.cell(row[k]) for k in used) + r" \\" for row in block.rows[start : start + TABLE_ROWS]]
-            again = " (continued)" if start else ""
-            body = "\n".join(rows)
-            caption = rf"\tablehead{{{self.spans(block.caption)}{again}}}"
-            parts.append(f"\\begin{{handouttable}}{{{caption}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}\n\\toprule\n{head} \\\\"
-                         f"\n\\midrule\n{body}\n\\bottomrule\n\\end{{tabular}}\n\\end{{handouttable}}")
+        groups: list[list[str]] = [[]]
+        height = 0
+        for row in block.rows:
+            line = " & ".join(self.cell(row[k]) for k in used) + r" \\"
+            height += 2 if r"\tall" in line else 1
+            if height > TABLE_HEIGHT:
+                groups.append([])
+                height = 2 if r"\tall" in line else 1
+            groups[-1].append(line)
+        caption = self.spans(block.caption)
+        parts = [
+            f"\\begin{{handouttable}}{{\\tablehead{{{caption}{' (continued)' if k else ''}}}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}"
+            "\n\\toprule\n" + head + " \\\\\n\\midrule\n" + "\n".join(lines) +
+            "\n\\bottomrule\n\\end{tabular}\n\\end{handouttable}" for k, lines in enumerate(groups)]
         return Latex("\n\n".join(parts))
 
     def cell(self, spans: b.Spans) -> str:
@@ -254,47 +263,55 @@ class _Writer:
         return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
 
 
-def _needs_room(left: str, right: Right) -> bool:
-    """True where cases are wider than a line and so should stand below each other without a brace."""
-    return any(r"\begin{cases}" in part and width(left) + width(part) + 2 > LINE for part in right.parts)
+def _fits(composed: Composed, lead: float, room: float) -> bool:
+    """True where no part has to be broken inside, nor, where each stands in one line, the whole."""
+    for right in composed.rights:
+        spare = width(right.when) + 3 if right.when else 0
+        widths = [width(part) for part in right.parts]
+        if lead + 3.9 + spare + (max(widths) if right.stacked else min(sum(widths), max(widths) + 1)) > room:
+            return False
+    return True
 
 
-def _line_width(line: str) -> float:
-    return width(line.replace("&", "").replace(r"\notag", "").split(r"\label")[0])
-
-
-def _filled(left: str, right: Right) -> list[str]:
-    """Lines of ``left = parts``, as many parts in each as fit; parts that do not fit are broken inside."""
-    lead = width(left) if left else 1.0
-    condition = rf" && \text{{for }} {right.when}" if right.when else ""
-    lines: list[str] = []
-    current, used = f"{left} &= ", lead + 1.4
-    room = LINE - (width(right.when) + 3 if right.when else 0)
-    for number, part in enumerate(right.parts):
-        for k, piece in enumerate(pieces_of(part, room - lead - 2.5)):
-            size = width(piece)
-            fresh_line = right.stacked and number and not k
-            if lines or number or k:
-                if used + size > room or fresh_line:
-                    lines.append(current)
-                    current, used = "&\\quad " + piece, lead + 2.4 + size
-                    continue
-                current, used = f"{current} {piece}", used + size
-            else:
-                current, used = current + piece, used + size
-    lines.append(current + condition)
+def _lines(composed: Composed, lead: float, room: float) -> list[str]:
+    """The lines of one formula, with alignment marks; a long left side has a line of its own."""
+    if not composed.rights:
+        return [f"& {composed.left}"]
+    apart = lead == LONG_INDENT
+    lines = [f"& {composed.left}"] if apart else []
+    for number, right in enumerate(composed.rights):
+        opening = r"&\qquad = " if apart else f"{'' if number else composed.left} &= "
+        lines += _filled(opening, right, lead, room)
     return lines
 
 
-def _shrunk(line: str) -> str:
-    """The line with what stands right of the equals sign set as wide as there is room."""
-    if _line_width(line) <= LINE / 0.75:
-        return line
-    body, _, tail = line.partition(r" \label")
+def _filled(opening: str, right: Right, lead: float, room: float) -> list[str]:
+    """Lines of ``= parts``, as many parts in each as fit; parts that do not fit are broken inside."""
+    if right.when:
+        room -= width(right.when) + 3
+    again = r"&\qquad\quad " if lead == LONG_INDENT else r"&\quad "
+    lines: list[str] = []
+    current, used = opening, lead + 1.4
+    for number, part in enumerate(right.parts):
+        for k, piece in enumerate(pieces_of(part, room - lead - 2.5)):
+            size = width(piece)
+            if (number or k) and (used + size > room or (right.stacked and not k)):
+                lines.append(current)
+                current, used = again + piece, lead + 2.4 + size
+            else:
+                current, used = f"{current} {piece}" if number or k else current + piece, used + size
+    lines.append(current + (rf" && \text{{for }} {right.when}" if right.when else ""))
+    return lines
+
+
+def _shrunk(line: str, lead: float, room: float) -> str:
+    """The line; where it is too wide though broken, what stands right of the mark as wide as there is room."""
+    body, label, tail = line.partition(r" \label")
     body = body.removesuffix(r" \notag")
     left, _, right = body.partition("&")
-    label = rf" \label{tail}" if tail else r" \notag"
-    return rf"{left}& \fitted{{{left}}}{{{right}}}{label}"
+    if lead + width(right.replace("&", "")) <= room:
+        return line
+    return rf"{left}& \fitted{{{lead:.1f}em}}{{{right.replace('&', '')}}}{label + tail if label else ' ' + chr(92) + 'notag'}"
 
 
 def _breakable(text: str) -> Latex:
@@ -303,11 +320,12 @@ def _breakable(text: str) -> Latex:
 
 
 def listing(text: str, language: str) -> Latex:
-    """A program, verbatim; the environment's name is one that does not end inside the text."""
-    name = "program"
+    """A program, verbatim; names of the environment and of the escape to markup are such that the text has neither."""
+    name, opening, closing = "program", "(*@", "@*)"
     while rf"\end{{{name}}}" in text:
         name += "x"
-    odd = sorted({c for c in text if not c.isascii()})
-    literate = "".join(f"{{{c}}}{{{{{_escaped(c)}}}}}1" for c in odd)
-    define = rf"\newprogram{{{name}}}{{{language}}}{{{literate}}}"
-    return Latex(f"{define}\n\\begin{{{name}}}\n{text.rstrip()}\n\\end{{{name}}}")
+    while opening in text or closing in text:
+        opening, closing = opening + "@", "@" + closing
+    shown = "".join(c if c.isascii() else f"{opening}{_escaped(c)}{closing}" for c in text.rstrip())
+    define = rf"\newprogram{{{name}}}{{{language}}}{{{opening}}}{{{closing}}}"
+    return Latex(f"{define}\n\\begin{{{name}}}\n{shown}\n\\end{{{name}}}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}_^&]|\s+|.", re.DOTALL)
-_SCRIPT = 0.72
+_SCRIPT = 0.74
 _RELATIONS = frozenset("= < >".split()) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
 _BINARY = frozenset("+ - *".split()) | {r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"}
 _ONE = frozenset((r"\mathbf", r"\mathrm", r"\mathit", r"\mathsf", r"\mathtt", r"\mathcal", r"\mathbb", r"\mathfrak",
@@ -17,11 +17,17 @@ _ONE = frozenset((r"\mathbf", r"\mathrm", r"\mathit", r"\mathsf", r"\mathtt", r"
                   r"\vec", r"\hat", r"\tilde", r"\bar", r"\dot", r"\ddot", r"\widehat", r"\widetilde", r"\overline",
                   r"\check", r"\breve", r"\acute", r"\grave", r"\mathnormal", r"\boxed"))
 _SPACES = {r"\,": 0.17, r"\:": 0.23, r"\;": 0.28, r"\!": -0.17, r"\ ": 0.3, "~": 0.3, r"\quad": 1.0, r"\qquad": 2.0}
-_WIDE = {r"\sum": 1.45, r"\prod": 1.3, r"\dots": 1.2, r"\cdots": 1.4, r"\partial": 0.6, r"\max": 1.9, r"\min": 1.8,
+_WIDE = {r"\sum": 1.12, r"\prod": 1.3, r"\dots": 1.35, r"\cdots": 1.5, r"\partial": 0.6, r"\max": 1.9, r"\min": 1.8,
          r"\log": 1.4, r"\exp": 1.5, r"\tanh": 2.2, r"\sin": 1.3, r"\cos": 1.4, r"\ell": 0.45, r"\top": 0.7}
 _DELIMITERS = {r"\Bigl": 0.65, r"\Bigr": 0.65, r"\biggl": 0.8, r"\biggr": 0.8, r"\bigl": 0.5, r"\bigr": 0.5,
                r"\left": 0.7, r"\right": 0.7}
-_NARROW = frozenset(",.;:'|!()[]")
+_LETTERS = {
+    **dict.fromkeys("il,.;:'|!", 0.33), **dict.fromkeys("j[]", 0.35), **dict.fromkeys("ceorst()I", 0.46),
+    **dict.fromkeys("abkqzJ0123456789", 0.5), **dict.fromkeys("dhvyS", 0.56), **dict.fromkeys("fgnpuxLF/", 0.6),
+    **dict.fromkeys("BEPZTY", 0.7), **dict.fromkeys("CKRXVGA", 0.78), **dict.fromkeys("OQUDw", 0.83), "m": 0.8,
+    **dict.fromkeys("HN", 0.88), **dict.fromkeys("MW", 1.03),
+}
+"""Advance widths of Palatino's italic letters and digits, rounded up."""
 
 
 def width(latex: str) -> float:
@@ -118,12 +124,12 @@ class _Scanner:
             return self.argument()
         if token == r"\factor":
             self.name()
-            return self.argument() + 0.5
+            return self.argument() + 0.4
         if token == r"\sqrt":
             return self.argument() + 1.0
         if token == r"\pathmark":
             self.name()
-            return 1.3
+            return 0.95
         if token == r"\begin":
             self.name()
             inner = self.group(r"\end")
@@ -137,21 +143,19 @@ class _Scanner:
 
 def _plain(token: str) -> float:
     if token in _RELATIONS:
-        return 1.33
+        return 1.4
     if token in _BINARY:
-        return 1.2
+        return {r"\cdot": 0.72, r"\circ": 0.95}.get(token, 1.24)
     if token in _SPACES:
         return _SPACES[token]
     if token in _DELIMITERS:
         return _DELIMITERS[token] - 0.3
     if token in _WIDE:
         return _WIDE[token]
-    if token in _NARROW:
-        return 0.4
+    if token in _LETTERS:
+        return _LETTERS[token]
     if token == "&":  # noqa: S105 - an alignment mark
         return 1.0
     if token.startswith("\\"):
-        return 0.75
-    if token.isupper() or token in "mw":
-        return 0.8
-    return 0.53
+        return 0.72
+    return 0.7

@@ -1,0 +1,195 @@
+"""The LaTeX writer: escaping, line breaking by measure, and documents that really typeset."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from symbackprop import gallery, notation, spec
+from symbackprop.adjoint import derive
+from symbackprop.document import handout
+from symbackprop.emit import latex
+from symbackprop.emit.breaking import breaks, pieces_of
+from symbackprop.emit.mathtext import Printer
+from symbackprop.emit.measure import width
+from symbackprop.emit.numpy import emit_module, numbered
+from symbackprop.network import Network
+
+NETWORKS = Path(__file__).parents[1] / "data" / "networks"
+BAD = re.compile(
+    r"^! .*|^Overfull.*|LaTeX Warning: Reference.*|Missing character.*|LaTeX Font Warning: Font shape.*|There were undefined.*",
+    re.MULTILINE)
+HOSTILE = r"50% \input{/etc/passwd} \write18{ls} $x$ #1 & ~ ^ _ { } <script> \end{document} ☃ שלום «é»"
+
+
+def document(network: Network, preset: str | None = None, **options: object) -> str:
+    """The handout of a network as LaTeX."""
+    chosen = notation.load(preset or network.notation)
+    derivation = derive(network, chosen.choices)
+    layout = notation.layout(network, chosen)
+    code = emit_module(derivation, layout=layout, preset=chosen)
+    made = handout.build(derivation, chosen, code=code, layout=layout, **options)  # type: ignore[arg-type]
+    return latex.write(made, Printer(derivation, chosen))
+
+
+def typeset(text: str, folder: Path) -> tuple[list[str], int]:
+    """Complaints of TeX after two runs, and the number of pages."""
+    (folder / "handout.tex").write_text(text, encoding="utf-8")
+    for _ in range(2):
+        subprocess.run(["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "handout.tex"],  # noqa: S603, S607
+                       cwd=folder, capture_output=True, check=False, timeout=300, env={"PATH": "/usr/bin:/bin", "max_print_line": "1000"})
+    log = (folder / "handout.log").read_text(encoding="latin-1")
+    pages = re.search(r"Output written on .*?\((\d+) page", log, re.DOTALL)
+    return BAD.findall(log), int(pages.group(1)) if pages else 0
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Text
+
+
+def test_text_is_escaped() -> None:
+    assert latex.escape("a_b & 5% #1") == r"a\_b \& 5\% \#1"
+    assert latex.escape("\\input{x}") == r"\textbackslash{}input\{x\}"
+    assert latex.escape("☃") == r"{\ttfamily U+2603}"
+
+
+def test_raw_text_cannot_become_markup() -> None:
+    with pytest.raises(TypeError, match="escape text first"):
+        latex.Latex("a") + "b"
+    with pytest.raises(TypeError, match="escape text first"):
+        latex.Latex(", ").join(["a", latex.Latex("b")])
+    with pytest.raises(TypeError, match="is not markup"):
+        latex._environment().from_string(r"\VAR{x}").render(x="raw")  # noqa: SLF001
+
+
+def test_listing_does_not_end_inside_its_text() -> None:
+    text = latex.listing("print(1)\n# \\end{program}\n", "python")
+    assert r"\begin{programx}" in text
+    assert text.endswith("\\end{programx}")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Line breaking
+
+
+@pytest.mark.parametrize(("formula", "room", "expected"), [
+    (r"a + b",                                99, [r"a + b"]),
+    (r"a + b + c",                             3, [r"a + b", r"+ c"]),
+    (r"(a + b) c d",                           4, [r"(a + b) c", r"\cdot d"]),
+    (r"\frac{a + b}{c} \odot d",               3, [r"\frac{a + b}{c}", r"\odot d"]),
+    (r"\sum_{k=1}^{n} a b",                    1, [r"\sum_{k=1}^{n} a", r"\cdot b"]),
+])
+def test_formulas_are_broken_outside_brackets_first(formula: str, room: float, expected: list[str]) -> None:
+    assert pieces_of(formula, room) == expected
+
+
+def test_nothing_is_broken_inside_braces() -> None:
+    assert breaks(r"\frac{a + b}{c + d}") == []
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Whole documents
+
+
+@pytest.mark.parametrize("name", gallery.names())
+def test_results_have_the_numbers_that_the_code_refers_to(name: str) -> None:
+    network = spec.load(str(gallery.path(name)))
+    preset = notation.load(network.notation)
+    derivation = derive(network, preset.choices)
+    text = document(network)
+    labels = re.findall(r"\\label\{eq:eq(\d+)\}", text)
+    assert [int(label) for label in labels] == [number for number, _ in numbered(derivation)]
+
+
+def test_same_network_gives_the_same_bytes() -> None:
+    network = spec.load(str(gallery.path("seed_002")))
+    assert document(network) == document(network)
+
+
+@pytest.mark.parametrize("levels", [("scalar",), ("index",), ("matrix",), ("index", "matrix")])
+def test_levels_can_be_chosen(levels: tuple[str, ...]) -> None:
+    text = document(spec.load(str(gallery.path("seed_003"))), levels=levels)
+    assert ("One entry at a time" in text) == ("scalar" in levels)
+    assert ("To matrices" in text) == ("matrix" in levels)
+
+
+def test_widths_do_not_change_index_and_matrix_levels() -> None:
+    text = gallery.path("seed_003").read_text(encoding="utf-8")
+    small, large = (document(spec.loads(text.replace("d = 4", size)), levels=("index", "matrix")) for size in ("d = 4", "d = 4096"))
+    assert small == large
+
+
+needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: install texlive-latex-extra")
+LONG = """
+name = "long"
+title = 'TITLE'
+loss = "mean_squared_reconstruction_error"
+parameters = ["encoder_weight_matrix_of_the_first_layer", "decoder_weight_matrix_of_the_second_layer"]
+forward = '''
+first_layer_pre_activation_values = observed_input_data @ encoder_weight_matrix_of_the_first_layer
+first_layer_activation_values = sigmoid(first_layer_pre_activation_values)
+reconstructed_output_data = first_layer_activation_values @ decoder_weight_matrix_of_the_second_layer
+mean_squared_reconstruction_error = sum((reconstructed_output_data - observed_input_data)**2) / number_of_examples
+'''
+[shapes]
+observed_input_data = "number_of_examples number_of_features"
+encoder_weight_matrix_of_the_first_layer = "number_of_features hidden_size"
+decoder_weight_matrix_of_the_second_layer = "hidden_size number_of_features"
+""".replace("TITLE", HOSTILE)
+
+
+def many_parameters() -> str:
+    """A deep network of thirty different layers, each with its own weights."""
+    forward = ["h0 = X", *(f"h{k} = tanh(h{k - 1} @ W{k} + b{k})" for k in range(1, 16)), "C = sum((h15 - Y)**2) / N"]
+    shapes = ['X = "N d0"', 'Y = "N d15"', *(f'W{k} = "d{k - 1} d{k}"\nb{k} = "d{k}"' for k in range(1, 16))]
+    names = ", ".join(f'"W{k}", "b{k}"' for k in range(1, 16))
+    body = "\n".join(forward)
+    return f'name = "deep"\nloss = "C"\nparameters = [{names}]\nforward = """\n{body}\n"""\n[shapes]\n' + "\n".join(shapes)
+
+
+@needs_tex
+@pytest.mark.slow
+@pytest.mark.parametrize("source", [*map(gallery.path, gallery.names()), *sorted(NETWORKS.glob("*.toml"))], ids=lambda p: p.stem)
+def test_handouts_typeset_without_complaint(source: Path, tmp_path: Path) -> None:
+    complaints, pages = typeset(document(spec.load(str(source))), tmp_path)
+    assert complaints == []
+    assert pages > 1
+
+
+@needs_tex
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", notation.names())
+def test_every_notation_typesets(preset: str, tmp_path: Path) -> None:
+    complaints, _ = typeset(document(spec.load(str(gallery.path("seed_003"))), preset), tmp_path)
+    assert complaints == []
+
+
+@needs_tex
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [LONG, many_parameters()], ids=["long names and a hostile title", "thirty parameters"])
+def test_awkward_networks_typeset(text: str, tmp_path: Path) -> None:
+    complaints, _ = typeset(document(spec.loads(text)), tmp_path)
+    assert complaints == []
+
+
+@needs_tex
+@pytest.mark.slow
+def test_estimated_widths_are_not_below_those_of_tex(tmp_path: Path) -> None:
+    text = document(spec.load(str(gallery.path("seed_003"))))
+    preamble, body = text.split(r"\begin{document}")
+    found = [f for f in re.findall(r"(?<!\\)\$([^$]+)\$", body) if "\\displaystyle" not in f]
+    rows = re.findall(r"^(?!\\)(.*?&= .*?)(?: \\notag| \\label)", body, re.MULTILINE)
+    found += [row.replace("&", "{}") for row in rows]
+    boxes = "\n".join(rf"\sbox0{{$\displaystyle {f}$}}\typeout{{W \the\wd0}}" for f in found)
+    (tmp_path / "w.tex").write_text(f"{preamble}\\begin{{document}}\n{boxes}\n\\end{{document}}\n", encoding="utf-8")
+    log = subprocess.run(["pdflatex", "-interaction=nonstopmode", "w.tex"], cwd=tmp_path, capture_output=True,  # noqa: S607
+                         check=False, timeout=300, env={"PATH": "/usr/bin:/bin"}).stdout.decode("latin-1")
+    widths = [float(w) / 10.95 for w in re.findall(r"^W ([\d.]+)pt", log, re.MULTILINE)]
+    assert len(widths) == len(found) > 20  # noqa: PLR2004
+    for formula, real in zip(found, widths, strict=True):
+        assert width(formula.replace("{}", "", 1)) >= 0.97 * real - 0.1, formula
+        assert width(formula.replace("{}", "", 1)) <= 1.35 * real + 1, formula

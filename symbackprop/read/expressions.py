@@ -236,12 +236,13 @@ class Expressions:
             return self._exponential(item)
         if nucleus == (r"\pi",) and not item.sub:
             return self._raised(item, values.of_factor(Apply(sp.pi, ())), item.sup)
-        form = letter_form(nucleus, item.sub)
+        primes = next((k for k, token in enumerate(item.sup) if token != "'"), len(item.sup))
+        form = letter_form((*nucleus, *item.sup[:primes]), item.sub)
         if form is None or not form.variables <= self.letters:
             written = joined(nucleus)
             message = f"nothing here is called '{written}'; {nearest(written, self.quantities.network.tensors)}"
             raise failure(message, item)
-        return self._raised(item, values.of_form(form), item.sup)
+        return self._raised(item, values.of_form(form), item.sup[primes:])
 
     def _exponential(self, item: Item) -> Meaning:
         """``e`` to the power of a formula."""

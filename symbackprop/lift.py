@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from symbackprop.affine import Affine, Cond, Scope, Var, const, size, var
+from symbackprop.affine import Affine, Cond, Scope, Var, const, var
+from symbackprop.derivation import Derivation
 from symbackprop.errors import DerivationError
 from symbackprop.index import (
     Along,
@@ -29,7 +30,6 @@ from symbackprop.index import (
     Tensor,
     Term,
     Value,
-    function,
     is_adjoint,
     primal_name,
     variables_of,
@@ -37,8 +37,6 @@ from symbackprop.index import (
 from symbackprop.matrix import Axis, Gather, Leaf, Mask, Node, Number, OpaqueCall
 from symbackprop.plan import (
     AlongPlan,
-    Contracted,
-    Crossed,
     Entrywise,
     Joined,
     Looked,
@@ -46,25 +44,19 @@ from symbackprop.plan import (
     Made,
     Order,
     Plan,
-    Product,
     Scaled,
     Scattered,
-    Stacked,
     Stored,
-    Summed,
     Widened,
     taken,
 )
+from symbackprop.products import Products
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from symbackprop.derivation import Derivation
     from symbackprop.network import Network
-
-ONEHOT = function("onehot")
-MATRIX = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +100,7 @@ def surroundings(
     source: Derivation | Network, layout: Mapping[str, tuple[int, ...]] | None = None, vectors: str = "columns"
 ) -> Surroundings:
     """What lifting needs to know of a derivation or of a network alone."""
-    network: Network = getattr(source, "network", source)  # type: ignore[assignment]
+    network = source.network if isinstance(source, Derivation) else source
     arguments: dict[str, str] = {}
     for equation in network.equations:
         for term in equation.terms:
@@ -165,14 +157,6 @@ def family_variables(equation: Equation, tensors: Mapping[str, Tensor]) -> froze
     return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A factor's plan, and whether the factor is one element of a tensor and nothing else."""
-
-    plan: Plan
-    bare: bool = False
-
-
 class _Lifter:
     """Lifts terms of one equation under one set of conditions."""
 
@@ -192,7 +176,8 @@ class _Lifter:
             own.append(Axis(atom.name, self.norm(ranges[atom.name].extent)))
         self.free = {axis.label: axis for axis in own}
         self.order: Order = tuple(own[k] for k in around.order(equation.lhs.tensor))
-        self.keeps_sides = not is_adjoint(equation.lhs.tensor) and around.as_written
+        as_written = not is_adjoint(equation.lhs.tensor) and around.as_written
+        self.products = Products("as written" if as_written else around.vectors, around.batch)
 
     def norm(self, form: Affine) -> Affine:
         """A size in the form in which sizes are compared: indices that the conditions fix are put in."""
@@ -221,7 +206,7 @@ class _Lifter:
         if not shared:
             return self.added([self.term(term, free) for term in rest])
         inner = self.added([self.term(term, free) for term in rest])
-        return self.multiply([_Part(inner), *(self.factor(f, free, sure=True) for f in shared)], free, set())
+        return self.products.multiply([inner, *(self.factor(f, free, sure=True) for f in shared)], free, set())
 
     def added(self, plans: Sequence[Plan]) -> Plan:
         """The sum of plans."""
@@ -341,19 +326,19 @@ class _Lifter:
         labels |= summed
         parts = [self.factor(f, labels, sure=not term.conditions) for f in term.factors]
         if term.conditions:
-            parts.append(_Part(self.mask(term.conditions, labels)))
+            parts.append(self.mask(term.conditions, labels))
         parts, rows = self.rows(term, parts, labels, summed)
-        used = frozenset().union(*(p.plan.labels for p in parts)) if parts else frozenset()
+        used = frozenset().union(*(p.labels for p in parts)) if parts else frozenset()
         count = [self.extent_factor(axis) for label, axis in summed.items() if label not in used and label not in rows]
-        scalars = [p.plan.lay(()) for p in parts if not p.plan.labels] + count
-        arrays = [p for p in parts if p.plan.labels]
+        scalars = [p.lay(()) for p in parts if not p.labels] + count
+        arrays = [p for p in parts if p.labels]
         if not arrays:
             if len(scalars) == 1 and not isinstance(scalars[0], Number):
                 return self.scaled(term.coefficient, (), Stored(node=scalars[0]))
             if term.coefficient.q == 1 and not scalars:
                 return Stored(node=Number(form=const(int(term.coefficient))))
             return self.scaled(term.coefficient, tuple(scalars), Stored(node=Number(form=const(1))))
-        plan = self.multiply(arrays, labels, set(summed) - rows)
+        plan = self.products.multiply(arrays, labels, set(summed) - rows)
         return self.scaled(term.coefficient, tuple(scalars), plan)
 
     def scaled(self, coefficient: sp.Rational, scalars: tuple[Node, ...], plan: Plan) -> Plan:
@@ -411,19 +396,19 @@ class _Lifter:
 
     # -- factors ------------------------------------------------------------------------------------------------------
 
-    def factor(self, factor: Factor, labels: Mapping[str, Axis], *, sure: bool) -> _Part:
+    def factor(self, factor: Factor, labels: Mapping[str, Axis], *, sure: bool) -> Plan:
         """The plan of one factor; ``sure`` is False where masked places may lie outside the array."""
         if isinstance(factor, Ref):
-            return _Part(self.entries(factor, labels, sure=sure), bare=True)
+            return self.entries(factor, labels, sure=sure)
         if isinstance(factor, Apply):
             parts = tuple(self.argument(arg, labels, sure=sure) for arg in factor.args)
             if not any(part.labels for part in parts) and all(isinstance(a, Value) for a in factor.args):
                 parts = tuple(self.argument(arg, {}, sure=sure) for arg in factor.args)
-            return _Part(Entrywise(parts=parts, template=factor.template))
+            return Entrywise(parts=parts, template=factor.template)
         if isinstance(factor, Along):
-            return _Part(self.along(factor, labels, sure=sure))
+            return self.along(factor, labels, sure=sure)
         args = tuple(self.whole(ref) for ref in factor.args)
-        return _Part(Stored(node=OpaqueCall(name=factor.name, args=args)))
+        return Stored(node=OpaqueCall(name=factor.name, args=args))
 
     def argument(self, arg: Ref | Value, labels: Mapping[str, Axis], *, sure: bool) -> Plan:
         """The plan of an argument of a scalar function."""
@@ -491,149 +476,34 @@ class _Lifter:
         return self.gathered(node, index, labels, sure=sure)
 
     def rows(
-        self, term: Term, parts: list[_Part], labels: Mapping[str, Axis], summed: Mapping[str, Axis]
-    ) -> tuple[list[_Part], set[str]]:
+        self, term: Term, parts: list[Plan], labels: Mapping[str, Axis], summed: Mapping[str, Axis]
+    ) -> tuple[list[Plan], set[str]]:
         """Sums with a one-hot factor: rows looked up by integers, or added up at integer places."""
         for place, factor in enumerate(term.factors):
             at = _onehot(factor)
             if at is None:
                 continue
             ids, label = at
-            inside = [k for k, p in enumerate(parts) if label in p.plan.labels and k != place]
+            inside = [k for k, p in enumerate(parts) if label in p.labels and k != place]
             chosen = self.entries(ids, labels, sure=True)
-            if label in summed and len(inside) == 1 and not chosen.labels & parts[inside[0]].plan.labels:
-                looked = Looked(table=parts[inside[0]].plan, label=label, ids=chosen)
+            if label in summed and len(inside) == 1 and not chosen.labels & parts[inside[0]].labels:
+                looked = Looked(table=parts[inside[0]], label=label, ids=chosen)
                 rest = [p for k, p in enumerate(parts) if k not in {place, *inside}]
-                return [_Part(looked), *rest], {label}
+                return [looked, *rest], {label}
             over = chosen.labels & summed.keys()
             others = [p for k, p in enumerate(parts) if k != place]
             if label not in summed and label in labels and not inside and over == chosen.labels and over and any(
-                p.plan.labels & over for p in others
+                p.labels & over for p in others
             ):
-                arrays = [p for p in others if p.plan.labels]
-                x = self.multiply(arrays, labels, set(summed) - over)
-                scalars = [p for p in others if not p.plan.labels]
-                return [_Part(Scattered(x=x, ids=chosen, at=labels[label])), *scalars], set(summed)
+                arrays = [p for p in others if p.labels]
+                x = self.products.multiply(arrays, labels, set(summed) - over)
+                scalars = [p for p in others if not p.labels]
+                return [Scattered(x=x, ids=chosen, at=labels[label]), *scalars], set(summed)
         return parts, set()
-
-    # -- products -----------------------------------------------------------------------------------------------------
-
-    def multiply(self, parts: Sequence[_Part], labels: Mapping[str, Axis], summed: set[str]) -> Plan:
-        """The product of parts, summed over some labels: bounds are eliminated by smallest result."""
-        work = merged(list(parts))
-        left = [label for label in labels if label in summed]
-        while left:
-            results = {label: [p.plan.labels for p in work if label in p.plan.labels] for label in left}
-            label = min(left, key=lambda name, results=results: len(frozenset().union(*results[name])))  # type: ignore[misc]
-            left.remove(label)
-            inside = [p for p in work if label in p.plan.labels]
-            if not inside:
-                continue
-            place = work.index(inside[0])
-            work = [p for p in work if p not in inside]
-            others = frozenset().union(*(p.plan.labels for p in work)) if work else frozenset()
-            plan = self.eliminate(inside, labels[label], [name for name in left if name not in others], labels)
-            gone = {name for name in left if name not in plan.labels and any(name in p.plan.labels for p in inside)}
-            left = [name for name in left if name not in gone]
-            work.insert(min(place, len(work)), _Part(plan))
-            work = merged(work)
-        return self.spread_product(work, labels)
-
-    def eliminate(self, parts: list[_Part], axis: Axis, alone: Sequence[str], labels: Mapping[str, Axis]) -> Plan:
-        """The product of parts that all have ``axis``, summed over it.
-
-        ``alone`` are further summed labels that no other part has: an einsum sums over them at once.
-        """
-        if len(parts) > MATRIX or (len(parts) == MATRIX and _nested(parts)):
-            parts = absorbed(parts)
-        if len(parts) == 1:
-            plan = parts[0].plan
-            inner = self.inner(plan, axis)
-            return inner if inner is not None else Summed(x=plan, over=frozenset({axis.label}))
-        outer = [part.plan.labels - {axis.label} for part in parts]
-        if len(parts) == MATRIX and not outer[0] & outer[1] and max(map(len, outer)) <= 1:
-            return self.product(parts[0].plan, parts[1].plan, axis)
-        inside = frozenset().union(*(part.plan.labels for part in parts))
-        gone = {axis.label, *(name for name in alone if name in inside)}
-        if len(parts) == MATRIX and not outer[0] & outer[1] and min(map(len, outer)) <= 1 and len(gone) == 1:
-            stack, right = sorted((part.plan for part in parts), key=lambda plan: -len(plan.labels))
-            return Stacked(stack=stack, right=right, summed=axis)
-        return Contracted(parts=tuple(p.plan for p in parts), to=tuple(labels[x] for x in labels if x in inside - gone))
-
-    def inner(self, plan: Plan, axis: Axis) -> Plan | None:
-        """The inner product of two vectors that are tensors and nothing else."""
-        if not isinstance(plan, Entrywise) or plan.template is not None or plan.adds or len(plan.parts) != MATRIX:
-            return None
-        if any(part.axes != (axis,) or not isinstance(part, Stored) for part in plan.parts):
-            return None
-        return Product(left=plan.parts[0], right=plan.parts[1], summed=axis)
-
-    def product(self, a: Plan, b: Plan, axis: Axis) -> Plan:
-        """A matrix product; with one vector, the sides follow the orientation of vectors."""
-        sizes = (len(a.labels), len(b.labels))
-        if sizes in {(1, MATRIX), (MATRIX, 1)} and not self.keeps_sides:
-            vector, matrix = (a, b) if sizes[0] == 1 else (b, a)
-            batch = None if self.around.batch is None else size(self.around.batch)
-            rows = self.around.vectors == "rows" and not any(each.extent == batch for each in matrix.axes)
-            a, b = (vector, matrix) if rows else (matrix, vector)
-        return Product(left=a, right=b, summed=axis)
-
-    def spread_product(self, work: list[_Part], labels: Mapping[str, Axis]) -> Plan:
-        """The product of parts, nothing summed: entrywise, with repetition, outer, or an einsum."""
-        if len(work) == 1:
-            return work[0].plan
-        union = frozenset().union(*(p.plan.labels for p in work))
-        if any(p.plan.labels == union for p in work):
-            return Entrywise(parts=_flat(work))
-        if len(work) == MATRIX and all(len(p.plan.labels) == 1 for p in work):
-            return Crossed(left=work[0].plan, right=work[1].plan)
-        return Contracted(parts=tuple(p.plan for p in work), to=tuple(labels[name] for name in labels if name in union))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# Parts of products
-
-
-def _flat(parts: Sequence[_Part]) -> tuple[Plan, ...]:
-    """Factors of an entrywise product, products inside taken apart."""
-    found: list[Plan] = []
-    for part in parts:
-        plan = part.plan
-        inside = isinstance(plan, Entrywise) and plan.template is None and not plan.adds
-        found += plan.parts if inside else [plan]  # type: ignore[attr-defined]
-    return tuple(found)
-
-
-def merged(parts: list[_Part]) -> list[_Part]:
-    """Parts with equal sets of labels become one entrywise product, where the first of them stood."""
-    groups: dict[frozenset[str], list[_Part]] = {}
-    for part in parts:
-        groups.setdefault(part.plan.labels, []).append(part)
-    return [group[0] if len(group) == 1 else _Part(Entrywise(parts=_flat(group))) for group in groups.values()]
-
-
-def _nested(parts: Sequence[_Part]) -> bool:
-    """True where one of two parts has all labels of the other and both have more than one."""
-    small, large = sorted((part.plan.labels for part in parts), key=len)
-    return small <= large and len(small) > 1
-
-
-def absorbed(parts: list[_Part]) -> list[_Part]:
-    """Parts whose labels lie within those of another are multiplied into it, repeated along what they lack."""
-    result = list(parts)
-    while len(result) > 1:
-        for part in sorted(result, key=lambda p: len(p.plan.labels)):
-            hosts = [other for other in result if other is not part and part.plan.labels <= other.plan.labels]
-            if hosts and not (len(result) == MATRIX and not _nested(result)):
-                host = min(hosts, key=lambda p: (len(p.plan.labels), result.index(p)))
-                pair = [p for p in result if p is part or p is host]
-                place = result.index(pair[0])
-                result = [p for p in result if p is not part and p is not host]
-                result.insert(place, _Part(Entrywise(parts=_flat(pair))))
-                break
-        else:
-            break
-    return result
+# Helpers
 
 
 def _widened(plan: Plan, axes: Sequence[Axis]) -> Plan:

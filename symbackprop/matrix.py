@@ -177,7 +177,7 @@ class MatMul(Node):
 
     def __post_init__(self) -> None:
         a, b = self.a.axes, self.b.axes
-        _require(0 < len(a) and 0 < len(b) <= 2, "a matrix product is of matrices and vectors")  # noqa: PLR2004
+        _require(len(a) > 0 and 0 < len(b) <= 2, "a matrix product is of matrices and vectors")  # noqa: PLR2004
         shown = f"({', '.join(map(str, a))}) @ ({', '.join(map(str, b))})"
         _require(a[-1] == b[0], f"{shown}: inner axes differ")
         _distinct((*a, *b[1:]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -10,7 +10,7 @@ import jinja2
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
-@lru_cache(maxsize=None)
+@cache
 def environment(kind: str = "python") -> jinja2.Environment:
     r"""An environment for templates of a kind: "latex" has delimiters that LaTeX leaves alone, "html" escapes.
 
@@ -27,6 +27,6 @@ def environment(kind: str = "python") -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=kind == "html",
+        autoescape=kind == "html",  # noqa: S701 - code and LaTeX are no HTML
         **delimiters,  # type: ignore[arg-type]
     )

@@ -97,9 +97,9 @@ class Module:
             batch=self.arguments.batch(),
             opaque=[self.names.functions[name] for name in opaque],
             opaque_about=self.opaque_about(opaque),
-            forward="\n".join(self.taken(forward, backward=False) + [""] + rendered(forward.lines)),
+            forward="\n".join([*self.taken(forward, backward=False), "", *rendered(forward.lines)]),
             results=self.results(),
-            backward="\n".join(self.taken(backward, backward=True) + [""] + rendered(backward.lines)),
+            backward="\n".join([*self.taken(backward, backward=True), "", *rendered(backward.lines)]),
             gradients=self.gradients(),
             loss_variable=self.names.tensor(network.loss),
             functions=definitions(network, self.names, used),
@@ -116,8 +116,8 @@ class Module:
 
     def about(self) -> str:
         """What the comments mean, as text for the docstring."""
-        text = (f"Loss {self.network.loss} and its gradients by {_listed(self.network.parameters)}, by backpropagation. "
-                "Comments give the shape of every array and the number of the equation. ")
+        text = (f"Loss {self.network.loss} and its gradients by {_listed(self.network.parameters)}, "
+                "by backpropagation. Comments give the shape of every array and the number of the equation. ")
         if self.derivation.scale is not None:
             text += f"Error signals are derivatives of {self.network.loss} divided by {self.derivation.scale}. "
         text += f"Needs NumPy alone; runs on {OLDEST} or newer. As a script it checks its own gradients."
@@ -129,7 +129,7 @@ class Module:
         for name in opaque:
             entry, shown = self.network.functions[name], self.names.functions[name]
             if entry.kind == "opaque loss":
-                lines.append(f"`{shown}` is (function, gradient); gradient returns a tuple in the order of its arguments.")
+                lines.append(f"`{shown}` is (function, gradient); gradient returns a tuple, one entry an argument.")
             elif entry.family:
                 lines.append(f"`{shown}` is a list of pairs (function, slope), one for each layer.")
             else:
@@ -209,8 +209,8 @@ class Module:
                 continue
             if is_adjoint(tensor) or tensor in own:
                 continue
-            source = "parameters" if tensor in network.parameters else "inputs" if tensor in network.inputs else "tensors"
-            groups[source].append(tensor)
+            source = "inputs" if tensor in network.inputs else "tensors"
+            groups["parameters" if tensor in network.parameters else source].append(tensor)
         for source, tensors in groups.items():
             lines += self.unpacked(source, tensors, body)
         lines += self.unpacked_functions(body)
@@ -232,7 +232,8 @@ class Module:
         for tensor in tensors:
             family = self.around.tensors[tensor].family
             if family:
-                lines.append(f"    {self.names.tensor(tensor)} = " + self.as_dictionary(f'{source}["{tensor}"]', tensor, body))
+                right = self.as_dictionary(f'{source}["{tensor}"]', tensor, body)
+                lines.append(f"    {self.names.tensor(tensor)} = {right}")
         return lines
 
     def as_dictionary(self, given: str, tensor: str, body: BodyWriter) -> str:

@@ -123,8 +123,10 @@ class ArgumentWriter:
         return any(form.sizes for form in size.at)
 
     def shapes(self) -> list[str]:
-        """Statements that gather (name, axes, shape) of every array; lengths of families first."""
-        lengths, plain, members, late = [], [], [], []
+        """Statements that gather (name, axes, shape) of every array and the length of every family's list."""
+        plain: list[str] = []
+        members: list[str] = []
+        late: list[str] = []
         for name in self.given():
             tensor = self.around.tensors[name]
             if tensor.family:
@@ -135,7 +137,7 @@ class ArgumentWriter:
             hard = any(isinstance(atom, Size) and self.hard(atom) for axis in axes for atom, _ in axis.terms)
             (late if hard else plain).append(entry)
         late = ["sizes = _solve(shapes, partial=True)", *late] if late else []
-        return [*lengths, *plain, *members, *late]
+        return [*plain, *members, *late]
 
     def member_shapes(self, name: str, tensor: Tensor) -> list[str]:
         """Lengths of a family's lists, and the shapes of its members."""
@@ -184,9 +186,10 @@ class ArgumentWriter:
             test = f"np.allclose(np.sum(member, axis={place}), {fact.value}, rtol=0, atol=tolerance)"
         else:
             test = f"np.all(np.real(member) {'>' if fact.kind == 'positive' else '>='} 0)"
+        message = f"{fact.tensor} does not satisfy {_plain(text)}, on which the gradients rest"
         return [f"for member in _members({self.source(fact.tensor)}):",
                 f"    if not {test}:",
-                f'        raise ValueError("{fact.tensor} does not satisfy {_plain(text)}, on which the gradients rest")']
+                f'        raise ValueError("{message}")']
 
     # -- an example ---------------------------------------------------------------------------------------------------
 

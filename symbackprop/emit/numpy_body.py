@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from symbackprop.emit.numpy_names import Names
     from symbackprop.index import Equation, Term
     from symbackprop.lift import Surroundings
+    from symbackprop.matrix import Axis
 
 WIDTH = 88
 """Lines are broken where they get longer."""
@@ -96,7 +97,8 @@ class BodyWriter:
             inner = [_without(term, conditions) for term in terms]
             if conditions:
                 ordered = sorted(conditions, key=lambda c: c.key)
-                self.lines.append(Line(f"if {' and '.join(self.nodes.condition(c).code for c in ordered)}:", depth=depth))
+                tests = " and ".join(self.nodes.condition(cond).code for cond in ordered)
+                self.lines.append(Line(f"if {tests}:", depth=depth))
             self.added(equation, lift_terms(equation, inner, conditions, self.around), depth + bool(conditions))
 
     def region(self, equation: Equation, terms: Sequence[Term], conditions: frozenset[Cond], depth: int) -> None:
@@ -181,7 +183,7 @@ class BodyWriter:
         self.lines.append(Line(first, comment, depth))
         self.lines += [Line(part, depth=depth) for part in rest]
 
-    def axes(self, equation: Equation) -> tuple[object, ...]:
+    def axes(self, equation: Equation) -> tuple[Axis, ...]:
         """Element axes of the left side in storage order."""
         return lift_terms(equation, (), frozenset(), self.around).axes
 

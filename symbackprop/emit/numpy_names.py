@@ -31,10 +31,10 @@ OWN = (
 """What the template of the module calls its own functions and the variables beside which names of the network stand."""
 ARGUMENTS = (
     "rate", "batch_size", "epochs", "_arrays", "_as_arrays", "_members", "_cast", "_stepped", "_solve", "_shown",
-    "_shown_axes", "_check_integers", "_example", "_examples", "_smooth_loss", "_smooth_gradient", "axis", "number", "x",
-    "order", "start", "chosen", "batch", "value", "y",
+    "_shown_axes", "_check_integers", "_example", "_examples", "_smooth_loss", "_smooth_gradient", "axis", "number",
+    "x", "order", "start", "chosen", "batch", "value", "y",
 )
-"""Further names that a function may not have: it is defined in the module or stands among the arguments of ``train``."""
+"""Further names that a function may not have: it is defined in the module, or is an argument of ``train``."""
 
 
 class Names:

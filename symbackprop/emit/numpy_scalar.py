@@ -61,8 +61,8 @@ class ScalarWriter:
     does not change the dtype of the array beside it.
     """
 
-    NATIVE: Mapping[str, str] = {"exp": "np.exp", "log": "np.log", "Abs": "np.abs", "sign": "np.sign", "tanh": "np.tanh",
-                                 "sin": "np.sin", "cos": "np.cos"}
+    NATIVE: Mapping[str, str] = {"exp": "np.exp", "log": "np.log", "Abs": "np.abs", "sign": "np.sign",
+                                 "tanh": "np.tanh", "sin": "np.sin", "cos": "np.cos"}
 
     def __init__(
         self, slots: Mapping[str, Text], call: Callable[[str, int, list[Text]], Text], plain: Collection[str] = ()
@@ -143,7 +143,8 @@ class ScalarWriter:
             return self.call(row, expression.func.order, args)
         name = self.NATIVE.get(type(expression).__name__)
         if name is None:
-            message = f"no NumPy form of {type(expression).__name__}; known are {', '.join(sorted({*self.NATIVE, *ACTIVATION}))}"
+            known = ", ".join(sorted({*self.NATIVE, *ACTIVATION}))
+            message = f"no NumPy form of {type(expression).__name__}; known are {known}"
             raise UnsupportedError(message)
         text = f"{name}({', '.join(arg.code for arg in args)})"
         return Text(f"float({text})" if self.is_plain(expression) else text)

@@ -10,12 +10,10 @@ from dataclasses import dataclass, field, replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
-import sympy as sp
-
 from symbackprop.affine import Affine, Cond, Size, Var, var
 from symbackprop.emit.numpy_scalar import ATOM, PRODUCT, SIGN, SUM, ScalarWriter, Text, fraction
+from symbackprop.emit.stable import stable_logarithms
 from symbackprop.errors import UnsupportedError
-from symbackprop.index import Along, Apply, Ref, function, slot
 from symbackprop.matrix import (
     Add,
     AlongAxis,
@@ -49,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from symbackprop.emit.numpy_names import Names
-    from symbackprop.index import Equation
+    from symbackprop.index import Ref
     from symbackprop.lift import Surroundings
 
 Dims = tuple["str | None", ...]
@@ -208,8 +206,9 @@ class NodeWriter:
                 for mine, other in zip(own, to, strict=True))
             kept = tuple(label if label in inner.labels else None for label in own)
             if fits and inner.labels and kept[0] is not None:
-                call = self.along(inner, keepdims=True) if isinstance(inner, AlongAxis) else self.sum(inner, keepdims=True)
-                return Piece(Text(call), kept)
+                if isinstance(inner, AlongAxis):
+                    return Piece(Text(self.along(inner, keepdims=True)), kept)
+                return Piece(Text(self.sum(inner, keepdims=True)), kept)
         return self.aligned(self.write(inner), to)
 
     def joined(self, pieces: Iterable[Piece], to: Sequence[str]) -> Dims:
@@ -344,7 +343,7 @@ class NodeWriter:
 
     @write.register
     def _(self, node: Elementwise) -> Piece:
-        template, args = self.stable(node)
+        template, args = stable_logarithms(node, self.names.network, self.around)
         labels = node.labels
         hot = self.one_hot(template, args, labels)
         if hot is not None:
@@ -499,78 +498,6 @@ class NodeWriter:
         factors = ", ".join(self.exact(factor).code for factor in node.factors)
         best = ", optimize=True" if len(node.factors) > MATRIX else ""
         return Piece(Text(f'np.einsum("{left}->{right}", {factors}{best})'), node.labels)
-
-    # -- stable forms -------------------------------------------------------------------------------------------------
-
-    def stable(self, node: Elementwise) -> tuple[Any, tuple[Node, ...]]:
-        """Logarithms of softmax and sigmoid outputs, computed from what these were computed from."""
-        template, args = node.template, list(node.args)
-        if not template.has(sp.log):
-            return template, tuple(args)
-        for k, arg in enumerate(node.args):
-            source = self.source(arg)
-            if source is None:
-                continue
-            kind, inner = source
-            new = slot(len(args))
-            if kind == "softmax":
-                changed = template.xreplace({sp.log(slot(k)): new})
-            else:
-                log_sigmoid = function("log_sigmoid")
-                changed = template.xreplace({sp.log(slot(k)): log_sigmoid(new), sp.log(1 - slot(k)): log_sigmoid(-new)})
-            if changed != template:
-                template = changed
-                args.append(inner)
-        return template, tuple(args)
-
-    def source(self, node: Node) -> tuple[str, Node] | None:
-        """What a softmax or sigmoid output was computed from: the logarithm of the softmax, or the argument."""
-        order: tuple[str, ...] | None = None
-        if isinstance(node, Transpose):
-            node, order = node.x, node.to
-        if not isinstance(node, Leaf) or node.order:
-            return None
-        definitions = self.names.network.definitions(node.ref.tensor)
-        if len(definitions) != 1 or len(definitions[0].terms) != 1:
-            return None
-        found = _definition(definitions[0], node)
-        if found is None:
-            return None
-        kind, ref, over = found
-        depth = len(self.around.tensors[ref.tensor].family)
-        extents = node.extents
-        labels = [form.single.name if isinstance(form.single, Var) else "" for form in ref.index[depth:]]
-        if self.around.order(ref.tensor) != tuple(range(len(labels))) or sorted(labels) != sorted(node.labels):
-            return None
-        leaf: Node = Leaf(ref=Ref(ref.tensor, ref.index[:depth]), over=tuple(Axis(x, extents[x]) for x in labels))
-        if kind == "softmax":
-            leaf = AlongAxis(name="log_softmax", x=leaf, over=over)
-        wanted = order or node.labels
-        return kind, leaf if leaf.labels == wanted else Transpose(x=leaf, to=wanted)
-
-
-def _definition(equation: Equation, node: Leaf) -> tuple[str, Ref, tuple[str, ...]] | None:
-    """For ``y = softmax(z)`` or ``y = sigmoid(z)``: the kind, and z with the indices at which ``node`` reads y."""
-    term = equation.terms[0]
-    if term.bounds or term.conditions or term.coefficient != 1 or len(term.factors) != 1:
-        return None
-    mapping: dict[str, Affine] = {}
-    for own, read in zip(equation.lhs.index, node.element().index, strict=True):
-        if not isinstance(own.single, Var):
-            return None
-        mapping[own.single.name] = read
-    factor = term.factors[0]
-    if isinstance(factor, Along) and factor.name == "softmax" and factor.at is not None:
-        at = tuple(form.substitute(mapping) for form in factor.at)
-        inner = {**mapping, **{f"_{k}": form for k, form in enumerate(at)}}
-        names = tuple(form.single.name for form in at if isinstance(form.single, Var))
-        ref = Ref(factor.arg.tensor, tuple(form.substitute(inner) for form in factor.arg.index))
-        return ("softmax", ref, names) if len(names) == len(at) else None
-    if isinstance(factor, Apply) and getattr(factor.template, "row", None) == "sigmoid" and len(factor.args) == 1:
-        arg = factor.args[0]
-        if isinstance(arg, Ref) and factor.template.args == (slot(0),):
-            return "sigmoid", Ref(arg.tensor, tuple(form.substitute(mapping) for form in arg.index)), ()
-    return None
 
 
 def _full(form: Affine, over: tuple[Axis, ...], axis: Axis) -> bool:

@@ -1,22 +1,39 @@
-"""Equations in a form that does not divide by what may round to zero.
+"""Forms that neither divide by what may round to zero nor take its logarithm.
 
 The derivative of a log-likelihood by a sigmoid's output divides by p and 1 - p, which round to 0 for large arguments;
 times the slope p(1 - p) nothing is left of it. ``stable`` puts such adjoints into their readers, where they cancel.
+``stable_logarithms`` computes log(softmax(z)) and log(sigmoid(z)) from z.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import sympy as sp
 
 from symbackprop.affine import Affine, Var
-from symbackprop.index import Apply, Equation, Ref, Term, adjoint_name, collect, function, primal_name, product, slot
+from symbackprop.index import (
+    Along,
+    Apply,
+    Equation,
+    Ref,
+    Term,
+    adjoint_name,
+    collect,
+    function,
+    primal_name,
+    product,
+    slot,
+)
+from symbackprop.matrix import AlongAxis, Axis, Elementwise, Leaf, Node, Transpose
 from symbackprop.unlift import multiplied
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from symbackprop.index import Factor
+    from symbackprop.lift import Surroundings
     from symbackprop.network import Network
 
 SIGMOID = function("sigmoid")
@@ -27,7 +44,8 @@ def stable(equations: Sequence[Equation], network: Network) -> tuple[tuple[int, 
     todo = {equation.lhs.tensor: equation for equation in equations}
     for equation in equations:
         source = _sigmoid(primal_name(equation.lhs.tensor), network)
-        if source is None or not any(_divides(factor, source[0].tensor) for t in equation.terms for factor in t.factors):
+        factors = [factor for term in equation.terms for factor in term.factors]
+        if source is None or not any(_divides(factor, source[0].tensor) for factor in factors):
             continue
         changed = {name: _put_in(reader, todo[equation.lhs.tensor], *source) for name, reader in todo.items()
                    if name != equation.lhs.tensor}
@@ -92,4 +110,84 @@ def _replaced(term: Term, adjoint: Equation, p: Ref, z: Ref) -> Iterable[Term]:
 
 
 def _mapping(ref: Ref, index: tuple[Affine, ...]) -> dict[str, Affine]:
-    return {form.single.name: value for form, value in zip(ref.index, index, strict=True) if isinstance(form.single, Var)}
+    pairs = zip(ref.index, index, strict=True)
+    return {form.single.name: value for form, value in pairs if isinstance(form.single, Var)}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Logarithms of softmax and sigmoid outputs
+
+
+def stable_logarithms(
+    node: Elementwise, network: Network, around: Surroundings
+) -> tuple[Any, tuple[Node, ...]]:
+    """Logarithms of softmax and sigmoid outputs, computed from what these were computed from."""
+    template, args = node.template, list(node.args)
+    if not template.has(sp.log):
+        return template, tuple(args)
+    for k, arg in enumerate(node.args):
+        source = _source(arg, network, around)
+        if source is None:
+            continue
+        kind, inner = source
+        new = slot(len(args))
+        if kind == "softmax":
+            changed = template.xreplace({sp.log(slot(k)): new})
+        else:
+            log_sigmoid = function("log_sigmoid")
+            changed = template.xreplace({sp.log(slot(k)): log_sigmoid(new), sp.log(1 - slot(k)): log_sigmoid(-new)})
+        if changed != template:
+            template = changed
+            args.append(inner)
+    return template, tuple(args)
+
+
+def _source(node: Node, network: Network, around: Surroundings) -> tuple[str, Node] | None:
+    """What a softmax or sigmoid output was computed from: the logarithm of the softmax, or the argument."""
+    order: tuple[str, ...] | None = None
+    if isinstance(node, Transpose):
+        order = node.to
+        node = node.x
+    if not isinstance(node, Leaf) or node.order:
+        return None
+    definitions = network.definitions(node.ref.tensor)
+    if len(definitions) != 1 or len(definitions[0].terms) != 1:
+        return None
+    found = _definition(definitions[0], node)
+    if found is None:
+        return None
+    kind, ref, over = found
+    depth = len(around.tensors[ref.tensor].family)
+    extents = node.extents
+    labels = [form.single.name if isinstance(form.single, Var) else "" for form in ref.index[depth:]]
+    if around.order(ref.tensor) != tuple(range(len(labels))) or sorted(labels) != sorted(node.labels):
+        return None
+    leaf: Node = Leaf(ref=Ref(ref.tensor, ref.index[:depth]), over=tuple(Axis(x, extents[x]) for x in labels))
+    if kind == "softmax":
+        leaf = AlongAxis(name="log_softmax", x=leaf, over=over)
+    wanted = order or node.labels
+    return kind, leaf if leaf.labels == wanted else Transpose(x=leaf, to=wanted)
+
+
+def _definition(equation: Equation, node: Leaf) -> tuple[str, Ref, tuple[str, ...]] | None:
+    """For ``y = softmax(z)`` or ``y = sigmoid(z)``: the kind, and z with the indices at which ``node`` reads y."""
+    term = equation.terms[0]
+    if term.bounds or term.conditions or term.coefficient != 1 or len(term.factors) != 1:
+        return None
+    mapping: dict[str, Affine] = {}
+    for own, read in zip(equation.lhs.index, node.element().index, strict=True):
+        if not isinstance(own.single, Var):
+            return None
+        mapping[own.single.name] = read
+    factor = term.factors[0]
+    if isinstance(factor, Along) and factor.name == "softmax" and factor.at is not None:
+        at = tuple(form.substitute(mapping) for form in factor.at)
+        inner = {**mapping, **{f"_{k}": form for k, form in enumerate(at)}}
+        names = tuple(form.single.name for form in at if isinstance(form.single, Var))
+        ref = Ref(factor.arg.tensor, tuple(form.substitute(inner) for form in factor.arg.index))
+        return ("softmax", ref, names) if len(names) == len(at) else None
+    if isinstance(factor, Apply) and getattr(factor.template, "row", None) == "sigmoid" and len(factor.args) == 1:
+        arg = factor.args[0]
+        if isinstance(arg, Ref) and factor.template.args == (slot(0),):
+            return "sigmoid", Ref(arg.tensor, tuple(form.substitute(mapping) for form in arg.index)), ()
+    return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from symbackprop.emit.numpy import emit_module, numbered
 ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted([*(ROOT / "symbackprop/gallery").glob("*.toml"), *(ROOT / "tests/data").glob("*/*.toml")])
 LARGEST_ERROR = 1e-8
-"""The modules' own check is exact to the fourth power of its step 1e-4; rounding leaves about 1e-11 of the largest entry."""
+"""The modules' own check is exact to the fourth power of its step 1e-4; rounding leaves about 1e-11."""
 
 
 def source(network, preset=None, *, relay=False):
@@ -27,7 +28,7 @@ def source(network, preset=None, *, relay=False):
 
 def run(text, name="generated"):
     room = {"__name__": name}
-    exec(compile(text, f"<{name}>", "exec"), room)  # noqa: S102 - our own text
+    exec(compile(text, f"<{name}>", "exec"), room)
     return room
 
 
@@ -118,8 +119,8 @@ def test_rows_and_columns_give_the_same_numbers_up_to_transposition(name):
     loss, gradients = rooms["rows"]["loss_and_gradients"](parameters, inputs, **functions)
     again, found = rooms["columns"]["loss_and_gradients"](other(parameters), other(inputs), **functions)
     assert again == pytest.approx(loss, rel=1e-12)
-    for name, gradient in other(gradients).items():
-        for ours, theirs in zip(members(gradient), members(found[name]), strict=True):
+    for parameter, gradient in other(gradients).items():
+        for ours, theirs in zip(members(gradient), members(found[parameter]), strict=True):
             np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-12)
 
 
@@ -152,7 +153,7 @@ def test_large_inputs_in_float32_give_no_warning_and_the_right_digits(shorthand)
 
 
 def layers(sizes, rng):
-    return {"W": [rng.standard_normal((b, a)) for a, b in zip(sizes, sizes[1:], strict=False)],
+    return {"W": [rng.standard_normal((b, a)) for a, b in pairwise(sizes)],
             "b": [rng.standard_normal(b) for b in sizes[1:]]}
 
 
@@ -254,7 +255,8 @@ def test_members_of_families_are_named_with_their_index():
     room = module(gallery("seed_002"))
     parameters = {"W": [np.ones((2, 3)), np.ones((3, 3))], "b": [np.ones(2), np.ones(3)]}
     right = {"W": [np.ones((2, 3)), np.ones((3, 2))], "b": [np.ones(2)]}
-    with pytest.raises(ValueError, match=r"W\[2\] has axes \(n\[2\], n\[1\]\): expected shape \(3, 2\), found \(3, 3\)"):
+    message = r"W\[2\] has axes \(n\[2\], n\[1\]\): expected shape \(3, 2\), found \(3, 3\)"
+    with pytest.raises(ValueError, match=message):
         room["forward"](parameters, {"x": np.ones(3), "y": np.ones(3)}, sigma=[(np.sin, np.cos)] * 2)
     with pytest.raises(ValueError, match=r"the list b has axes \(L\): expected shape \(2,\), found \(1,\)"):
         room["forward"](right, {"x": np.ones(3), "y": np.ones(3)}, sigma=[])

@@ -19,8 +19,17 @@ if TYPE_CHECKING:
     from symbackprop.lift import Case
 
 KINDS = {
-    "cost": "C", "activation": "A", "dot product": "D", "bias": "B", "product": "P", "sum": "S", "softmax": "N",
-    "log_softmax": "N", "logsumexp": "N", "max": "M", "function": "F",
+    "cost": "C",
+    "activation": "A",
+    "dot product": "D",
+    "bias": "B",
+    "product": "P",
+    "sum": "S",
+    "softmax": "N",
+    "log_softmax": "N",
+    "logsumexp": "N",
+    "max": "M",
+    "function": "F",
 }
 """The letter of each kind of factor; colour is never the only cue."""
 
@@ -187,8 +196,26 @@ class Equal:
 
 
 Formula = (
-    Indexed | Lifted | Rewritten | ChainRule | Entry | Whole | ShapeOf | Form | Letter | Range | Condition | Sum
-    | Derivative | Marked | Times | Plus | Bracket | Update | Rate | Equal
+    Indexed
+    | Lifted
+    | Rewritten
+    | ChainRule
+    | Entry
+    | Whole
+    | ShapeOf
+    | Form
+    | Letter
+    | Range
+    | Condition
+    | Sum
+    | Derivative
+    | Marked
+    | Times
+    | Plus
+    | Bracket
+    | Update
+    | Rate
+    | Equal
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

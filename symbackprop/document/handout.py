@@ -122,14 +122,25 @@ class _Handout:
     def opening(self) -> list[Block]:
         """What is to be found, and by which route."""
         parameters = self.listed([Whole(p) for p in self.network.parameters])
-        route = {"scalar": "entry by entry along every path", "index": "for general entries with Σ",
-                 "matrix": "for whole arrays"}
+        route = {
+            "scalar": "entry by entry along every path",
+            "index": "for general entries with Σ",
+            "matrix": "for whole arrays",
+        }
         shown = [route[level] for level in LEVELS if level in self.levels]
-        return [Paragraph((
-            "How does the loss ", Whole(self.network.loss), " change when ", *parameters,
-            " change a little? The derivatives are found " + _and(shown) +
-            (". The code at the end computes the same formulas." if self.code else "."),
-        ))]
+        return [
+            Paragraph(
+                (
+                    "How does the loss ",
+                    Whole(self.network.loss),
+                    " change when ",
+                    *parameters,
+                    " change a little? The derivatives are found "
+                    + _and(shown)
+                    + (". The code at the end computes the same formulas." if self.code else "."),
+                )
+            )
+        ]
 
     def notation(self, parts: tuple[tuple[Block, ...], ...]) -> list[Block]:
         """Symbols that occur, with shape, entry, meaning and name in the code; then sizes and conventions."""
@@ -138,15 +149,30 @@ class _Handout:
         order = [*self.network.inputs, *self.network.parameters, *(e.lhs.tensor for e in self.network.equations)]
         for name in dict.fromkeys(order):
             if name in used:
-                rows.append((self.symbol(name), (ShapeOf(name),), self.entry(name), self.meaning(name), self.in_code(name)))
+                rows.append(
+                    (self.symbol(name), (ShapeOf(name),), self.entry(name), self.meaning(name), self.in_code(name))
+                )
         for chain in self.derivation.chains.values():
             name = adjoint_name(chain.tensor)
             if name in used and self.has_own_name(chain.tensor):
-                rows.append((self.symbol(name), (ShapeOf(chain.tensor),), self.entry(name), self.signal_meaning(chain.tensor), ()))
+                rows.append(
+                    (
+                        self.symbol(name),
+                        (ShapeOf(chain.tensor),),
+                        self.entry(name),
+                        self.signal_meaning(chain.tensor),
+                        (),
+                    )
+                )
         return [
             Heading(1, ("Notation",)),
-            Table(("Symbol", "Shape", "Entry", "Meaning", "In code"), tuple(rows), ("Every array in this handout.",), "llllp",
-                  "symbols"),
+            Table(
+                ("Symbol", "Shape", "Entry", "Meaning", "In code"),
+                tuple(rows),
+                ("Every array in this handout.",),
+                "llllp",
+                "symbols",
+            ),
             *self.conventions(),
         ]
 
@@ -199,7 +225,7 @@ class _Handout:
         """True where the notation gives an adjoint a name instead of writing it as a derivative."""
         return self.spelling.signal_rule(tensor) is not None
 
-    @property
+    @cached_property
     def spelling(self) -> Spelling:
         return Spelling(self.network, self.preset, dict(self.layout))
 
@@ -219,12 +245,25 @@ class _Handout:
         blocks: list[Block] = []
         named = [c.tensor for c in self.derivation.signals if self.has_own_name(c.tensor)]
         if self.derivation.scale is not None and self.derivation.signals:
-            blocks.append(Paragraph((
-                "The constant ", Sum((self.derivation.scale,)), " of the loss is kept out of the error signals, so that ",
-                *(self.listed([Equal((Whole(adjoint_name(n)), self.definition_of_signal(n))) for n in named[:1]]) if named else
-                  ("a signal is the derivative without it",)),
-                *([", and so on"] if len(named) > 1 else []),
-                "; it returns in the gradients of the parameters."), lead="Constants."))
+            blocks.append(
+                Paragraph(
+                    (
+                        "The constant ",
+                        Sum((self.derivation.scale,)),
+                        " of the loss is kept out of the error signals, so that ",
+                        *(
+                            self.listed(
+                                [Equal((Whole(adjoint_name(n)), self.definition_of_signal(n))) for n in named[:1]]
+                            )
+                            if named
+                            else ("a signal is the derivative without it",)
+                        ),
+                        *([", and so on"] if len(named) > 1 else []),
+                        "; it returns in the gradients of the parameters.",
+                    ),
+                    lead="Constants.",
+                )
+            )
         return blocks
 
     # -- forward pass --------------------------------------------------------------------------------------------------
@@ -269,7 +308,12 @@ class _Handout:
 
     def forward_label(self, equation: Equation) -> str:
         """Forward equations are numbered in the author's order."""
-        return f"eq{[each for _, each in self.network.walk()].index(equation) + 1}"
+        return f"eq{self.places[equation] + 1}"
+
+    @cached_property
+    def places(self) -> Mapping[Equation, int]:
+        """Place of each forward equation in the author's text."""
+        return {equation: place for place, (_, equation) in enumerate(self.network.walk())}
 
     def lifted(self, equation: Equation) -> Lifted | None:
         """The matrix form; None where whole arrays cannot say it, or where there is nothing but a scalar on both sides."""
@@ -301,11 +345,16 @@ class _Handout:
             return []
         blocks: list[Block] = [Heading(1, ("From the loss backwards",))]
         if self.derivation.signals:
-            blocks.append(Paragraph((
-                "How does the loss answer to a small change of one entry of a computed array? That entry acts on the loss only "
-                "through the entries that are computed from it, its readers. The chain rule adds up one product for each of "
-                "them, so derivatives are found from the loss backwards, each from those before it. Derivatives by computed "
-                "arrays are called error signals; the gradients of the parameters follow from them.",)))
+            blocks.append(
+                Paragraph(
+                    (
+                        "How does the loss answer to a small change of one entry of a computed array? That entry acts on the loss only "
+                        "through the entries that are computed from it, its readers. The chain rule adds up one product for each of "
+                        "them, so derivatives are found from the loss backwards, each from those before it. Derivatives by computed "
+                        "arrays are called error signals; the gradients of the parameters follow from them.",
+                    )
+                )
+            )
         for chain in self.derivation.chains.values():
             blocks += self.chain(chain)
         return blocks
@@ -328,8 +377,11 @@ class _Handout:
         start, steps = self.contracted(chain)
         label = f"eq{self.numbers[chain.tensor]}" if chain.tensor in self.numbers else ""
         if not start.terms:
-            return [*blocks, Paragraph(("The loss does not depend on it, so its gradient is zero.",)),
-                    Display((Row(Indexed(start), label),))]
+            return [
+                *blocks,
+                Paragraph(("The loss does not depend on it, so its gradient is zero.",)),
+                Display((Row(Indexed(start), label),)),
+            ]
         blocks += self.readers(chain, start)
         equations, reasons = self.rewriting(chain, start, steps)
         lifted = self.lifted(equations[-1]) if "matrix" in self.levels and label else None
@@ -347,7 +399,9 @@ class _Handout:
             return chain.steps[0].after, chain.steps[1:]
         return chain.start, chain.steps
 
-    def rewriting(self, chain: Chain, start: Equation, steps: tuple[Step, ...]) -> tuple[tuple[Equation, ...], list[Spans]]:
+    def rewriting(
+        self, chain: Chain, start: Equation, steps: tuple[Step, ...]
+    ) -> tuple[tuple[Equation, ...], list[Spans]]:
         """The forms an adjoint goes through, all with the same meaning of the signals, and what was done between them."""
         is_parameter = chain.tensor in self.network.parameters
         equations = [self.scaled(start, is_parameter=is_parameter)]
@@ -372,15 +426,26 @@ class _Handout:
             return equation
         factor = scale if is_parameter else inverse(scale)
         terms = tuple(
-            product(t.coefficient * factor.coefficient, (*factor.factors, *t.factors), bounds=t.bounds,
-                    conditions=t.conditions, use=t.use)
-            if self.has_signal(t) == is_parameter else t for t in equation.terms)
+            product(
+                t.coefficient * factor.coefficient,
+                (*factor.factors, *t.factors),
+                bounds=t.bounds,
+                conditions=t.conditions,
+                use=t.use,
+            )
+            if self.has_signal(t) == is_parameter
+            else t
+            for t in equation.terms
+        )
         return replace(equation, terms=terms)
 
     def has_signal(self, term: Term) -> bool:
         """True for a term with an error signal in it."""
-        return any(is_adjoint(r.tensor) and "/" not in r.tensor and primal_name(r.tensor) not in self.network.parameters
-                   for f in term.factors for r in refs_of(f))
+        return any(
+            is_adjoint(r.tensor) and "/" not in r.tensor and primal_name(r.tensor) not in self.network.parameters
+            for f in term.factors
+            for r in refs_of(f)
+        )
 
     def readers(self, chain: Chain, start: Equation) -> list[Block]:
         """Who reads the tensor, in words and as the chain rule."""
@@ -388,13 +453,21 @@ class _Handout:
         element = Ref(chain.tensor, start.lhs.index)
         blocks: list[Block] = []
         if all(r is None for r in reading):
-            blocks.append(Paragraph(("The loss reads ", Entry(element, start), " directly, so its derivative can be taken at once.")))
+            blocks.append(
+                Paragraph(
+                    ("The loss reads ", Entry(element, start), " directly, so its derivative can be taken at once.")
+                )
+            )
             return blocks
         spans: list[Span] = [Entry(element, start), " is read by "]
         for k, (reader, term) in enumerate(zip(reading, start.terms, strict=True)):
-            spans += ["" if not k else " and by " if k == len(reading) - 1 else ", ",
-                      Entry(Ref(self.network.loss) if reader is None else reader, start)]
-            conditions = tuple(sorted((c for c in term.conditions if c.form.variables <= _free(start)), key=lambda c: c.key))
+            spans += [
+                "" if not k else " and by " if k == len(reading) - 1 else ", ",
+                Entry(Ref(self.network.loss) if reader is None else reader, start),
+            ]
+            conditions = tuple(
+                sorted((c for c in term.conditions if c.form.variables <= _free(start)), key=lambda c: c.key)
+            )
             if conditions:
                 spans += [" (where ", Condition(conditions, start), ")"]
         uses = len(reading)
@@ -407,8 +480,11 @@ class _Handout:
     def index_level(self, equations: tuple[Equation, ...], reasons: list[Spans], label: str) -> list[Block]:
         """The forms below each other; the reasons are in the sentence before."""
         direct = all(_reader(term) is None for term in equations[0].terms)
-        opening: Spans = () if direct else ("With the local derivatives in place:" if not reasons else
-                                            "With the local derivatives in place. ",)
+        opening: Spans = (
+            ()
+            if direct
+            else ("With the local derivatives in place:" if not reasons else "With the local derivatives in place. ",)
+        )
         opening = (*opening, *_sentences(reasons))
         formula: Formula = Indexed(equations[0]) if len(equations) == 1 else Rewritten(equations)
         display = Display((Row(formula, label),))
@@ -430,7 +506,9 @@ class _Handout:
         rows: list[Row] = []
         for chain in self.derivation.written:
             lifted = self.lifted(chain.equation) if "matrix" in self.levels or not self.general_levels else None
-            rows.append(Row(lifted or Indexed(chain.equation), "" if self.general_levels else f"eq{self.numbers[chain.tensor]}"))
+            rows.append(
+                Row(lifted or Indexed(chain.equation), "" if self.general_levels else f"eq{self.numbers[chain.tensor]}")
+            )
         boxed = KeyBox("All gradients, in order of computation", (Display(tuple(rows)),))
         return [Heading(1, ("Summary",)), boxed]
 
@@ -440,16 +518,24 @@ class _Handout:
             return []
         shown, cut, _ = self.code.partition("\n# -----")
         note = " Checks of arguments and of the module itself are left out here." if cut else ""
-        return [Heading(1, ("The same in NumPy",)),
-                Paragraph((f"One line for each formula, with its number and the shape of the result.{note}",)),
-                Listing(shown.rstrip() + "\n")]
+        return [
+            Heading(1, ("The same in NumPy",)),
+            Paragraph((f"One line for each formula, with its number and the shape of the result.{note}",)),
+            Listing(shown.rstrip() + "\n"),
+        ]
 
     def update(self) -> list[Block]:
         """The step against the gradient, and mini-batches where there is a batch."""
         blocks: list[Block] = [
             Heading(1, ("The update",)),
-            Paragraph(("A step of gradient descent at a learning rate ", Rate(), " changes every parameter against its gradient. "
-                       "All gradients are taken at the old values, before any parameter changes:",)),
+            Paragraph(
+                (
+                    "A step of gradient descent at a learning rate ",
+                    Rate(),
+                    " changes every parameter against its gradient. "
+                    "All gradients are taken at the old values, before any parameter changes:",
+                )
+            ),
             Display(tuple(Row(Update(self.family_ref(p))) for p in self.network.parameters[:UPDATES])),
         ]
         left_out = self.network.parameters[UPDATES:]
@@ -464,8 +550,11 @@ class _Handout:
     def batches(self) -> Paragraph:
         """Stochastic gradient descent."""
         spans: list[Span] = [
-            "The formulas hold for any number ", Form(size(self.network.batch)), " of examples. Stochastic gradient descent uses "
-            "that: shuffle the examples, cut them into small batches, take one step for each batch, and begin again"]
+            "The formulas hold for any number ",
+            Form(size(self.network.batch)),
+            " of examples. Stochastic gradient descent uses "
+            "that: shuffle the examples, cut them into small batches, take one step for each batch, and begin again",
+        ]
         if "\ndef train(" in self.code:
             spans += ["; ", Code("train(parameters, inputs, rate=…, batch_size=…, epochs=…)"), " does so"]
         return Paragraph((*spans, "."), lead="Mini-batches.")
@@ -474,13 +563,23 @@ class _Handout:
         """The table of the gradient check."""
         if self.report is None:
             return []
-        table: tuple[tuple[Spans, ...], ...] = tuple(((Code(name),), (error,), (method,), (verdict,))
-                                                     for name, error, method, verdict in self.report.table())
+        table: tuple[tuple[Spans, ...], ...] = tuple(
+            ((Code(name),), (error,), (method,), (verdict,)) for name, error, method, verdict in self.report.table()
+        )
         return [
             Heading(1, ("Check",)),
-            Paragraph(("The code knows the formulas, a difference quotient knows none. Both were evaluated at random points:",)),
-            Table(("Parameter", "Relative error", "Measured by", ""), table, ("Gradients of the listing against numeric ones.",),
-                  "llll", "check"),
+            Paragraph(
+                (
+                    "The code knows the formulas, a difference quotient knows none. Both were evaluated at random points:",
+                )
+            ),
+            Table(
+                ("Parameter", "Relative error", "Measured by", ""),
+                table,
+                ("Gradients of the listing against numeric ones.",),
+                "llll",
+                "check",
+            ),
         ]
 
     @staticmethod
@@ -517,7 +616,9 @@ def _reader(term: Term) -> Ref | None:
 
 def inverse(scale: Term) -> Term:
     """One over a constant term."""
-    return product(1 / scale.coefficient, [Apply(1 / f.template, f.args) for f in scale.factors if isinstance(f, Apply)])
+    return product(
+        1 / scale.coefficient, [Apply(1 / f.template, f.args) for f in scale.factors if isinstance(f, Apply)]
+    )
 
 
 def _tensors(formula: Formula) -> Iterator[str]:
@@ -549,4 +650,3 @@ def _of_equation(equation: Equation) -> Iterator[str]:
         for factor in term.factors:
             for ref in refs_of(factor):
                 yield ref.tensor
-

@@ -14,74 +14,22 @@ several places (a shared weight) has paths through each of them.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.affine import Affine, Bound, Size, Var, const
-from symbackprop.chainrule import slope
+from symbackprop.affine import Affine, Bound, const, var
+from symbackprop.document.graph import LARGEST, Element, Graph, Link, Use
 from symbackprop.errors import UnsupportedError
-from symbackprop.index import (
-    LOCAL,
-    Along,
-    Apply,
-    Equation,
-    Factor,
-    Opaque,
-    Ref,
-    Term,
-    apply,
-    collect,
-    partial_name,
-    product,
-    refs_of,
-    slot,
-)
-from symbackprop.oracle import Values, members, stand_in_sizes
-from symbackprop.tables.activations import ACTIVATION
-from symbackprop.tables.reductions import AXIS_FUNCTION
+from symbackprop.index import Ref, Term, collect, product
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from symbackprop.network import Network
 
     Array = np.ndarray[Any, Any]
-
-LARGEST = 2_000_000
-"""Elements of one array; networks beyond are shown at smaller sizes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Element:
-    """One number: a tensor and its indices (family first; elements count from 0)."""
-
-    tensor: str
-    index: tuple[int, ...] = ()
-
-    @property
-    def ref(self) -> Ref:
-        """The element as a reference, for printers and terms."""
-        return Ref(self.tensor, tuple(map(const, self.index)))
-
-    def __str__(self) -> str:
-        return str(self.ref)
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """``above`` depends directly on ``below``; ``terms`` add up to ∂above/∂below, ``kind`` says what sort it is.
-
-    Kinds: cost (above is the loss), activation, dot product, bias, product, sum, softmax and the like, function.
-    """
-
-    above: Element
-    below: Element
-    kind: str
-    terms: tuple[Term, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,253 +62,20 @@ def times(left: Term, right: Term) -> Term:
     taken = {b.var for b in left.bounds}
     clash = {b.var: f"{b.var}{len(taken)}_" for b in right.bounds if b.var in taken}
     right = right.rename_bounds(clash) if clash else right
-    return product(left.coefficient * right.coefficient, (*left.factors, *right.factors),
-                   bounds=(*left.bounds, *right.bounds), conditions=left.conditions | right.conditions)
+    return product(
+        left.coefficient * right.coefficient,
+        (*left.factors, *right.factors),
+        bounds=(*left.bounds, *right.bounds),
+        conditions=left.conditions | right.conditions,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """One place where an equation reads a tensor: term number, factor number, and the element as written."""
-
-    equation: Equation
-    term: Term
-    position: int
-    ref: Ref
-    inner: tuple[Bound, ...]
-    """Placeholders of an axis function or an opaque loss, as further running indices."""
-
-
-class Unrolled:
-    """A network at concrete sizes, as a graph of elements; see the module's first lines.
-
-    ``sizes`` default to those of the network file, with small stand-ins for what it leaves open. ``slopes`` is
-    "output" to write activation slopes through the output (``a (1 - a)``), else "prime".
-    """
+class Unrolled(Graph):
+    """A network at concrete sizes, as a graph of elements with its paths; see the module's first lines."""
 
     def __init__(self, network: Network, sizes: Mapping[str, Any] | None = None, *, slopes: str = "output") -> None:
-        self.network = network
-        self.slopes = slopes
-        self.values = Values(sizes=concrete_sizes(network) if sizes is None else dict(sizes), arrays={})
-        self._uses: dict[str, list[_Use]] = defaultdict(list)
-        for equation in network.equations:
-            for use in _uses(equation, network):
-                self._uses[use.ref.tensor].append(use)
-        self._counts: dict[tuple[str, tuple[int, ...]], Array] = {}
-
-    # -- the graph ----------------------------------------------------------------------------------------------------
-
-    @property
-    def loss(self) -> Element:
-        """The top."""
-        return Element(self.network.loss)
-
-    def first(self, parameter: str) -> Element:
-        """The first element of a parameter: of its first member, all element indices 0."""
-        at = members(self.network, parameter, self.values.sizes)[0]
-        return Element(parameter, (*at, *(0 for _ in self.network.tensors[parameter].axes)))
-
-    def extent(self, form: Affine) -> int:
-        """The number that a size stands for here."""
-        return form.evaluate({}, self.values.size)
-
-    def shape(self, tensor: str, at: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Lengths of the element axes of a tensor, or of one member of a family."""
-        entry = self.network.tensors[tensor]
-        env = {b.var: k for b, k in zip(entry.family, at, strict=True)}
-        return tuple(axis.evaluate(env, self.values.size) for axis in entry.axes)
-
-    def definition(self, element: Element) -> tuple[Equation, dict[str, int]] | None:
-        """The equation of an element with the values of its free indices; None for inputs and parameters."""
-        for equation in self.network.definitions(element.tensor):
-            for env in self._assignments(equation.ranges, equation.lhs.index, element.index, frozenset()):
-                return equation, env
-        return None
-
-    def readers(self, element: Element) -> tuple[Element, ...]:
-        """The elements whose equations read this one with a slope that is not zero, in order."""
-        found: dict[Element, None] = {}
-        for use in self._uses[element.tensor]:
-            bounds = (*use.equation.ranges, *use.term.bounds, *use.inner)
-            for env in self._assignments(bounds, use.ref.index, element.index, use.term.conditions):
-                index = tuple(f.evaluate(env, self.values.size) for f in use.equation.lhs.index)
-                found[Element(use.equation.lhs.tensor, index)] = None
-        return tuple(sorted(found, key=lambda e: (e.tensor, e.index)))
-
-    def _assignments(
-        self, bounds: tuple[Bound, ...], forms: tuple[Affine, ...], values: tuple[int, ...], conditions: Any
-    ) -> Iterator[dict[str, int]]:
-        """All values of the running indices for which ``forms`` equal ``values`` and the conditions hold."""
-
-        def search(position: int, env: dict[str, int]) -> Iterator[dict[str, int]]:
-            if position == len(bounds):
-                if all(c.holds(env, self.values.size) for c in conditions):
-                    yield env
-                return
-            bound = bounds[position]
-            lo, hi = (f.evaluate(env, self.values.size) for f in (bound.lo, bound.hi))
-            for value in self._candidates(bound.var, lo, hi, forms, values, env):
-                if self._consistent(forms, values, known := {**env, bound.var: value}):
-                    yield from search(position + 1, known)
-
-        if self._consistent(forms, values, {}):
-            yield from search(0, {})
-
-    def _candidates(  # noqa: PLR0913 - one search state
-        self, name: str, lo: int, hi: int, forms: tuple[Affine, ...], values: tuple[int, ...], env: dict[str, int]
-    ) -> range:
-        """Values of an index: the one an equality leaves, where the others in it are known, else its range."""
-        for form, value in zip(forms, values, strict=True):
-            c = form.linear.get(name, 0)
-            if c and form.variables <= env.keys() | {name} and not _inside_size(name, form):
-                solution, rest = divmod(value - form.evaluate({**env, name: 0}, self.values.size), c)
-                return range(solution, solution + 1) if not rest and lo <= solution <= hi else range(0)
-        return range(lo, hi + 1)
-
-    def _consistent(self, forms: tuple[Affine, ...], values: tuple[int, ...], env: dict[str, int]) -> bool:
-        """False where an equality whose indices are all known fails."""
-        return all(form.evaluate(env, self.values.size) == value
-                   for form, value in zip(forms, values, strict=True) if form.variables <= env.keys())
-
-    # -- local derivatives --------------------------------------------------------------------------------------------
-
-    def link(self, above: Element, below: Element) -> Link:
-        """The link between two elements, with ∂above/∂below; no terms where there is no direct dependence."""
-        found = self.definition(above)
-        if found is None:
-            return Link(above, below, "none", ())
-        equation, env = found
-        terms: list[Term] = []
-        for term in equation.terms:
-            for position, factor in enumerate(term.factors):
-                terms += self._factor_derivatives(equation, term, position, factor, env, below)
-        return Link(above, below, self._kind(equation, below.tensor), collect(terms))
-
-    def _factor_derivatives(  # noqa: PLR0913 - one place of one equation
-        self, equation: Equation, term: Term, position: int, factor: Factor, env: dict[str, int], below: Element
-    ) -> Iterator[Term]:
-        """∂term/∂below by product rule, the part in which factor number ``position`` is differentiated."""
-        for use in _uses_in(equation, term, position, factor, self.network):
-            if use.ref.tensor != below.tensor:
-                continue
-            fixed = {name: const(value) for name, value in env.items()}
-            at = tuple(f.substitute(fixed) for f in use.ref.index)
-            needed = frozenset().union(*(f.variables for f in at), *(c.form.variables for c in term.conditions)) - env.keys()
-            inner = (*term.bounds, *use.inner)
-            solved = tuple(b for b in inner if b.var in _closure(needed, inner))
-            ranged = tuple(Bound(v, const(k), const(k)) for v, k in env.items())
-            for found in self._assignments((*ranged, *solved), use.ref.index, below.index, term.conditions):
-                numbers = {name: const(value) for name, value in found.items()}
-                rest = tuple(self._concrete(b, found) for b in term.bounds if b.var not in found)
-                outside = [f for k, f in enumerate(term.factors) if k != position]
-                for local in self._local(equation, factor, use, found):
-                    whole = product(term.coefficient, (*outside, *local), bounds=rest)
-                    yield self._concrete_term(whole.substitute(numbers))
-
-    def _concrete_term(self, term: Term) -> Term:
-        """The term without conditions (they hold here), with numbers for the indices of its elements."""
-        factors = tuple(with_indices(f, self._concrete_form) for f in term.factors)
-        return product(term.coefficient, factors, bounds=term.bounds, use=term.use)
-
-    def _concrete_form(self, form: Affine) -> Affine:
-        return form if form.variables else const(form.evaluate({}, self.values.size))
-
-    def _concrete(self, bound: Bound, env: dict[str, int]) -> Bound:
-        """The bound with its limits as numbers where they are known."""
-        lo, hi = (const(f.evaluate(env, self.values.size)) if f.variables <= env.keys() else f for f in (bound.lo, bound.hi))
-        return Bound(bound.var, lo, hi, bound.hint)
-
-    def _local(self, equation: Equation, factor: Factor, use: _Use, env: dict[str, int]) -> Iterator[tuple[Factor, ...]]:
-        """The derivative of one factor by the element it reads, as products of factors."""
-        if isinstance(factor, Ref):
-            yield ()
-        elif isinstance(factor, Apply):
-            for k, arg in enumerate(factor.args):
-                if arg == use.ref:
-                    yield (self._slope(equation, factor, k),)
-        elif isinstance(factor, Opaque):
-            for k, arg in enumerate(factor.args):
-                if arg.tensor == use.ref.tensor and arg.index == use.ref.index:
-                    inner = tuple(Affine(env[b.var]) for b in use.inner)
-                    yield (Ref(partial_name(factor.name, k), (*equation.lhs.index, *inner)),)
-        else:
-            yield from self._along(equation, factor, use, env)
-
-    def _slope(self, equation: Equation, factor: Apply, position: int) -> Factor:
-        """f′ of an elementwise function; through the output where that is asked for and the table knows it."""
-        call = factor.template
-        row = ACTIVATION.get(getattr(call.func, "row", ""))
-        alone = len(equation.terms) == 1 and equation.terms[0].factors == (factor,) and equation.terms[0].coefficient == 1
-        if row and self.slopes == "output" and alone and call.func.order == 0 and row.name not in self.network.functions:
-            by_output = row.slope(slot(0), slot(1))
-            if by_output.free_symbols == {slot(1)}:
-                return apply(by_output, *factor.args, equation.lhs)
-        return apply(slope(factor.template, position), *factor.args)
-
-    def _along(self, equation: Equation, factor: Along, use: _Use, env: dict[str, int]) -> Iterator[tuple[Factor, ...]]:
-        """A row of the Jacobian of softmax and the like, at a known entry and a known element."""
-        entry = tuple(f.evaluate(env, self.values.size) for f in factor.at or ())
-        place = tuple(env[b.var] for b in use.inner)
-        numbers = {name: const(value) for name, value in env.items()}
-        moved = {str(f.single): const(k) for f, k in zip(factor.at or (), place, strict=False)}
-        out_v = Ref(equation.lhs.tensor, tuple(f.substitute({**numbers, **moved}) for f in equation.lhs.index))
-        for row in AXIS_FUNCTION[factor.name].jacobian:
-            if row.delta and entry != place:
-                continue
-            if row.template == slot(3):
-                yield (Along("argmax", factor.arg, factor.sizes, tuple(map(const, place))),)
-            else:
-                yield (apply(row.template, equation.lhs, out_v, use.ref),)
-
-    def _kind(self, equation: Equation, below: str) -> str:
-        """What sort of step the equation is, seen from the tensor that it reads."""
-        if equation.lhs.tensor == self.network.loss:
-            return "cost"
-        factors = [(t, f) for t in equation.terms for f in t.factors if any(r.tensor == below for r in refs_of(f))]
-        for term, factor in factors:
-            if isinstance(factor, Along):
-                return factor.name
-            if isinstance(factor, Opaque):
-                return "cost"
-            if isinstance(factor, Apply):
-                return "activation" if len(equation.terms) == 1 and len(term.factors) == 1 and _is_call(factor) else "function"
-            if term.bounds:
-                return "dot product" if len(term.factors) > 1 else "sum"
-            return "bias" if all(isinstance(f, Apply) and not refs_of(f) for f in term.factors if f != factor) else "product"
-        return "none"
-
-    # -- paths --------------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def separate(self) -> bool:
-        """True where examples do not mix below the loss: every equation reads elements of its own example."""
-        if self.network.batch is None:
-            return False
-        return all(self._keeps_example(use) for uses in self._uses.values() for use in uses)
-
-    def _keeps_example(self, use: _Use) -> bool:
-        above = self._batch_form(use.equation.lhs)
-        below = self._batch_form(use.ref)
-        return above is None or below is None or above == below
-
-    def _batch_form(self, ref: Ref) -> Affine | None:
-        """The index that counts examples."""
-        tensor = self.network.tensors.get(ref.tensor)
-        if tensor is None or tensor.role == "parameter":
-            return None
-        for form, axis in zip(ref.index[len(tensor.family):], tensor.axes, strict=True):
-            if isinstance(atom := axis.single, Size) and atom.name == self.network.batch:
-                return form
-        return None
-
-    def example(self, element: Element) -> int | None:
-        """Number of the example an element belongs to (from 0), None for those of no example."""
-        form = self._batch_form(element.ref)
-        return None if form is None else form.const
-
-    @property
-    def examples(self) -> int:
-        """How many examples there are; 1 where the network has no batch."""
-        return self.values.size(self.network.batch, ()) if self.network.batch else 1
+        super().__init__(network, sizes, slopes=slopes)
+        self._counts: dict[tuple[str, tuple[int, ...], int | None], Array] = {}
 
     def count(self, element: Element, example: int | None = None) -> int:
         """Number of paths from the loss to an element, or of those of one example, without listing them.
@@ -392,24 +107,29 @@ class Unrolled:
             if missing:
                 stack.extend(missing)
             else:
-                self._counts[(*key, example)] = self._sum_of_counts(*key, example)  # type: ignore[index]
+                self._counts[(*key, example)] = self._sum_of_counts(*key, example)
                 stack.pop()
-        return self._counts[(name, at, example)]  # type: ignore[index]
+        return self._counts[(name, at, example)]
 
-    def _family_ways(self, use: _Use, at: tuple[int, ...]) -> Iterator[tuple[dict[str, int], tuple[int, ...]]]:
+    def _family_ways(self, use: Use, at: tuple[int, ...]) -> Iterator[tuple[dict[str, int], tuple[int, ...]]]:
         """Family indices of the equation (and looped bounds) with which a use reads member ``at``, and its own member."""
         depth = len(at)
         outer = len(self.network.tensors[use.equation.lhs.tensor].family)
         looped = frozenset().union(*(f.variables for f in (*use.ref.index[:depth], *use.equation.lhs.index[:outer])))
         bounds = tuple(b for b in (*use.equation.ranges, *use.term.bounds) if b.var in looped)
         conditions = [c for c in use.term.conditions if c.form.variables <= looped]
-        for env in self._assignments(bounds, use.ref.index[:depth], at, conditions):
+        for env in self.assignments(bounds, use.ref.index[:depth], at, conditions):
             yield env, tuple(f.evaluate(env, self.values.size) for f in use.equation.lhs.index[:outer])
 
     def _reader_members(self, name: str, at: tuple[int, ...]) -> list[tuple[str, tuple[int, ...]]]:
-        return list(dict.fromkeys(
-            (use.equation.lhs.tensor, member) for use in self._uses[name] for _, member in self._family_ways(use, at)
-            if use.equation.lhs.tensor != self.network.loss))
+        return list(
+            dict.fromkeys(
+                (use.equation.lhs.tensor, member)
+                for use in self.uses[name]
+                for _, member in self._family_ways(use, at)
+                if use.equation.lhs.tensor != self.network.loss
+            )
+        )
 
     def _sum_of_counts(self, name: str, at: tuple[int, ...], example: int | None) -> Array:
         """Σ over readers: each pair (reader, element) once, however often the equation reads it."""
@@ -418,15 +138,15 @@ class Unrolled:
             message = f"{name} has more than {LARGEST} elements; give smaller [sizes]"
             raise UnsupportedError(message)
         total = np.zeros(shape, dtype=object)
-        groups: dict[tuple[str, tuple[int, ...]], list[tuple[_Use, dict[str, int]]]] = {}
-        for use in self._uses[name]:
+        groups: dict[tuple[str, tuple[int, ...]], list[tuple[Use, dict[str, int]]]] = {}
+        for use in self.uses[name]:
             for env, member in self._family_ways(use, at):
                 groups.setdefault((use.equation.lhs.tensor, member), []).append((use, env))
         for (reader, member), ways in groups.items():
             if reader == self.network.loss:
                 counts: Array = np.asarray(1, dtype=object)
             else:
-                counts = self._counts[(reader, member, example)]  # type: ignore[index]
+                counts = self._counts[(reader, member, example)]
             plain = self._along_axes(ways, counts, shape, at) if len(ways) == 1 else None
             more = self._scattered(ways, counts, shape) if plain is None else plain
             total = np.asarray(total + more, dtype=object)  # NumPy unpacks object arrays without axes
@@ -435,8 +155,8 @@ class Unrolled:
     def _of_example(self, name: str, counts: Array, example: int | None, depth: int) -> Array:
         """Counts with those of other examples set to 0."""
         tensor = self.network.tensors[name]
-        letters = tuple(Affine(0, ((Var(f"#{k}"), 1),)) for k in range(depth + len(tensor.axes)))
-        form = self._batch_form(Ref(name, letters))
+        letters = tuple(var(f"#{k}") for k in range(depth + len(tensor.axes)))
+        form = self.batch_form(Ref(name, letters))
         if example is None or form is None:
             return counts
         axis = letters.index(form) - depth
@@ -444,19 +164,22 @@ class Unrolled:
         return np.where(keep.reshape([-1 if k == axis else 1 for k in range(counts.ndim)]), counts, 0)
 
     def _along_axes(
-        self, ways: list[tuple[_Use, dict[str, int]]], counts: Array, shape: tuple[int, ...], at: tuple[int, ...]
+        self, ways: list[tuple[Use, dict[str, int]]], counts: Array, shape: tuple[int, ...], at: tuple[int, ...]
     ) -> Array | None:
         """The sum where every index of the element is a letter of its own: sum what is missing, broadcast the rest."""
         use, env = ways[0]
-        own = [f.single for f in use.ref.index[len(at):]]
+        own = [f.single for f in use.ref.index[len(at) :]]
         outer = len(self.network.tensors[use.equation.lhs.tensor].family)
         reader = [f.single for f in use.equation.lhs.index[outer:]]
         names = [str(a) for a in own]
         full = {b.var for b in (*use.equation.ranges, *use.term.bounds, *use.inner) if b.lo == Affine()}
         if use.term.conditions or None in own or None in reader or len(set(names)) < len(names) or set(names) - full:
             return None
-        extents = {b.var: b.extent.evaluate(env, self.values.size) for b in (*use.equation.ranges, *use.inner, *use.term.bounds)
-                   if b.var in names and b.extent.variables <= env.keys()}
+        extents = {
+            b.var: b.extent.evaluate(env, self.values.size)
+            for b in (*use.equation.ranges, *use.inner, *use.term.bounds)
+            if b.var in names and b.extent.variables <= env.keys()
+        }
         if tuple(extents.get(n) for n in names) != shape:
             return None
         kept = [str(a) for a in reader]
@@ -465,9 +188,11 @@ class Unrolled:
         kept = [n for n in kept if n in names]
         order = sorted(range(len(kept)), key=lambda k: names.index(kept[k]))
         summed = np.transpose(summed, order) if order else summed
-        return np.broadcast_to(summed.reshape([n if m in kept else 1 for m, n in zip(names, shape, strict=True)]), shape)
+        return np.broadcast_to(
+            summed.reshape([n if m in kept else 1 for m, n in zip(names, shape, strict=True)]), shape
+        )
 
-    def _scattered(self, ways: list[tuple[_Use, dict[str, int]]], counts: Array, shape: tuple[int, ...]) -> Array:
+    def _scattered(self, ways: list[tuple[Use, dict[str, int]]], counts: Array, shape: tuple[int, ...]) -> Array:
         """The sum over distinct pairs, found one by one."""
         total = np.zeros(shape, dtype=object)
         pairs: dict[tuple[tuple[int, ...], tuple[int, ...]], None] = {}
@@ -475,7 +200,7 @@ class Unrolled:
             depth, outer = len(use.ref.index) - len(shape), len(use.equation.lhs.index) - counts.ndim
             looped = tuple(Bound(v, const(k), const(k)) for v, k in env.items())
             rest = tuple(b for b in (*use.equation.ranges, *use.term.bounds, *use.inner) if b.var not in env)
-            for found in self._assignments((*looped, *rest), (), (), use.term.conditions):
+            for found in self.assignments((*looped, *rest), (), (), use.term.conditions):
                 below = tuple(f.evaluate(found, self.values.size) for f in use.ref.index[depth:])
                 above = tuple(f.evaluate(found, self.values.size) for f in use.equation.lhs.index[outer:])
                 if all(0 <= k < n for k, n in zip(below, shape, strict=True)):
@@ -503,89 +228,3 @@ class Unrolled:
         """Readers of an element (of one example) that have a path to the loss."""
         readers = [r for r in self.readers(element) if example is None or self.example(r) in {None, example}]
         return tuple(r for r in readers if r == self.loss or self._count(r, example))
-
-
-def concrete_sizes(network: Network) -> dict[str, Any]:
-    """The sizes of the network file; small stand-ins where it gives none, or where an array would be too large."""
-    stand_in = stand_in_sizes(network)
-    given = {name: dict(value) if hasattr(value, "items") else value for name, value in network.sizes.items()}
-    sizes = {name: _merged(value, given.get(name)) for name, value in stand_in.items()}
-    lookup = Values(sizes=sizes, arrays={}).size
-    for name, tensor in network.tensors.items():
-        for at in _few_members(network, name, sizes):
-            env = {b.var: k for b, k in zip(tensor.family, at, strict=True)}
-            extent = 1
-            for axis in tensor.axes:
-                extent *= axis.evaluate(env, lookup)
-            if extent > LARGEST:
-                return stand_in
-    return sizes
-
-
-def _few_members(network: Network, name: str, sizes: Mapping[str, Any]) -> list[tuple[int, ...]]:
-    if any(isinstance(sizes.get(d), int) and sizes[d] > LARGEST for d in network.depths):
-        return []
-    return members(network, name, sizes)
-
-
-def _merged(stand_in: Any, given: Any) -> Any:
-    if given is None:
-        return stand_in
-    return {**stand_in, **given} if isinstance(stand_in, dict) and isinstance(given, dict) else given
-
-
-def _uses(equation: Equation, network: Network) -> Iterator[_Use]:
-    """Every place where an equation reads an element with a slope that is not zero by form."""
-    for term in equation.terms:
-        for position, factor in enumerate(term.factors):
-            yield from _uses_in(equation, term, position, factor, network)
-
-
-def _uses_in(equation: Equation, term: Term, position: int, factor: Factor, network: Network) -> Iterator[_Use]:
-    if isinstance(factor, Ref):
-        yield _Use(equation, term, position, factor, ())
-    elif isinstance(factor, Apply):
-        for k, arg in enumerate(factor.args):
-            if isinstance(arg, Ref) and slope(factor.template, k) != 0:
-                yield _Use(equation, term, position, arg, ())
-    elif isinstance(factor, Along):
-        inner = tuple(Bound(f"{LOCAL}{k}", Affine(), size - 1) for k, size in enumerate(factor.sizes))
-        yield _Use(equation, term, position, factor.arg, inner)
-    else:
-        for arg in factor.args:
-            yield _Use(equation, term, position, arg, _axes_of(arg, network))
-
-
-def _axes_of(arg: Ref, network: Network) -> tuple[Bound, ...]:
-    """Running indices for the axes of an argument of an opaque loss."""
-    tensor = network.tensors[arg.tensor]
-    family = {b.var: form for b, form in zip(tensor.family, arg.index, strict=False)}
-    axes = (axis.substitute(family) for axis in tensor.axes)
-    return tuple(Bound(f"{LOCAL}{k}", Affine(), size - 1) for k, size in enumerate(axes))
-
-
-def _closure(needed: frozenset[str], bounds: tuple[Bound, ...]) -> frozenset[str]:
-    """The indices, and those that their limits mention."""
-    for bound in reversed(bounds):
-        if bound.var in needed:
-            needed |= bound.lo.variables | bound.hi.variables
-    return needed
-
-
-def with_indices(factor: Factor, change: Callable[[Affine], Affine]) -> Factor:
-    """The factor with the indices of its elements changed; sizes used as numbers stay as they are."""
-    if isinstance(factor, Ref):
-        return Ref(factor.tensor, tuple(map(change, factor.index)))
-    if isinstance(factor, Apply):
-        return Apply(factor.template, tuple(
-            Ref(a.tensor, tuple(map(change, a.index))) if isinstance(a, Ref) else a for a in factor.args))
-    return factor
-
-
-def _is_call(factor: Apply) -> bool:
-    return bool(factor.template.is_Function) and len(refs_of(factor)) == 1
-
-
-def _inside_size(name: str, form: Affine) -> bool:
-    return any(isinstance(a, Size) and any(name in f.variables for f in a.at) for a, _ in form.terms)
-

@@ -83,8 +83,13 @@ def _source(network: Network, place: Place) -> Place:
     function, slash, number = primal_name(place[0]).partition("/")
     if not slash:
         return place
-    argument = next(factor.args[int(number)] for equation in network.equations for term in equation.terms
-                    for factor in term.factors if isinstance(factor, Opaque) and factor.name == function)
+    argument = next(
+        factor.args[int(number)]
+        for equation in network.equations
+        for term in equation.terms
+        for factor in term.factors
+        if isinstance(factor, Opaque) and factor.name == function
+    )
     return argument.tensor, place[1] + len(network.tensors[argument.tensor].family)
 
 
@@ -123,7 +128,8 @@ def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], in
             return None
         running[column] = (letter_of(network, place, taken), extent)
     if math.prod(size(extent) for _, extent in running.values()) != len(set(zip(*running, strict=True))) or len(
-            set(zip(*running, strict=True))) != len(terms):
+        set(zip(*running, strict=True))
+    ) != len(terms):
         return None
     images = {column: var(letter) for column, (letter, _) in running.items()}
     body = _mapped(terms[0], lambda k, form: images.get(columns[k], form))
@@ -152,7 +158,9 @@ def over_examples(term: Term, network: Network, example: int) -> Term | None:
         return None
     body = _mapped(term, lambda k, form: image.get(k, form))
     extent = Affine(0, ((Size(network.batch), 1),))
-    return Term(body.coefficient, (Bound(letter, Affine(), extent - 1, letter), *body.bounds), frozenset(), body.factors)
+    return Term(
+        body.coefficient, (Bound(letter, Affine(), extent - 1, letter), *body.bounds), frozenset(), body.factors
+    )
 
 
 def is_batch_axis(network: Network, place: Place) -> bool:

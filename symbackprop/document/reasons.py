@@ -57,13 +57,21 @@ def _sentences(node: Node, equation: Equation, *, rows: bool) -> Iterator[Spans]
     if isinstance(node, MatMul):
         yield _matrix_product(node, equation, rows=rows)
     elif isinstance(node, Outer):
-        yield ("No index is summed, and the two factors share none: ", _letter(node.a.axes[0], equation),
-               " comes from one and ", _letter(node.b.axes[0], equation), " from the other, which makes an outer product.")
+        yield (
+            "No index is summed, and the two factors share none: ",
+            _letter(node.a.axes[0], equation),
+            " comes from one and ",
+            _letter(node.b.axes[0], equation),
+            " from the other, which makes an outer product.",
+        )
     elif isinstance(node, SumOver):
         yield from _sum(node, equation)
     elif isinstance(node, Hadamard) and len(node.axes):
-        yield ("Factors that carry the same ", "index" if len(node.axes) == 1 else "indices",
-               " are multiplied entry by entry.")
+        yield (
+            "Factors that carry the same ",
+            "index" if len(node.axes) == 1 else "indices",
+            " are multiplied entry by entry.",
+        )
     elif isinstance(node, Broadcast):
         yield from _broadcast(node, equation)
     elif isinstance(node, ScatterAdd):
@@ -103,8 +111,14 @@ def _matrix_product(node: MatMul, equation: Equation, *, rows: bool) -> Spans:
     turned = (position == 0) if is_left else (position == 1)
     end: Spans = ("so it is transposed.",) if turned else ("so nothing is transposed.",)
     meets = "rows of the matrix meet a column" if is_left else "a row meets the columns of the matrix"
-    return ("We sum over ", summed, f", the {_PLACE[position]} index of ", *_name(matrix, 0 if is_left else 1),
-            f": {lines} of it meets the vector. In the product {meets}, ", *end)
+    return (
+        "We sum over ",
+        summed,
+        f", the {_PLACE[position]} index of ",
+        *_name(matrix, 0 if is_left else 1),
+        f": {lines} of it meets the vector. In the product {meets}, ",
+        *end,
+    )
 
 
 def _two_matrices(left: Node, right: Node, axis: Axis, summed: Letter) -> Spans:
@@ -112,9 +126,15 @@ def _two_matrices(left: Node, right: Node, axis: Axis, summed: Letter) -> Spans:
     first, second = left.labels.index(axis.label), right.labels.index(axis.label)
     lines = ("columns", "rows")
     turned = [name for name, wrong in ((_name(left, 0), first == 0), (_name(right, 1), second == 1)) if wrong]
-    where: Spans = ("We sum over ", summed, f", the {_PLACE[first]} index of ", *_name(left, 0), f" and the {_PLACE[second]} of ",
-                    *_name(right, 1), f": {lines[first]} of the one meet {lines[second]} of the other. "
-                    "A matrix product lets rows meet columns, ")
+    where: Spans = (
+        "We sum over ",
+        summed,
+        f", the {_PLACE[first]} index of ",
+        *_name(left, 0),
+        f" and the {_PLACE[second]} of ",
+        *_name(right, 1),
+        f": {lines[first]} of the one meet {lines[second]} of the other. A matrix product lets rows meet columns, ",
+    )
     if not turned:
         return (*where, "so nothing is transposed.")
     if len(turned) == MATRIX:
@@ -126,14 +146,23 @@ def _sum(node: SumOver, equation: Equation) -> Iterator[Spans]:
     letters: list[Span] = []
     for label in node.over:
         letters += [" and " if letters else "", Letter(label, equation)]
-    yield ("The sum over ", *letters, " touches one array alone, so it adds up that array along ",
-           "this axis" if len(node.over) == 1 else "these axes", "; a product with a vector of ones says so.")
+    yield (
+        "The sum over ",
+        *letters,
+        " touches one array alone, so it adds up that array along ",
+        "this axis" if len(node.over) == 1 else "these axes",
+        "; a product with a vector of ones says so.",
+    )
 
 
 def _broadcast(node: Broadcast, equation: Equation) -> Iterator[Spans]:
     missing = [axis for axis in node.axes if axis not in node.x.axes]
     if missing:
-        yield ("The right side is the same for every ", _letter(missing[0], equation), ", so it is repeated along that axis.")
+        yield (
+            "The right side is the same for every ",
+            _letter(missing[0], equation),
+            ", so it is repeated along that axis.",
+        )
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -143,8 +172,11 @@ def _broadcast(node: Broadcast, equation: Equation) -> Iterator[Spans]:
 def why_step(step: Step, derivation: Derivation) -> Spans:
     """What a step did, in a sentence."""
     if step.rule == "put in":
-        return ("Put in what was found for ", Whole(adjoint_name(step.note)), ".") if step.note in derivation.chains else (
-            "Put in what was found before.",)
+        return (
+            ("Put in what was found for ", Whole(adjoint_name(step.note)), ".")
+            if step.note in derivation.chains
+            else ("Put in what was found before.",)
+        )
     if step.rule == "slope through the output":
         return _slopes(step.note, derivation)
     if step.rule == "known gradient":

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Bound, const, var
+from symbackprop.affine import size as size_form
 from symbackprop.document.blocks import (
     Block,
     Bracket,
@@ -34,19 +35,18 @@ from symbackprop.document.blocks import (
     Table,
     Times,
 )
-from symbackprop.document.paths import Element, Link, Path, Unrolled
+from symbackprop.document.graph import Element, Link
+from symbackprop.document.paths import Path, Unrolled
 from symbackprop.document.pattern import general, moved, normal, over_examples, own_letters, with_letters
-from symbackprop.affine import size as size_form
 from symbackprop.index import Equation, Ref, Term, adjoint_name, collect, product, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symbackprop.affine import Affine
-    from symbackprop.network import Network
-
 SHOWN = 4
 """Paths that are written out; of more, one less and dots."""
+KINDS_SHOWN = 12
+"""Rows of the table of local derivatives."""
 LONG = 12
 """Links of a path beyond which fewer paths are written out."""
 LISTED = 64
@@ -90,12 +90,12 @@ class Target:
         return len(self.shown) == self.total
 
 
-def target_of(graph: Unrolled, element: Element) -> Target:
-    """The paths to an element; of the first example alone where examples do not mix."""
+def target_of(graph: Unrolled, element: Element, listed: int = LISTED) -> Target:
+    """The paths to an element; of the first example alone where examples do not mix. At most ``listed`` are listed."""
     example = 0 if graph.separate and graph.examples > 1 and _meets_examples(graph, element) else None
     count = graph.count(element, example)
     total = count if example is None else graph.count(element)
-    limit = LISTED if count <= LISTED else SHOWN
+    limit = listed if count <= listed else min(listed, SHOWN)
     return Target(element, count, total, graph.paths(element, example=example, limit=limit), example)
 
 
@@ -109,10 +109,11 @@ def _meets_examples(graph: Unrolled, element: Element) -> bool:
 
 def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     """The scalar level: the first parameter's first element in full, the others as a table."""
-    targets = [target_of(graph, graph.first(p)) for p in parameters]
+    targets = [target_of(graph, graph.first(p), FORMS) for p in parameters]
     main = next((t for t in targets if t.count), None)
     if main is None:
         return []
+    main = target_of(graph, main.element)
     blocks: list[Block] = [Heading(1, ("One entry at a time: paths",)), _opening(graph, main)]
     blocks += _paths(graph, main)
     blocks += _local_derivatives(graph, main)
@@ -130,11 +131,18 @@ def _opening(graph: Unrolled, target: Target) -> Paragraph:
     for value in sizes(graph):
         values += [", " if values else "", value]
     at: Spans = ("At the sizes ", *values, ", every") if values else ("Every",)
-    return Paragraph((
-        *at, " entry of every array is a number, and each number depends on the few that its equation reads. Take ",
-        Entry(target.element.ref), ": a small change of it reaches ", Entry(graph.loss.ref), " along ",
-        *_count_words(graph, target), ". Along a path the local derivatives multiply; over the paths they add up.",
-    ))
+    return Paragraph(
+        (
+            *at,
+            " entry of every array is a number, and each number depends on the few that its equation reads. Take ",
+            Entry(target.element.ref),
+            ": a small change of it reaches ",
+            Entry(graph.loss.ref),
+            " along ",
+            *_count_words(graph, target),
+            ". Along a path the local derivatives multiply; over the paths they add up.",
+        )
+    )
 
 
 def sizes(graph: Unrolled) -> tuple[Formula, ...]:
@@ -168,7 +176,8 @@ def _left(graph: Unrolled, target: Target) -> Formula:
 def _paths(graph: Unrolled, target: Target) -> list[Block]:
     parts = tuple(
         Marked(Times(tuple(Marked(Derivative(k.above.ref, k.below.ref), k.kind) for k in path.links)), path=n)
-        for n, path in enumerate(target.shown, 1))
+        for n, path in enumerate(target.shown, 1)
+    )
     sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
     lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
     left_out = _left_out(graph, target)
@@ -199,15 +208,25 @@ def _distinct_links(target: Target) -> list[Link]:
 
 def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     rows: list[tuple[Spans, ...]] = []
-    for link in _distinct_links(target):
+    links = _distinct_links(target)
+    for link in links[:KINDS_SHOWN]:
         found = graph.definition(link.above)
         equation: Spans = (Indexed(found[0]),) if found else ()
         value = Equal((Derivative(link.above.ref, link.below.ref), Marked(Sum(link.terms or (product(0),)), link.kind)))
         rows.append(((Chip(link.kind), " ", link.kind), equation, (value,)))
+    more = len(links) - len(rows)
+    words = "Each link between two arrays is differentiated once; nothing else has to be."
+    if more:
+        words += f" The table has the first {len(rows)}; the other {more} are of the same kinds."
     return [
-        Paragraph(("Each kind of link is differentiated once; nothing else has to be.",), lead="Local derivatives."),
-        Table(("Link", "Forward equation", "Derivative"), tuple(rows), ("The local derivatives on these paths.",), "lll",
-              "local"),
+        Paragraph((words,), lead="Local derivatives."),
+        Table(
+            ("Link", "Forward equation", "Derivative"),
+            tuple(rows),
+            ("The local derivatives on these paths.",),
+            "lll",
+            "local",
+        ),
     ]
 
 
@@ -236,15 +255,22 @@ def _factored(graph: Unrolled, target: Target) -> list[Block]:
     if not shared or any(len(p.links) <= shared for p in target.paths):
         return []
     tail = target.paths[0].links[-shared:]
-    heads = tuple(Marked(Times(tuple(_value(k) for k in p.links[:-shared])), path=n) for n, p in enumerate(target.shown, 1))
+    heads = tuple(
+        Marked(Times(tuple(_value(k) for k in p.links[:-shared])), path=n) for n, p in enumerate(target.shown, 1)
+    )
     bracket = Bracket(Plus(heads, dots=target.count > len(target.shown)), Derivative(graph.loss.ref, tail[0].above.ref))
     body: Formula = Times((bracket, *(_value(k) for k in tail)))
     whole = Plus((body,), dots=True) if target.example is not None and target.total > target.count else body
     return [
-        Paragraph((f"All paths {'of the example ' if target.example is not None else ''}come together in ",
-                   Entry(tail[0].above.ref), f": their last {_number(shared, 'factor')} "
-                   f"{'is' if shared == 1 else 'are'} the same. What is left in the bracket is everything that arrives there.",),
-                  lead="Factor."),
+        Paragraph(
+            (
+                f"All paths {'of the example ' if target.example is not None else ''}come together in ",
+                Entry(tail[0].above.ref),
+                f": their last {_number(shared, 'factor')} "
+                f"{'is' if shared == 1 else 'are'} the same. What is left in the bracket is everything that arrives there.",
+            ),
+            lead="Factor.",
+        ),
         Display((Row(Equal((_left(graph, target), whole))),)),
     ]
 
@@ -288,8 +314,10 @@ def _summed(graph: Unrolled, target: Target) -> list[Block]:
     if target.count > 1:
         reasons.append("Paths through the same arrays differ in running indices alone, so their sum is a Σ")
     if batch:
-        reasons.append(("the examples add up in the same way" if reasons else "The examples add up") +
-                       ", since the loss adds them up")
+        reasons.append(
+            ("the examples add up in the same way" if reasons else "The examples add up")
+            + ", since the loss adds them up"
+        )
     return [
         Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
         Display((Row(Indexed(_equation(target.element.ref, terms), derivative=True)),)),
@@ -317,10 +345,20 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
     if not rows:
         return []
     return [
-        Paragraph(("The formula was found for one entry. Which parts of it know which entry it was? Move the target, one "
-                   "index at a time, and see what moves with it.",), lead="Move the target."),
-        Table(("Target", "Moves with it"), tuple(rows), ("What changes when the target moves; the rest stays.",), "ll",
-              "moved"),
+        Paragraph(
+            (
+                "The formula was found for one entry. Which parts of it know which entry it was? Move the target, one "
+                "index at a time, and see what moves with it.",
+            ),
+            lead="Move the target.",
+        ),
+        Table(
+            ("Target", "Moves with it"),
+            tuple(rows),
+            ("What changes when the target moves; the rest stays.",),
+            "ll",
+            "moved",
+        ),
         *_pattern(graph, target, base, probes),
     ]
 
@@ -353,13 +391,20 @@ def _pattern(
     patterns = [with_letters(term, {x: probe[n] for x, probe in probes.items()}) for n, term in enumerate(base)]
     if any(pattern is None for pattern in patterns):
         return []
-    index = [*map(const, target.element.index[:depth]),
-             *(var(x) if x in probes else const(k) for x, k in zip(letters, target.element.index[depth:], strict=True))]
-    ranges = tuple(Bound(x, const(0), axis.substitute(family) - 1, x)
-                   for x, axis in zip(letters, tensor.axes, strict=True) if x in probes)
+    index = [
+        *map(const, target.element.index[:depth]),
+        *(var(x) if x in probes else const(k) for x, k in zip(letters, target.element.index[depth:], strict=True)),
+    ]
+    ranges = tuple(
+        Bound(x, const(0), axis.substitute(family) - 1, x)
+        for x, axis in zip(letters, tensor.axes, strict=True)
+        if x in probes
+    )
     equation = _equation(Ref(tensor.name, tuple(index)), tuple(normal(p) for p in patterns if p is not None), ranges)
-    return [Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
-            Display((Row(Indexed(equation, derivative=True)),))]
+    return [
+        Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
+        Display((Row(Indexed(equation, derivative=True)),)),
+    ]
 
 
 def _others(targets: Sequence[Target]) -> list[Block]:
@@ -371,19 +416,27 @@ def _others(targets: Sequence[Target]) -> list[Block]:
             continue
         links: list[Span] = []
         for group in target.forms[:FORMS]:
-            links += ["; " if links else "", *(span for k, link in enumerate(group[0].links)
-                                               for span in (" " if k else "", Chip(link.kind)))]
+            links += [
+                "; " if links else "",
+                *(span for k, link in enumerate(group[0].links) for span in (" " if k else "", Chip(link.kind))),
+            ]
         links += ["; …"] if len(target.forms) > FORMS else []
         rows.append(((Entry(target.element.ref),), (str(target.total),), tuple(links)))
     return [
-        Paragraph(("The first entry of each, with the number of its paths and the links on one path of each form.",),
-                  lead="All parameters."),
-        Table(("Entry", "Paths", "Links from the loss down"), tuple(rows), ("Paths to the first entry of each parameter.",),
-              "lcl", "counts"),
+        Paragraph(
+            ("The first entry of each, with the number of its paths and the links on one path of each form.",),
+            lead="All parameters.",
+        ),
+        Table(
+            ("Entry", "Paths", "Links from the loss down"),
+            tuple(rows),
+            ("Paths to the first entry of each parameter.",),
+            "lcl",
+            "counts",
+        ),
     ]
 
 
 def collected(paths: Sequence[Path]) -> tuple[Term, ...]:
     """The sum of the products of all paths."""
     return collect(term for path in paths for term in path.product)
-

@@ -7,7 +7,6 @@ space; this module only decides at which.
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import TYPE_CHECKING
 
 from symbackprop.emit.measure import width
@@ -30,9 +29,7 @@ class Break:
     factor: bool = False
 
 
-def pieces_of(
-    text: str, room: float, measure: Callable[[str], float] = width, times: str = r"\cdot "
-) -> list[str]:
+def pieces_of(text: str, room: float, measure: Callable[[str], float] = width, times: str = r"\cdot ") -> list[str]:
     """A formula in pieces that fit into ``room`` where that can be had; each new one opens with a sign.
 
     >>> pieces_of("a + b", 99.0), pieces_of("a + b", 1.0)
@@ -79,7 +76,13 @@ def breaks(text: str) -> list[Break]:
 def _break_at(text: str, place: int, depth: int) -> list[Break]:
     before = text[:place].rstrip().rsplit(" ", 1)[-1]
     after = text[place:].strip().split(" ", 1)[0]
-    if not before or not after or before in _NO_END or before.startswith((r"\sum", r"\prod", r"\pathmark", "Σ")) or before.endswith(_OPENING):
+    if (
+        not before
+        or not after
+        or before in _NO_END
+        or before.startswith((r"\sum", r"\prod", r"\pathmark", "Σ"))
+        or before.endswith(_OPENING)
+    ):
         return []
     if after in _ADDITIVE:
         return [Break(place, 10 * depth)]

@@ -149,7 +149,9 @@ class Composer:
 
     def _quotient(self, above: Ref, below: Ref, frame: Frame) -> Piece:
         partial = self.target.signs["partial"]
-        return self.target.frac(Piece(partial + self.printer.ref(above, frame)), Piece(partial + self.printer.ref(below, frame)))
+        return self.target.frac(
+            Piece(partial + self.printer.ref(above, frame)), Piece(partial + self.printer.ref(below, frame))
+        )
 
     # -- formulas in running text --------------------------------------------------------------------------------------
 

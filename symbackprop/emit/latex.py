@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, StrictUndefined
-
 from symbackprop.document import blocks as b
-from symbackprop.emit.compose import Composed, Composer, Right
 from symbackprop.emit.breaking import pieces_of
+from symbackprop.emit.compose import Composed, Composer, Right
+from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width
-from symbackprop.emit.templates import loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from jinja2 import Environment
 
     from symbackprop.emit.mathtext import Printer
 
@@ -53,16 +53,75 @@ class Latex(str):
 
 
 _SPECIAL = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
-    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "'": "'", "`": r"\textasciigrave{}", "-": "-{}", "…": r"\dots{}",
-    "∂": r"$\partial$", "Σ": r"$\Sigma$", "×": r"$\times$", "≤": r"$\le$", "≥": r"$\ge$", "·": r"$\cdot$", "ℓ": r"$\ell$",
-    "′": r"$'$", "→": r"$\to$", "∞": r"$\infty$", "⋯": r"$\cdots$", "—": "---", "–": "--", "“": "``", "”": "''",
-    "‘": "`", "’": "'", "\u00a0": "~", "ᵀ": r"$^{\mathsf T}$",
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "%": r"\%",
+    "_": r"\_",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    "'": "'",
+    "`": r"\textasciigrave{}",
+    "-": "-{}",
+    "…": r"\dots{}",
+    "∂": r"$\partial$",
+    "Σ": r"$\Sigma$",
+    "×": r"$\times$",
+    "≤": r"$\le$",
+    "≥": r"$\ge$",
+    "·": r"$\cdot$",
+    "ℓ": r"$\ell$",
+    "′": r"$'$",
+    "→": r"$\to$",
+    "∞": r"$\infty$",
+    "⋯": r"$\cdots$",
+    "—": "---",
+    "–": "--",
+    "“": "``",
+    "”": "''",
+    "‘": "`",
+    "’": "'",
+    "\u00a0": "~",
+    "ᵀ": r"$^{\mathsf T}$",
 }
-_GREEK = dict(zip("αβγδεζηθικλμνξπρστυφχψω", (
-    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon varphi chi psi omega"
-).split(), strict=True))
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξπρστυφχψω",
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "varepsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "upsilon",
+            "varphi",
+            "chi",
+            "psi",
+            "omega",
+        ],
+        strict=True,
+    )
+)
 _LATIN = range(0xA1, 0x180)
 
 
@@ -90,8 +149,16 @@ def _escaped(char: str) -> str:
 def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a LaTeX file."""
     body = _Writer(printer).blocks(document.blocks)
-    text = _environment().get_template("handout.tex.j2").render(
-        title=escape(document.title), subtitle=escape(document.subtitle), source=_identifier(document.source), body=body)
+    text = (
+        _environment()
+        .get_template("handout.tex.j2")
+        .render(
+            title=escape(document.title),
+            subtitle=escape(document.subtitle),
+            source=_identifier(document.source),
+            body=body,
+        )
+    )
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -101,12 +168,8 @@ def _identifier(name: str) -> Latex:
 
 
 def _environment() -> Environment:
-    """Jinja2 with delimiters that LaTeX does not use; what is not markup is refused."""
-    return Environment(  # noqa: S701 - LaTeX, not HTML: every value is checked to be escaped markup
-        loader=loader(), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-        block_start_string=r"\BLOCK{", block_end_string="}", variable_start_string=r"\VAR{", variable_end_string="}",
-        comment_start_string=r"\#{", comment_end_string="}", finalize=_markup_only,
-    )
+    """The templates' environment; what is not markup is refused."""
+    return environment("latex").overlay(finalize=_markup_only)
 
 
 def _markup_only(value: Any) -> Any:
@@ -207,8 +270,14 @@ class _Writer:
         lead = max(width(each.left) for each in composed)
         if lead > LONG_LEFT:
             lead = LONG_INDENT
-        size, room = next(((size, LINE / scale) for size, scale in SIZES if all(
-            _fits(each, lead, LINE / scale) for each in composed)), ("", LINE))
+        size, room = next(
+            (
+                (size, LINE / scale)
+                for size, scale in SIZES
+                if all(_fits(each, lead, LINE / scale) for each in composed)
+            ),
+            ("", LINE),
+        )
         lines: list[str] = []
         above: list[str] | None = None
         for row, each in zip(rows, composed, strict=True):
@@ -225,8 +294,11 @@ class _Writer:
     def composed(self, row: b.Row) -> Composed:
         """The row in parts; cases that do not fit stand below each other without a brace."""
         composed = self.composer.row(row.formula)
-        if any(r"\begin{cases}" in part and width(composed.left) + width(part) + 2 > LINE
-               for right in composed.rights for part in right.parts):
+        if any(
+            r"\begin{cases}" in part and width(composed.left) + width(part) + 2 > LINE
+            for right in composed.rights
+            for part in right.parts
+        ):
             return self.composer.row(row.formula, apart=True)
         return composed
 
@@ -248,9 +320,14 @@ class _Writer:
             groups[-1].append(line)
         caption = self.spans(block.caption)
         parts = [
-            f"\\begin{{handouttable}}{{\\tablehead{{{caption}{' (continued)' if k else ''}}}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}"
-            "\n\\toprule\n" + head + " \\\\\n\\midrule\n" + "\n".join(lines) +
-            "\n\\bottomrule\n\\end{tabular}\n\\end{handouttable}" for k, lines in enumerate(groups)]
+            f"\\begin{{handouttable}}{{\\table{'again' if k else 'head'}{{{caption}}}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}"
+            "\n\\toprule\n"
+            + head
+            + " \\\\\n\\midrule\n"
+            + "\n".join(lines)
+            + "\n\\bottomrule\n\\end{tabular}\n\\end{handouttable}"
+            for k, lines in enumerate(groups)
+        ]
         return Latex("\n\n".join(parts))
 
     def cell(self, spans: b.Spans) -> str:

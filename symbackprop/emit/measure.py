@@ -7,29 +7,92 @@ formulas in TeX and compares.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}_^&]|\s+|.", re.DOTALL)
 _SCRIPT = 0.74
-_RELATIONS = frozenset("= < >".split()) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
-_BINARY = frozenset("+ - *".split()) | {r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"}
-_ONE = frozenset((r"\mathbf", r"\mathrm", r"\mathit", r"\mathsf", r"\mathtt", r"\mathcal", r"\mathbb", r"\mathfrak",
-                  r"\mathscr", r"\boldsymbol", r"\bm", r"\text", r"\textbf", r"\textrm", r"\textsf", r"\operatorname",
-                  r"\vec", r"\hat", r"\tilde", r"\bar", r"\dot", r"\ddot", r"\widehat", r"\widetilde", r"\overline",
-                  r"\check", r"\breve", r"\acute", r"\grave", r"\mathnormal", r"\boxed"))
+_RELATIONS = frozenset(["=", "<", ">"]) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
+_BINARY = frozenset(["+", "-", "*"]) | {r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"}
+_ONE = frozenset(
+    (
+        r"\mathbf",
+        r"\mathrm",
+        r"\mathit",
+        r"\mathsf",
+        r"\mathtt",
+        r"\mathcal",
+        r"\mathbb",
+        r"\mathfrak",
+        r"\mathscr",
+        r"\boldsymbol",
+        r"\bm",
+        r"\text",
+        r"\textbf",
+        r"\textrm",
+        r"\textsf",
+        r"\operatorname",
+        r"\vec",
+        r"\hat",
+        r"\tilde",
+        r"\bar",
+        r"\dot",
+        r"\ddot",
+        r"\widehat",
+        r"\widetilde",
+        r"\overline",
+        r"\check",
+        r"\breve",
+        r"\acute",
+        r"\grave",
+        r"\mathnormal",
+        r"\boxed",
+    )
+)
 _SPACES = {r"\,": 0.17, r"\:": 0.23, r"\;": 0.28, r"\!": -0.17, r"\ ": 0.3, "~": 0.3, r"\quad": 1.0, r"\qquad": 2.0}
-_WIDE = {r"\sum": 1.12, r"\prod": 1.3, r"\dots": 1.35, r"\cdots": 1.5, r"\partial": 0.6, r"\max": 1.9, r"\min": 1.8,
-         r"\log": 1.4, r"\exp": 1.5, r"\tanh": 2.2, r"\sin": 1.3, r"\cos": 1.4, r"\ell": 0.45, r"\top": 0.7}
-_DELIMITERS = {r"\Bigl": 0.65, r"\Bigr": 0.65, r"\biggl": 0.8, r"\biggr": 0.8, r"\bigl": 0.5, r"\bigr": 0.5,
-               r"\left": 0.7, r"\right": 0.7}
+_WIDE = {
+    r"\sum": 1.12,
+    r"\prod": 1.3,
+    r"\dots": 1.35,
+    r"\cdots": 1.5,
+    r"\partial": 0.6,
+    r"\max": 1.9,
+    r"\min": 1.8,
+    r"\log": 1.4,
+    r"\exp": 1.5,
+    r"\tanh": 2.2,
+    r"\sin": 1.3,
+    r"\cos": 1.4,
+    r"\ell": 0.45,
+    r"\top": 0.7,
+}
+_DELIMITERS = {
+    r"\Bigl": 0.65,
+    r"\Bigr": 0.65,
+    r"\biggl": 0.8,
+    r"\biggr": 0.8,
+    r"\bigl": 0.5,
+    r"\bigr": 0.5,
+    r"\left": 0.7,
+    r"\right": 0.7,
+}
 _LETTERS = {
-    **dict.fromkeys("il,.;:'|!", 0.33), **dict.fromkeys("j[]", 0.35), **dict.fromkeys("ceorst()I", 0.46),
-    **dict.fromkeys("abkqzJ0123456789", 0.5), **dict.fromkeys("dhvyS", 0.56), **dict.fromkeys("fgnpuxLF/", 0.6),
-    **dict.fromkeys("BEPZTY", 0.7), **dict.fromkeys("CKRXVGA", 0.78), **dict.fromkeys("OQUDw", 0.83), "m": 0.8,
-    **dict.fromkeys("HN", 0.88), **dict.fromkeys("MW", 1.03),
+    **dict.fromkeys("il,.;:'|!", 0.33),
+    **dict.fromkeys("j[]", 0.35),
+    **dict.fromkeys("ceorst()I", 0.46),
+    **dict.fromkeys("abkqzJ0123456789", 0.5),
+    **dict.fromkeys("dhvyS", 0.56),
+    **dict.fromkeys("fgnpuxLF/", 0.6),
+    **dict.fromkeys("BEPZTY", 0.7),
+    **dict.fromkeys("CKRXVGA", 0.78),
+    **dict.fromkeys("OQUDw", 0.83),
+    "m": 0.8,
+    **dict.fromkeys("HN", 0.88),
+    **dict.fromkeys("MW", 1.03),
 }
 """Advance widths of Palatino's italic letters and digits, rounded up."""
 
 
+@lru_cache(maxsize=65536)
 def width(latex: str) -> float:
     """Estimated width of a displayed formula, in em.
 
@@ -116,7 +179,7 @@ class _Scanner:
         return self.place + 1 < len(self.tokens) and self.tokens[self.place + 1] in {"_", "^"}
 
     def nucleus(self, token: str) -> float:  # noqa: PLR0911 - one return for each kind of token
-        if token == "{":  # noqa: S105 - a brace, no password
+        if token == "{":
             return self.group("}")
         if token in {r"\frac", r"\dfrac", r"\tfrac"}:
             return max(self.argument(), self.argument()) + 0.3
@@ -154,7 +217,7 @@ def _plain(token: str) -> float:
         return _WIDE[token]
     if token in _LETTERS:
         return _LETTERS[token]
-    if token == "&":  # noqa: S105 - an alignment mark
+    if token == "&":
         return 1.0
     if token.startswith("\\"):
         return 0.72

@@ -55,8 +55,12 @@ class _Writer:
             case b.Heading(level=level, text=text):
                 return self.heading(level, self.spans(text))
             case b.Paragraph(spans=spans, lead=lead):
-                return textwrap.fill((f"{lead} " if lead else "") + self.spans(spans), COLUMNS, break_long_words=False,
-                                     break_on_hyphens=False)
+                return textwrap.fill(
+                    (f"{lead} " if lead else "") + self.spans(spans),
+                    COLUMNS,
+                    break_long_words=False,
+                    break_on_hyphens=False,
+                )
             case b.Display(rows=rows):
                 return self.display(rows)
             case b.Table():
@@ -131,7 +135,11 @@ class _Writer:
         room = COLUMNS - 8 - first - (_wide(right.when) + 8 if right.when else 0)
         for k, part in enumerate(right.parts):
             for n, piece in enumerate(pieces_of(part, max(room, 20), _wide, "· ")):
-                new = (k and not n and right.stacked) or (n and right.stacked) or _wide(current) + _wide(piece) > first + room
+                new = (
+                    (k and not n and right.stacked)
+                    or (n and right.stacked)
+                    or _wide(current) + _wide(piece) > first + room
+                )
                 if (k or n) and new:
                     lines.append(current)
                     current = " " * (first + 2 if n else max(first - 2, 2)) + piece
@@ -146,7 +154,9 @@ class _Writer:
         used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
         cells = [[block.columns[k] for k in used], *([self.spans(row[k]) for k in used] for row in block.rows)]
         widths = [max(_wide(line[k]) for line in cells) for k in range(len(used))]
-        lines = ["  ".join(c + " " * (w - _wide(c)) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells]
+        lines = [
+            "  ".join(c + " " * (w - _wide(c)) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
+        ]
         rule = "─" * min(max(map(_wide, lines)), COLUMNS)
         shown = [lines[0], rule, *lines[1:]]
         return "\n".join(" " * INDENT + line for line in shown)

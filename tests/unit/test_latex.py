@@ -22,7 +22,8 @@ from symbackprop.network import Network
 NETWORKS = Path(__file__).parents[1] / "data" / "networks"
 BAD = re.compile(
     r"^! .*|^Overfull.*|LaTeX Warning: Reference.*|Missing character.*|LaTeX Font Warning: Font shape.*|There were undefined.*",
-    re.MULTILINE)
+    re.MULTILINE,
+)
 HOSTILE = r"50% \input{/etc/passwd} \write18{ls} $x$ #1 & ~ ^ _ { } <script> \end{document} ☃ שלום «é»"
 
 
@@ -40,8 +41,14 @@ def typeset(text: str, folder: Path) -> tuple[list[str], int]:
     """Complaints of TeX after two runs, and the number of pages."""
     (folder / "handout.tex").write_text(text, encoding="utf-8")
     for _ in range(2):
-        subprocess.run(["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "handout.tex"],  # noqa: S603, S607
-                       cwd=folder, capture_output=True, check=False, timeout=300, env={"PATH": "/usr/bin:/bin", "max_print_line": "1000"})
+        subprocess.run(
+            ["pdflatex", "-no-shell-escape", "-interaction=nonstopmode", "handout.tex"],
+            cwd=folder,
+            capture_output=True,
+            check=False,
+            timeout=300,
+            env={"PATH": "/usr/bin:/bin", "max_print_line": "1000"},
+        )
     log = (folder / "handout.log").read_text(encoding="latin-1")
     pages = re.search(r"Output written on .*?\((\d+) page", log, re.DOTALL)
     return BAD.findall(log), int(pages.group(1)) if pages else 0
@@ -63,7 +70,7 @@ def test_raw_text_cannot_become_markup() -> None:
     with pytest.raises(TypeError, match="escape text first"):
         latex.Latex(", ").join(["a", latex.Latex("b")])
     with pytest.raises(TypeError, match="is not markup"):
-        latex._environment().from_string(r"\VAR{x}").render(x="raw")  # noqa: SLF001
+        latex._environment().from_string(r"\VAR{x}").render(x="raw")
 
 
 def test_listing_does_not_end_inside_its_text() -> None:
@@ -76,13 +83,16 @@ def test_listing_does_not_end_inside_its_text() -> None:
 # Line breaking
 
 
-@pytest.mark.parametrize(("formula", "room", "expected"), [
-    (r"a + b",                                99, [r"a + b"]),
-    (r"a + b + c",                             3, [r"a + b", r"+ c"]),
-    (r"(a + b) c d",                           4, [r"(a + b) c", r"\cdot d"]),
-    (r"\frac{a + b}{c} \odot d",               3, [r"\frac{a + b}{c}", r"\odot d"]),
-    (r"\sum_{k=1}^{n} a b",                    1, [r"\sum_{k=1}^{n} a", r"\cdot b"]),
-])
+@pytest.mark.parametrize(
+    ("formula", "room", "expected"),
+    [
+        (r"a + b", 99, [r"a + b"]),
+        (r"a + b + c", 3, [r"a + b", r"+ c"]),
+        (r"(a + b) c d", 4, [r"(a + b) c", r"\cdot d"]),
+        (r"\frac{a + b}{c} \odot d", 3, [r"\frac{a + b}{c}", r"\odot d"]),
+        (r"\sum_{k=1}^{n} a b", 1, [r"\sum_{k=1}^{n} a", r"\cdot b"]),
+    ],
+)
 def test_formulas_are_broken_outside_brackets_first(formula: str, room: float, expected: list[str]) -> None:
     assert pieces_of(formula, room) == expected
 
@@ -119,7 +129,9 @@ def test_levels_can_be_chosen(levels: tuple[str, ...]) -> None:
 
 def test_widths_do_not_change_index_and_matrix_levels() -> None:
     text = gallery.path("seed_003").read_text(encoding="utf-8")
-    small, large = (document(spec.loads(text.replace("d = 4", size)), levels=("index", "matrix")) for size in ("d = 4", "d = 4096"))
+    small, large = (
+        document(spec.loads(text.replace("d = 4", size)), levels=("index", "matrix")) for size in ("d = 4", "d = 4096")
+    )
     assert small == large
 
 
@@ -148,12 +160,16 @@ def many_parameters() -> str:
     shapes = ['X = "N d0"', 'Y = "N d15"', *(f'W{k} = "d{k - 1} d{k}"\nb{k} = "d{k}"' for k in range(1, 16))]
     names = ", ".join(f'"W{k}", "b{k}"' for k in range(1, 16))
     body = "\n".join(forward)
-    return f'name = "deep"\nloss = "C"\nparameters = [{names}]\nforward = """\n{body}\n"""\n[shapes]\n' + "\n".join(shapes)
+    return f'name = "deep"\nloss = "C"\nparameters = [{names}]\nforward = """\n{body}\n"""\n[shapes]\n' + "\n".join(
+        shapes
+    )
 
 
 @needs_tex
 @pytest.mark.slow
-@pytest.mark.parametrize("source", [*map(gallery.path, gallery.names()), *sorted(NETWORKS.glob("*.toml"))], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "source", [*map(gallery.path, gallery.names()), *sorted(NETWORKS.glob("*.toml"))], ids=lambda p: p.stem
+)
 def test_handouts_typeset_without_complaint(source: Path, tmp_path: Path) -> None:
     complaints, pages = typeset(document(spec.load(str(source))), tmp_path)
     assert complaints == []
@@ -186,10 +202,16 @@ def test_estimated_widths_are_not_below_those_of_tex(tmp_path: Path) -> None:
     found += [row.replace("&", "{}") for row in rows]
     boxes = "\n".join(rf"\sbox0{{$\displaystyle {f}$}}\typeout{{W \the\wd0}}" for f in found)
     (tmp_path / "w.tex").write_text(f"{preamble}\\begin{{document}}\n{boxes}\n\\end{{document}}\n", encoding="utf-8")
-    log = subprocess.run(["pdflatex", "-interaction=nonstopmode", "w.tex"], cwd=tmp_path, capture_output=True,  # noqa: S607
-                         check=False, timeout=300, env={"PATH": "/usr/bin:/bin"}).stdout.decode("latin-1")
+    log = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "w.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+        timeout=300,
+        env={"PATH": "/usr/bin:/bin"},
+    ).stdout.decode("latin-1")
     widths = [float(w) / 10.95 for w in re.findall(r"^W ([\d.]+)pt", log, re.MULTILINE)]
-    assert len(widths) == len(found) > 20  # noqa: PLR2004
+    assert len(widths) == len(found) > 20
     for formula, real in zip(found, widths, strict=True):
         assert width(formula.replace("{}", "", 1)) >= 0.97 * real - 0.1, formula
         assert width(formula.replace("{}", "", 1)) <= 1.35 * real + 1, formula

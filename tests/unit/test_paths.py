@@ -13,7 +13,8 @@ import sympy as sp
 from symbackprop import spec
 from symbackprop.adjoint import derive
 from symbackprop.derivation import Choices
-from symbackprop.document.paths import Element, Unrolled, concrete_sizes
+from symbackprop.document.graph import Element, concrete_sizes
+from symbackprop.document.paths import Unrolled
 from symbackprop.document.scalar import pattern_of, target_of
 from symbackprop.index import Apply, Equation, Ref, Term, adjoint_name, collect, slot
 from symbackprop.network import Network
@@ -26,7 +27,7 @@ SMALL = {"n": 2, "m": 2, "N": 2, "L": 2, "M": 2}
 
 def load(name: str) -> Network:
     """A network of the gallery."""
-    from symbackprop.gallery import path  # noqa: PLC0415
+    from symbackprop.gallery import path
 
     return spec.load(str(path(name)))
 
@@ -75,8 +76,12 @@ class Expanded:
         if isinstance(factor, Ref):
             return self.read(factor, env)
         assert isinstance(factor, Apply), factor
-        leaves = {slot(k): self.read(a, env) if isinstance(a, Ref) else sp.Integer(a.form.evaluate(env, self.graph.values.size))
-                  for k, a in enumerate(factor.args)}
+        leaves = {
+            slot(k): self.read(a, env)
+            if isinstance(a, Ref)
+            else sp.Integer(a.form.evaluate(env, self.graph.values.size))
+            for k, a in enumerate(factor.args)
+        }
         return self.plain(factor.template).subs(leaves, simultaneous=True)
 
     def read(self, ref: Ref, env: dict[str, int]) -> Any:
@@ -115,7 +120,7 @@ def test_paths_multiply_and_add_up_to_the_derivative_of_the_expanded_loss(name: 
         sizes[family] = {k: 2 + k % 2 for k in sizes[family]}
     graph, expanded = Unrolled(network, sizes, slopes=slopes), Expanded(network, sizes)
     loss = expanded.value(graph.loss)
-    rng = random.Random(name)  # noqa: S311 - test points
+    rng = random.Random(name)
     point = {s: sp.Rational(rng.randint(-9, 9), 7) for s in sorted(loss.free_symbols, key=str)}
     for parameter in network.parameters:
         element = graph.first(parameter)
@@ -129,9 +134,9 @@ def test_paths_multiply_and_add_up_to_the_derivative_of_the_expanded_loss(name: 
 
 def everything() -> list[str]:
     """All network files at hand."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from symbackprop import gallery  # noqa: PLC0415
+    from symbackprop import gallery
 
     folder = Path(__file__).parents[1] / "data" / "networks"
     return [*(str(gallery.path(name)) for name in gallery.names()), *map(str, sorted(folder.glob("*.toml")))]
@@ -147,7 +152,7 @@ def test_paths_agree_with_the_gradient_of_the_engine(source: str) -> None:
     interpreter = Interpreter(network, values, definitions)
     for parameter in network.parameters:
         element = graph.first(parameter)
-        if graph.count(element) > 400:  # noqa: PLR2004 - listing them is not the point
+        if graph.count(element) > 400:
             continue
         paths = graph.paths(element)
         assert len(paths) == graph.count(element)
@@ -167,7 +172,7 @@ def test_pattern_of_the_paths_has_their_sum(source: str) -> None:
     for parameter in network.parameters:
         target = target_of(graph, graph.first(parameter))
         terms = pattern_of(graph, target)
-        if not terms or target.total > 400:  # noqa: PLR2004
+        if not terms or target.total > 400:
             continue
         listed = collect(t for path in graph.paths(target.element) for t in path.product)
         ours = interpreter.equation(Equation(lhs=Ref("sum"), terms=terms))[()]
@@ -188,7 +193,7 @@ def test_paths_are_counted_without_being_listed() -> None:
     element = graph.first(graph.network.parameters[0])
     per_example = 30 * 20 * 10
     assert graph.count(element) == per_example * graph.examples
-    assert len(graph.paths(element, limit=3)) == 3  # noqa: PLR2004
+    assert len(graph.paths(element, limit=3)) == 3
 
 
 def test_shared_weight_has_paths_through_each_use() -> None:

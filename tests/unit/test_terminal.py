@@ -22,14 +22,17 @@ def text_of(name: str, preset: str | None = None) -> str:
 @pytest.mark.parametrize("name", gallery.names())
 def test_lines_keep_within_the_columns(name: str) -> None:
     text = text_of(name)
-    wide = [line for line in text.splitlines() if terminal._wide(line) > terminal.COLUMNS + 8]  # noqa: SLF001
+    wide = [line for line in text.splitlines() if terminal._wide(line) > terminal.COLUMNS + 8]
     assert [line for line in wide if "  " not in line.strip()] == []
     assert "\\" not in text
 
 
 def test_seed_003_says_which_index_is_summed_and_what_is_transposed() -> None:
     text = " ".join(text_of("seed_003").split())
-    assert "We sum over k, the second index of O_delta and the second of W₂: rows of the one meet rows of the other." in text
+    assert (
+        "We sum over k, the second index of O_delta and the second of W₂: rows of the one meet rows of the other."
+        in text
+    )
     assert "so W₂ is transposed" in text
     assert "three paths through each of the 5 examples, 15 in all" in text
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "Line", "Printer"]
 
 _CASES_AT_MOST = 4
+_SHORT = 2
+"""So many factors still read well above a fraction bar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,36 +188,43 @@ class Printer(NamePrinter):
         front, body, back = _parted(term.factors, bound)
         constants = [f for f in front + back if _is_constant(f)]
         front, back = ([f for f in part if f not in constants] for part in (front, back))
-        sign, pieces = self._coefficient(term.coefficient, constants, frame,
-                                         alone=not (front or body or back or bound or conditions))
-        pieces += [self.iverson(c, frame) for c in outside]
-        pieces += self._factors(front, frame)
+        before, under = self._quotient(front, frame)
+        after, more = self._quotient(back, frame)
+        under += more
+        sign, number = self._coefficient(term.coefficient, constants, frame)
+        pieces = [self.iverson(c, frame) for c in outside]
+        if under and not bound and len(before) <= _SHORT:
+            pieces.append(self._over(number[0] + before, number[1] + under))
+        else:
+            pieces = [*self._fraction(number[0], number[1] + under), *pieces, *before]
         if bound:
             summed = [*(self.iverson(c, frame) for c in inside), *self._factors(body, frame)] or [Piece("1")]
             sigma = self.sigma(term.bounds, body, frame)
             text = self.target.product(summed)
             piece = Piece(f"{sigma} {self.target.within(text, SUM)}", SUM, 2)
-            pieces.append(Piece(self.target.brackets(piece), ATOM, 2) if back else piece)
-        pieces += self._factors(back, frame)
-        return sign, self.target.product(pieces or [Piece("1")])
+            pieces.append(Piece(self.target.brackets(piece), ATOM, 2) if after else piece)
+        return sign, self.target.product([*pieces, *after] or [Piece("1")])
 
     def _coefficient(
-        self, value: Any, constants: Sequence[Factor], frame: Frame, *, alone: bool
-    ) -> tuple[int, list[Piece]]:
-        """Sign, and the constant factor as one fraction (nothing where it is 1 and something follows)."""
-        sign = -1 if value < 0 else 1
+        self, value: Any, constants: Sequence[Factor], frame: Frame
+    ) -> tuple[int, tuple[list[Piece], list[Piece]]]:
+        """Sign, and what stands above and below the bar: a number and functions of sizes."""
         decimal = decimal_text(abs(value))
         over = [] if decimal is None and abs(value.p) == 1 else [Piece(decimal or str(abs(value.p)))]
         under = [] if decimal is not None or value.q == 1 else [Piece(str(value.q))]
         upper, lower = self._quotient(constants, frame)
-        over, under = over + upper, under + lower
-        if under:
-            return sign, [self.target.frac(self.target.product(over or [Piece("1")]), self.target.product(under))]
-        return sign, over or ([Piece("1")] if alone else [])
+        return (-1 if value < 0 else 1), (over + upper, under + lower)
+
+    def _over(self, over: list[Piece], under: list[Piece]) -> Piece:
+        return self.target.frac(self.target.product(over or [Piece("1")]), self.target.product(under))
+
+    def _fraction(self, over: list[Piece], under: list[Piece]) -> list[Piece]:
+        """One fraction, or what is above it where nothing is below."""
+        return [self._over(over, under)] if under else over
 
     def constant_pieces(self, value: Any, constants: Sequence[Factor], frame: Frame) -> list[Piece]:
         """A positive number and functions of sizes as one factor; none where that is 1."""
-        return self._coefficient(value, constants, frame, alone=False)[1]
+        return self._fraction(*self._coefficient(value, constants, frame)[1])
 
     def _quotient(self, factors: Sequence[Factor], frame: Frame) -> tuple[list[Piece], list[Piece]]:
         """Pieces above and below a fraction bar: factors with negative exponents go below."""
@@ -233,12 +242,9 @@ class Printer(NamePrinter):
     def _factors(self, factors: Sequence[Factor], frame: Frame) -> list[Piece]:
         """Factors side by side, divisors collected under one bar."""
         over, under = self._quotient(factors, frame)
-        if not under:
-            return over
-        below = self.target.product(under)
-        if len(over) > 1:
-            return [self.target.frac(Piece("1"), below), *over]
-        return [self.target.frac(self.target.product(over or [Piece("1")]), below)]
+        if under and len(over) > _SHORT - 1:
+            return [self._over([], under), *over]
+        return self._fraction(over, under)
 
     def iverson(self, cond: Cond, frame: Frame) -> Piece:
         """A bracket that is 1 where the condition holds, else 0."""

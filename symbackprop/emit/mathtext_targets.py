@@ -147,7 +147,8 @@ class Latex(Target):
 
     def brackets(self, inside: Piece, kind: str = "()") -> str:
         left, right = self._SIZES[inside.height]
-        return f"{left}{kind[0]}{inside.text}{right}{kind[1]}"
+        opening, closing = (r"\lvert ", r" \rvert") if kind == "||" else (kind[0], kind[1])
+        return f"{left}{opening}{inside.text}{right}{closing}"
 
     def cases(self, rows: Sequence[tuple[str, str]]) -> str:
         body = r" \\ ".join(f"{value} & {condition}" for value, condition in rows)

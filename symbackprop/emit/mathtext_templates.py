@@ -120,7 +120,7 @@ class Templates:
         """A function of its last argument; those before it say which layer's function it is."""
         *family, argument = call.args
         name, order = getattr(call, "row", None), getattr(call, "order", 0)
-        if isinstance(call, sp.Abs):
+        if isinstance(call, sp.Abs) or (name == "abs" and not order):
             inner = self.piece(argument, leaves)
             return Piece(self.target.brackets(inner, "||"), ATOM, inner.height)
         if name is None:

@@ -31,7 +31,7 @@ FONTS = frozenset((
 SHAPES = frozenset(("mathbf", "boldsymbol", "bm", "vec"))
 """Marks that an element drops where the whole array wears them (a bold or arrowed vector)."""
 _SUFFIX_ACCENTS = {"hat": "hat", "tilde": "tilde", "bar": "bar", "dot": "dot"}
-_SPACES = frozenset((" ", r"\,", r"\;", r"\:", r"\!", "~", r"\ "))
+_BLANKS = frozenset((" ", "~", r"\ "))
 _OPENING, _CLOSING = frozenset("(["), frozenset(")]")
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)
 
@@ -177,7 +177,7 @@ def _must_part(left: Item, right: Item, values: Sequence[tuple[Item, ...]]) -> b
     if _is_delimiter(left) or _is_delimiter(right):
         return False
     shown = [values[item.position] if isinstance(item, Hole) else (item,) for item in (left, right)]
-    if not all(map(_simple, shown)):
+    if (Symbol(":"),) in shown or not all(map(_simple, shown)):
         return True
     literal = not (isinstance(left, Hole) and isinstance(right, Hole))
     return literal and all(_is_digit(value[0]) for value in shown)
@@ -217,7 +217,7 @@ def spelling(text: str, letters: Mapping[str, int] | None = None) -> Pattern:
 
     Raises: SpecError for braces that do not balance.
     """
-    stream = _Stream([t for t in _TOKEN.findall(text) if t not in _SPACES], text)
+    stream = _Stream([t for t in _TOKEN.findall(text) if t not in _BLANKS], text)
     parts = _scripts(stream, dict(letters or {}), closed=False)
     if len(parts) == 1 and isinstance(parts[0], Scripted):
         return Pattern(parts[0].body, parts[0].sub, parts[0].sup)

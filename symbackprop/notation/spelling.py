@@ -28,6 +28,7 @@ from symbackprop.notation.glyph import (
     whole,
 )
 from symbackprop.tables.activations import ACTIVATION
+from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -160,11 +161,10 @@ class Spelling:
         if name in self.network.functions:
             base = named(name)
         else:
-            row = ACTIVATION.get(name)
-            base = spelling(row.latex) if row else Pattern((Mark("operatorname", (Word(name),)),))
-            taken = [named(f) for f in self.network.functions]
-            if base in taken:
-                base = Pattern((Mark("operatorname", (Word(name),)),))
+            row = ACTIVATION.get(name) or AXIS_FUNCTION.get(name)
+            base = spelling(row.latex) if row else _operator(name)
+            if base in [named(each) for each in self.network.functions]:
+                base = _operator(name)
         return self._in_family(base, tuple(range(count)), ("l",) * count)
 
     def letter(self, name: str) -> tuple[Item, ...]:
@@ -373,6 +373,11 @@ class Spelling:
                 if look in bases:
                     seen[key].append("")
         return frozenset(n for group in seen.values() if len(set(group)) > 1 for n in group if n)
+
+
+def _operator(name: str) -> Pattern:
+    """A function by its name in upright letters."""
+    return Pattern((Mark("operatorname", tuple(Symbol(r"\_") if c == "_" else Symbol(c) for c in name)),))
 
 
 def _listed(positions: list[int]) -> tuple[Item, ...]:

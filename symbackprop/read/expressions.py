@@ -17,6 +17,7 @@ from symbackprop.read import values
 from symbackprop.read.match import index_form, letter_form, split_scripts
 from symbackprop.read.quantities import lone_ref
 from symbackprop.read.syntax import (
+    Absolute,
     BigSum,
     Blocks,
     Bracket,
@@ -32,6 +33,7 @@ from symbackprop.read.syntax import (
     failure,
 )
 from symbackprop.read.values import Meaning, MeaningError
+from symbackprop.tables.activations import template
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
@@ -122,6 +124,8 @@ class Expressions:
                 found = self._fraction(item.atom)
             case Root(inside=inside):
                 found = self._guarded(item, values.applied, self.sum(inside), sp.sqrt)
+            case Absolute(inside=inside):
+                found = self._guarded(item, values.applied, self.sum(inside), lambda x: template("abs", x))
             case Norm():
                 return 1, self._norm(item, item.atom)
             case Cases():

@@ -146,6 +146,13 @@ class Norm(Part):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Absolute(Part):
+    """What stands between the bars of an absolute value."""
+
+    inside: Sum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cases(Part):
     """Values with their conditions; none for "otherwise"."""
 
@@ -159,7 +166,7 @@ class Blocks(Part):
     rows: tuple[tuple[Sum, ...], ...]
 
 
-Atom = Letters | Digits | Group | Bracket | Fraction | Root | Norm | Cases | Blocks
+Atom = Letters | Digits | Group | Bracket | Fraction | Root | Norm | Absolute | Cases | Blocks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -312,6 +319,9 @@ class _Builder(Transformer[Token, Any]):
 
     def norm(self, meta: Any, children: list[Any]) -> Norm:
         return Norm(place=_place(meta), tokens=_tokens(children), inside=_of(children, Sum)[0])
+
+    def abs(self, meta: Any, children: list[Any]) -> Absolute:
+        return Absolute(place=_place(meta), tokens=_tokens(children), inside=_of(children, Sum)[0])
 
     def row(self, meta: Any, children: list[Any]) -> Bracket:
         return Bracket(place=_place(meta), tokens=_tokens(children), relations=_of(children, Relation))

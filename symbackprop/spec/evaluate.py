@@ -170,9 +170,14 @@ class Evaluator:
             return plain(inner)
 
         try:
-            return affine_of(node, atom)
+            form = affine_of(node, atom)
         except NotAffineError as error:
             raise self.error(str(error), error.node) from None
+        stray = form.sizes - self.world.size_names  # inside a size, as the l of n[l]
+        if stray:
+            message = f"'{min(stray)}' is no index; {nearest(min(stray), self.world.size_names)}"
+            raise self.error(message, node)
+        return form
 
     def is_index(self, node: ast.expr) -> bool:
         """True where an expression is made of index letters, sizes and whole numbers."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Bound, Scope, Size
 from symbackprop.errors import nearest
-from symbackprop.index import refs_of
+from symbackprop.index import forms_of, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -111,7 +111,23 @@ def check_sizes(  # noqa: PLR0913, PLR0917
         if value == 0 and (name in axes or name not in families.depths):
             message = f"[sizes] {name} = 0: a size is a whole number from 1 up"
             raise _at(source, name, message)
+    _check_kinds(equations, tensors, source)
     _check_numbers(declared, tensors, source)
+
+
+def _check_kinds(equations: Sequence[Equation], tensors: Mapping[str, Tensor], source: Source) -> None:
+    """Each size is a number, or a family of numbers, wherever it stands."""
+    forms = [form for t in tensors.values() for form in (*t.axes, *(f for b in t.family for f in (b.lo, b.hi)))]
+    for equation in equations:
+        for term in equation.terms:
+            forms += [form for factor in term.factors for form in forms_of(factor)]
+            forms += [cond.form for cond in sorted(term.conditions, key=str)]
+    counts: dict[str, int] = {}
+    for form in forms:
+        for atom, _ in form.terms:
+            if isinstance(atom, Size) and counts.setdefault(atom.name, len(atom.at)) != len(atom.at):
+                message = f"the size '{atom.name}' is written both alone and with an index, as in {atom.name}[l]"
+                raise source.error(message)
 
 
 def _check_numbers(declared: Declared, tensors: Mapping[str, Tensor], source: Source) -> None:

@@ -325,6 +325,8 @@ class Evaluator:
             return self.power(node, left, right)
         axes, right = self.aligned(node, left, right)
         if isinstance(node.op, ast.Add | ast.Sub):
+            if len(axes) > max(len(left.axes), len(right.axes)):
+                self.world.warn_pairs(node, shown(left.sizes), shown(right.sizes))
             return self.add(axes, left, right, subtract=isinstance(node.op, ast.Sub))
         if isinstance(node.op, ast.Div):
             if right.number == 0:

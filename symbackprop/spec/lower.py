@@ -89,6 +89,12 @@ class World:
             hidden = " and the ".join(losers)
             self.warnings[f"in forward, '{name}' is {winner} and hides the {hidden} of that name"] = None
 
+    def warn_pairs(self, node: ast.BinOp, left: str, right: str) -> None:
+        """Note a sum or difference that is taken over all pairs, which is seldom meant."""
+        line = self.source.line_of(node)
+        place = f"line {line}: " if line is not None else ""
+        self.warnings[f"{place}'{text_of(node)}' adds {left} and {right}, so every pair is taken"] = None
+
     def index_bound(self, name: str) -> Bound | None:
         """The range of a letter of ``[indices]``."""
         text = self.declared.indices.get(name)

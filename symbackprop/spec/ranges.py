@@ -93,7 +93,8 @@ def check_sizes(  # noqa: PLR0913, PLR0917
     while changed:
         changed = False
         for form in forms:
-            unsolved = form.sizes - known
+            # An index inside a size (the n of q[n+1]) is not found from that size's value.
+            unsolved = {atom.name for atom, _ in form.terms if isinstance(atom, Size)} - known
             if len(unsolved) == 1:
                 known |= unsolved
                 changed = True

@@ -159,7 +159,7 @@ class Graph:
         if self._consistent(forms, values, {}):
             yield from search(0, {})
 
-    def _candidates(  # noqa: PLR0913 - one search state
+    def _candidates(  # noqa: PLR0913, PLR0917 - one search state
         self, name: str, lo: int, hi: int, forms: tuple[Affine, ...], values: tuple[int, ...], env: dict[str, int]
     ) -> range:
         """Values of an index: the one an equality leaves, where the others in it are known, else its range."""
@@ -197,7 +197,7 @@ class Graph:
                 terms += self._factor_derivatives(equation, term, position, factor, env, below)
         return Link(above, below, self._kind(equation, below.tensor), collect(terms))
 
-    def _factor_derivatives(  # noqa: PLR0913 - one place of one equation
+    def _factor_derivatives(  # noqa: PLR0913, PLR0917 - one place of one equation
         self, equation: Equation, term: Term, position: int, factor: Factor, env: dict[str, int], below: Element
     ) -> Iterator[Term]:
         """∂term/∂below by product rule, the part in which factor number ``position`` is differentiated."""
@@ -348,7 +348,7 @@ class Graph:
 def concrete_sizes(network: Network) -> dict[str, Any]:
     """The sizes of the network file; small stand-ins where it gives none, or where an array would be too large."""
     stand_in = stand_in_sizes(network)
-    given = {name: dict(value) if hasattr(value, "items") else value for name, value in network.sizes.items()}
+    given = {name: value if isinstance(value, int) else dict(value) for name, value in network.sizes.items()}
     sizes = {name: _merged(value, given.get(name)) for name, value in stand_in.items()}
     lookup = Values(sizes=sizes, arrays={}).size
     for name, tensor in network.tensors.items():

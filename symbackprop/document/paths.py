@@ -112,7 +112,7 @@ class Unrolled(Graph):
         return self._counts[(name, at, example)]
 
     def _family_ways(self, use: Use, at: tuple[int, ...]) -> Iterator[tuple[dict[str, int], tuple[int, ...]]]:
-        """Family indices of the equation (and looped bounds) with which a use reads member ``at``, and its own member."""
+        """Family indices (and looped bounds) with which an equation reads member ``at``, and the member it defines."""
         depth = len(at)
         outer = len(self.network.tensors[use.equation.lhs.tensor].family)
         looped = frozenset().union(*(f.variables for f in (*use.ref.index[:depth], *use.equation.lhs.index[:outer])))

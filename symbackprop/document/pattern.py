@@ -12,48 +12,39 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Bound, Size, const, var
 from symbackprop.chainrule import free_index, readers
-from symbackprop.index import Apply, Opaque, Ref, Term, fresh, map_forms, primal_name, product
+from symbackprop.index import Apply, Opaque, Ref, Term, Value, fresh, map_forms, primal_name, product
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from symbackprop.index import Factor
     from symbackprop.network import Network
 
 Place = tuple[str, int]
 """Tensor and index position of a form inside a term; ("", -1) for a number."""
 
 
-def _refs(factor: Factor) -> Iterator[Ref | None]:
-    """One entry for each form that ``map_forms`` visits: the element it belongs to."""
-    if isinstance(factor, Ref):
-        yield from (factor for _ in factor.index)
-    elif isinstance(factor, Apply):
-        for arg in factor.args:
-            if isinstance(arg, Ref):
-                yield from (arg for _ in arg.index)
-            else:
-                yield None
+def _leaves(term: Term) -> Iterator[Ref | Value]:
+    """The elements and numbers in a term's factors, in the order in which ``map_forms`` visits them."""
+    for factor in term.factors:
+        if isinstance(factor, Ref):
+            yield factor
+        elif isinstance(factor, Apply):
+            yield from factor.args
 
 
 def _places(term: Term) -> list[Place]:
-    """Where each affine form of the factors stands, in the order in which ``_mapped`` visits them."""
+    """Where each affine form of the factors stands."""
     found: list[Place] = []
-    for factor in term.factors:
-        count: dict[int, int] = {}
-        for ref in _refs(factor):
-            if ref is None:
-                found.append(("", -1))
-            else:
-                position = count.get(id(ref), 0)
-                count[id(ref)] = position + 1
-                found.append((ref.tensor, position % len(ref.index)))
+    for leaf in _leaves(term):
+        found += [(leaf.tensor, k) for k in range(len(leaf.index))] if isinstance(leaf, Ref) else [("", -1)]
     return found
 
 
 def _forms(term: Term) -> list[Affine]:
+    """The affine forms of the factors."""
     found: list[Affine] = []
-    _mapped(term, lambda _, form: found.append(form) or form)
+    for leaf in _leaves(term):
+        found += leaf.index if isinstance(leaf, Ref) else (leaf.form,)
     return found
 
 
@@ -156,7 +147,7 @@ def over_examples(term: Term, network: Network, example: int) -> Term | None:
             image[k] = var(letter)
     if not letter:
         return None
-    body = _mapped(term, lambda k, form: image.get(k, form))
+    body = _mapped(term, image.get)
     extent = Affine(0, ((Size(network.batch), 1),))
     return Term(
         body.coefficient, (Bound(letter, Affine(), extent - 1, letter), *body.bounds), frozenset(), body.factors
@@ -198,7 +189,7 @@ def with_letters(base: Term, probes: Mapping[str, Term]) -> Term | None:
                 if k in image or not a.is_constant:
                     return None
                 image[k] = var(letter)
-    body = _mapped(base, lambda k, form: image.get(k, form))
+    body = _mapped(base, image.get)
     return Term(body.coefficient, body.bounds, frozenset(), body.factors)
 
 

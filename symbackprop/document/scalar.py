@@ -36,12 +36,13 @@ from symbackprop.document.blocks import (
     Times,
 )
 from symbackprop.document.graph import Element, Link
-from symbackprop.document.paths import Path, Unrolled
 from symbackprop.document.pattern import general, moved, normal, over_examples, own_letters, with_letters
-from symbackprop.index import Equation, Ref, Term, adjoint_name, collect, product, refs_of
+from symbackprop.index import Equation, Ref, Term, adjoint_name, product, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from symbackprop.document.paths import Path, Unrolled
 
 SHOWN = 4
 """Paths that are written out; of more, one less and dots."""
@@ -49,6 +50,10 @@ KINDS_SHOWN = 12
 """Rows of the table of local derivatives."""
 LONG = 12
 """Links of a path beyond which fewer paths are written out."""
+MOVE = (
+    "The formula was found for one entry. Which parts of it know which entry it was? Move the target, one index at a "
+    "time, and see what moves with it."
+)
 LISTED = 64
 """Paths that are compared to find the pattern of their sum."""
 FORMS = 3
@@ -193,7 +198,9 @@ def _left_out(graph: Unrolled, target: Target) -> Spans:
     if target.example is None or target.total == target.count:
         same = ", which run through the same arrays" if len(target.forms) <= len(target.shown) else ""
         return (f"The dots stand for {own}{same}.",)
-    others = f"the paths through the other {graph.examples - 1} examples, which look the same with another number of the example"
+    others = (
+        f"the paths through the other {graph.examples - 1} examples, which differ in the number of the example alone"
+    )
     return (f"The dots stand for {own + ' of this example and ' if own else ''}{others}.",)
 
 
@@ -261,16 +268,12 @@ def _factored(graph: Unrolled, target: Target) -> list[Block]:
     bracket = Bracket(Plus(heads, dots=target.count > len(target.shown)), Derivative(graph.loss.ref, tail[0].above.ref))
     body: Formula = Times((bracket, *(_value(k) for k in tail)))
     whole = Plus((body,), dots=True) if target.example is not None and target.total > target.count else body
+    which = "of the example " if target.example is not None else ""
+    same = f"{_number(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
+    where = Entry(tail[0].above.ref)
+    left = " What is left in the bracket is everything that arrives there."
     return [
-        Paragraph(
-            (
-                f"All paths {'of the example ' if target.example is not None else ''}come together in ",
-                Entry(tail[0].above.ref),
-                f": their last {_number(shared, 'factor')} "
-                f"{'is' if shared == 1 else 'are'} the same. What is left in the bracket is everything that arrives there.",
-            ),
-            lead="Factor.",
-        ),
+        Paragraph((f"All paths {which}come together in ", where, f": their last {same}.{left}"), lead="Factor."),
         Display((Row(Equal((_left(graph, target), whole))),)),
     ]
 
@@ -345,13 +348,7 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
     if not rows:
         return []
     return [
-        Paragraph(
-            (
-                "The formula was found for one entry. Which parts of it know which entry it was? Move the target, one "
-                "index at a time, and see what moves with it.",
-            ),
-            lead="Move the target.",
-        ),
+        Paragraph((MOVE,), lead="Move the target."),
         Table(
             ("Target", "Moves with it"),
             tuple(rows),
@@ -435,8 +432,3 @@ def _others(targets: Sequence[Target]) -> list[Block]:
             "counts",
         ),
     ]
-
-
-def collected(paths: Sequence[Path]) -> tuple[Term, ...]:
-    """The sum of the products of all paths."""
-    return collect(term for path in paths for term in path.product)

@@ -125,7 +125,7 @@ class Composer:
         frames = self.printer.frames(equation)
         loss = self.printer.network.loss
         plus = self.target.signs["plus"]
-        parts = []
+        parts: list[str] = []
         for term, reader, frame in zip(equation.terms, formula.readers, frames, strict=False):
             local = {v for form in (reader.index if reader else ()) for v in form.variables}
             bounds = tuple(bound for bound in term.bounds if bound.var in local)
@@ -177,7 +177,7 @@ class Composer:
             case b.Condition(conditions=conditions, equation=equation):
                 frame = self.printer.frames(equation)[0]
                 return Piece(", ".join(self.printer.condition(c, frame) for c in conditions))
-            case b.Sum(terms=terms):
+            case b.Sum():
                 return self._sum(formula)
             case b.Derivative():
                 return self._derivative(formula)

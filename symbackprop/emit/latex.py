@@ -6,6 +6,7 @@ cannot slip in: markup is of type ``Latex``, made here or by ``escape``, and the
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
@@ -13,6 +14,7 @@ from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composed, Composer, Right
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width
+from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -91,45 +93,14 @@ _SPECIAL = {
     "\u00a0": "~",
     "ᵀ": r"$^{\mathsf T}$",
 }
-_GREEK = dict(
-    zip(
-        "αβγδεζηθικλμνξπρστυφχψω",
-        [
-            "alpha",
-            "beta",
-            "gamma",
-            "delta",
-            "varepsilon",
-            "zeta",
-            "eta",
-            "theta",
-            "iota",
-            "kappa",
-            "lambda",
-            "mu",
-            "nu",
-            "xi",
-            "pi",
-            "rho",
-            "sigma",
-            "tau",
-            "upsilon",
-            "varphi",
-            "chi",
-            "psi",
-            "omega",
-        ],
-        strict=True,
-    )
-)
 _LATIN = range(0xA1, 0x180)
 
 
 def escape(text: str) -> Latex:
-    """Text as markup that prints it: special characters lose their meaning, unknown ones print as their code point.
+    r"""Text as markup that prints it: special characters lose their meaning, unknown ones print as their code point.
 
-    >>> escape(r"50% of $x_1$ \\input{a}")
-    '50\\\\% of \\\\$x\\\\_1\\\\$ \\\\textbackslash{}input\\\\{a\\\\}'
+    >>> print(escape("50% of x_1 \\input{a}"))
+    50\% of x\_1 \textbackslash{}input\{a\}
     """
     return Latex("".join(map(_escaped, text)))
 
@@ -137,8 +108,9 @@ def escape(text: str) -> Latex:
 def _escaped(char: str) -> str:
     if char in _SPECIAL:
         return _SPECIAL[char]
-    if char in _GREEK:
-        return rf"$\{_GREEK[char]}$"
+    greek = unicodedata.name(char, "").removeprefix("GREEK SMALL LETTER ").lower()
+    if greek in GREEK:
+        return rf"$\{greek}$"
     if char.isascii():
         return char if char.isprintable() else " "
     if ord(char) in _LATIN:
@@ -319,16 +291,7 @@ class _Writer:
                 height = 2 if r"\tall" in line else 1
             groups[-1].append(line)
         caption = self.spans(block.caption)
-        parts = [
-            f"\\begin{{handouttable}}{{\\table{'again' if k else 'head'}{{{caption}}}}}\n\\begin{{tabular}}{{@{{}}{align}@{{}}}}"
-            "\n\\toprule\n"
-            + head
-            + " \\\\\n\\midrule\n"
-            + "\n".join(lines)
-            + "\n\\bottomrule\n\\end{tabular}\n\\end{handouttable}"
-            for k, lines in enumerate(groups)
-        ]
-        return Latex("\n\n".join(parts))
+        return Latex("\n\n").join(_tabular(caption, align, head, lines, again=k > 0) for k, lines in enumerate(groups))
 
     def cell(self, spans: b.Spans) -> str:
         """A cell on one line; formulas in display style where they hold fractions."""
@@ -338,6 +301,20 @@ class _Writer:
         """A formula of a cell, with room above and below where it is tall."""
         text = self.composer.inline(formula)
         return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
+
+
+def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again: bool) -> Latex:
+    """One table, or the part of one that goes on."""
+    rows = "\n".join(lines)
+    return Latex(rf"""\begin{{handouttable}}{{\table{"again" if again else "head"}{{{caption}}}}}
+\begin{{tabular}}{{@{{}}{align}@{{}}}}
+\toprule
+{head} \\
+\midrule
+{rows}
+\bottomrule
+\end{{tabular}}
+\end{{handouttable}}""")
 
 
 def _fits(composed: Composed, lead: float, room: float) -> bool:
@@ -388,7 +365,8 @@ def _shrunk(line: str, lead: float, room: float) -> str:
     left, _, right = body.partition("&")
     if lead + width(right.replace("&", "")) <= room:
         return line
-    return rf"{left}& \fitted{{{lead:.1f}em}}{{{right.replace('&', '')}}}{label + tail if label else ' ' + chr(92) + 'notag'}"
+    number = label + tail if label else r" \notag"
+    return rf"{left}& \fitted{{{lead:.1f}em}}{{{right.replace('&', '')}}}{number}"
 
 
 def _breakable(text: str) -> Latex:

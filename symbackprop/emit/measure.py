@@ -66,15 +66,16 @@ _WIDE = {
     r"\top": 0.7,
 }
 _DELIMITERS = {
-    r"\Bigl": 0.65,
-    r"\Bigr": 0.65,
-    r"\biggl": 0.8,
-    r"\biggr": 0.8,
-    r"\bigl": 0.5,
-    r"\bigr": 0.5,
-    r"\left": 0.7,
-    r"\right": 0.7,
+    r"\Bigl": 0.35,
+    r"\Bigr": 0.35,
+    r"\biggl": 0.5,
+    r"\biggr": 0.5,
+    r"\bigl": 0.2,
+    r"\bigr": 0.2,
+    r"\left": 0.4,
+    r"\right": 0.4,
 }
+"""How much wider a delimiter becomes than the character that follows."""
 _LETTERS = {
     **dict.fromkeys("il,.;:'|!", 0.33),
     **dict.fromkeys("j[]", 0.35),
@@ -94,9 +95,9 @@ _LETTERS = {
 
 @lru_cache(maxsize=65536)
 def width(latex: str) -> float:
-    """Estimated width of a displayed formula, in em.
+    r"""Estimated width of a displayed formula, in em.
 
-    >>> width("a") < width("a+b") < width(r"\\frac{a+b+c}{d}") < width(r"\\sum_{i=1}^{n} (a+b+c)")
+    >>> width("a") < width("a+b") < width("\\frac{a+b+c}{d}") < width("\\sum_{i=1}^{n} (a+b+c)")
     True
     """
     return _Scanner(latex).group(end="")
@@ -204,21 +205,14 @@ class _Scanner:
         return _plain(token)
 
 
+_KNOWN = {**_LETTERS, **_WIDE, **_SPACES, **_DELIMITERS, "&": 1.0}
+
+
 def _plain(token: str) -> float:
+    """Width of a token without arguments."""
     if token in _RELATIONS:
         return 1.4
     if token in _BINARY:
         return {r"\cdot": 0.72, r"\circ": 0.95}.get(token, 1.24)
-    if token in _SPACES:
-        return _SPACES[token]
-    if token in _DELIMITERS:
-        return _DELIMITERS[token] - 0.3
-    if token in _WIDE:
-        return _WIDE[token]
-    if token in _LETTERS:
-        return _LETTERS[token]
-    if token == "&":
-        return 1.0
-    if token.startswith("\\"):
-        return 0.72
-    return 0.7
+    known = _KNOWN.get(token)
+    return known if known is not None else 0.72

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,11 +18,13 @@ from symbackprop.emit.breaking import breaks, pieces_of
 from symbackprop.emit.mathtext import Printer
 from symbackprop.emit.measure import width
 from symbackprop.emit.numpy import emit_module, numbered
-from symbackprop.network import Network
+
+if TYPE_CHECKING:
+    from symbackprop.network import Network
 
 NETWORKS = Path(__file__).parents[1] / "data" / "networks"
 BAD = re.compile(
-    r"^! .*|^Overfull.*|LaTeX Warning: Reference.*|Missing character.*|LaTeX Font Warning: Font shape.*|There were undefined.*",
+    r"^! .*|^Overfull.*|LaTeX Warning: Reference.*|Missing character.*|There were undefined.*",
     re.MULTILINE,
 )
 HOSTILE = r"50% \input{/etc/passwd} \write18{ls} $x$ #1 & ~ ^ _ { } <script> \end{document} ☃ שלום «é»"

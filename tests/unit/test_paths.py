@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -17,9 +17,11 @@ from symbackprop.document.graph import Element, concrete_sizes
 from symbackprop.document.paths import Unrolled
 from symbackprop.document.scalar import pattern_of, target_of
 from symbackprop.index import Apply, Equation, Ref, Term, adjoint_name, collect, slot
-from symbackprop.network import Network
 from symbackprop.oracle import Interpreter, draw
 from symbackprop.tables.activations import ACTIVATION
+
+if TYPE_CHECKING:
+    from symbackprop.network import Network
 
 SEEDS = ("seed_000", "seed_000_compact", "seed_002", "seed_002_batch", "seed_003", "seed_004", "seed_004_general")
 SMALL = {"n": 2, "m": 2, "N": 2, "L": 2, "M": 2}

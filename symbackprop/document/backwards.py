@@ -1,0 +1,191 @@
+"""From the loss backwards: error signals and gradients, each derived in index notation and lifted to matrices.
+
+For every adjoint: who reads the array, the chain rule over these uses, the local derivatives put in, what was done to
+the formula and why, then the matrix form with the index that is summed and the transpose that follows from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from symbackprop.document.blocks import (
+    Block,
+    ChainRule,
+    Condition,
+    Display,
+    Entry,
+    Formula,
+    Heading,
+    Indexed,
+    Lifted,
+    Paragraph,
+    Rewritten,
+    Row,
+    Span,
+    Spans,
+    Whole,
+)
+from symbackprop.document.reasons import why_matrix, why_step
+from symbackprop.document.view import View, inverse
+from symbackprop.index import Equation, Ref, Term, is_adjoint, primal_name, product, refs_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.derivation import Chain, Step
+
+OPENING = (
+    "How does the loss answer to a small change of one entry of a computed array? That entry acts on the loss only "
+    "through the entries that are computed from it, its readers. The chain rule adds up one product for each of them, "
+    "so derivatives are found from the loss backwards, each from those before it. Derivatives by computed arrays are "
+    "called error signals; the gradients of the parameters follow from them."
+)
+SCALING = frozenset(("constant pulled out", "constant restored"))
+"""Rules whose effect is told once, where signals are introduced."""
+MINOR = frozenset(("order", "like terms"))
+"""Rules whose result takes the place of the form before it."""
+
+
+def section(view: View) -> list[Block]:
+    """Signals and gradients from the loss downwards, in order of computation."""
+    if not view.general:
+        return []
+    blocks: list[Block] = [Heading(1, ("From the loss backwards",))]
+    if view.derivation.signals:
+        blocks.append(Paragraph((OPENING,)))
+    for each in view.derivation.chains.values():
+        blocks += adjoint(view, each)
+    return blocks
+
+
+def adjoint(view: View, chain: Chain) -> list[Block]:
+    """One adjoint: its readers, the chain rule, the steps, the result, the matrix form."""
+    kind = "Gradient of " if chain.tensor in view.network.parameters else "Signal of "
+    blocks: list[Block] = [Heading(2, (kind, Whole(chain.tensor)))]
+    label = view.label(chain)
+    equations, reasons = forms(view, chain)
+    if not equations[0].terms:
+        nothing = Paragraph(("The loss does not depend on it, so its gradient is zero.",))
+        return [*blocks, nothing, Display((Row(Indexed(equations[0]), label),))]
+    blocks += readers(view, chain)
+    lifted = view.lifted(equations[-1]) if view.matrix and label else None
+    if view.index or lifted is None:
+        blocks += index_level(equations, reasons, "" if lifted else label)
+    if lifted is not None:
+        blocks += matrix_level(view, lifted, label)
+    if not label:
+        blocks.append(Paragraph(("It is put into what reads it and needs no name of its own.",)))
+    return blocks
+
+
+def contracted(chain: Chain) -> tuple[Equation, tuple[Step, ...]]:
+    """The chain rule with its deltas contracted, and the steps after that."""
+    if chain.steps and chain.steps[0].rule == "sum over a delta":
+        return chain.steps[0].after, chain.steps[1:]
+    return chain.start, chain.steps
+
+
+def forms(view: View, chain: Chain) -> tuple[tuple[Equation, ...], list[Spans]]:
+    """The forms an adjoint goes through and what was done between them; signals mean the same in all of them."""
+    is_parameter = chain.tensor in view.network.parameters
+    start, steps = contracted(chain)
+    equations = [scaled(view, start, is_parameter=is_parameter)]
+    reasons: list[Spans] = []
+    for step in steps:
+        after = scaled(view, step.after, is_parameter=is_parameter)
+        if step.rule in SCALING or after.terms == equations[-1].terms:
+            continue
+        if step.rule in MINOR and len(equations) > 1:
+            equations[-1] = after
+        else:
+            equations.append(after)
+            reasons.append(why_step(step, view.derivation))
+    return tuple(equations), reasons
+
+
+def scaled(view: View, equation: Equation, *, is_parameter: bool) -> Equation:
+    """The equation with signals that leave out the pulled constant: gradients get it back, explicit terms lose it."""
+    scale = view.derivation.scale
+    if scale is None:
+        return equation
+    factor = scale if is_parameter else inverse(scale)
+    terms = tuple(
+        product(
+            t.coefficient * factor.coefficient,
+            (*factor.factors, *t.factors),
+            bounds=t.bounds,
+            conditions=t.conditions,
+            use=t.use,
+        )
+        if has_signal(view, t) == is_parameter
+        else t
+        for t in equation.terms
+    )
+    return replace(equation, terms=terms)
+
+
+def has_signal(view: View, term: Term) -> bool:
+    """True for a term with an error signal in it."""
+    return any(
+        is_adjoint(r.tensor) and "/" not in r.tensor and primal_name(r.tensor) not in view.network.parameters
+        for f in term.factors
+        for r in refs_of(f)
+    )
+
+
+def readers(view: View, chain: Chain) -> list[Block]:
+    """Who reads the tensor, in words and as the chain rule."""
+    start, _ = contracted(chain)
+    reading = tuple(map(_reader, start.terms))
+    element = Ref(chain.tensor, start.lhs.index)
+    if all(reader is None for reader in reading):
+        direct = ("The loss reads ", Entry(element, start), " directly, so its derivative can be taken at once.")
+        return [Paragraph(direct)]
+    spans: list[Span] = [Entry(element, start), " is read by "]
+    for k, (reader, term) in enumerate(zip(reading, start.terms, strict=True)):
+        spans.append("" if not k else " and by " if k == len(reading) - 1 else ", ")
+        spans.append(Entry(reader or Ref(view.network.loss), start))
+        conditions = [c for c in term.conditions if c.form.variables <= {b.var for b in start.ranges}]
+        if conditions:
+            spans += [" (where ", Condition(tuple(sorted(conditions, key=lambda c: c.key)), start), ")"]
+    several = len(reading) > 1
+    if not view.index:
+        return [Paragraph((*spans, "; the derivative adds up over these uses." if several else "."))]
+    tail = "; the derivative adds up over these uses:" if several else ", so the chain rule reads:"
+    return [Paragraph((*spans, tail)), Display((Row(ChainRule(start, reading)),))]
+
+
+def index_level(equations: tuple[Equation, ...], reasons: list[Spans], label: str) -> list[Block]:
+    """The forms below each other; the reasons are in the sentence before."""
+    direct = all(_reader(term) is None for term in equations[0].terms)
+    opening: Spans = () if direct else ("With the local derivatives in place" + (". " if reasons else ":"),)
+    spans = (*opening, *_sentences(reasons))
+    formula: Formula = Indexed(equations[0]) if len(equations) == 1 else Rewritten(equations)
+    display = Display((Row(formula, label),))
+    return [Paragraph(spans), display] if spans else [display]
+
+
+def matrix_level(view: View, lifted: Lifted, label: str) -> list[Block]:
+    """The matrix form and why it has it."""
+    why: list[Span] = []
+    for case in lifted.cases:
+        sentence = why_matrix(case.node, lifted.equation, rows=view.rows)
+        why += [" ", *sentence] if why and sentence else sentence
+    paragraph = Paragraph(tuple(why), lead="To matrices.") if why else Paragraph(("For the whole array:",))
+    return [paragraph, Display((Row(lifted, label),))]
+
+
+def _sentences(reasons: Sequence[Spans]) -> Spans:
+    spans: list[Span] = []
+    for reason in reasons:
+        spans += [" " if spans else "", *reason]
+    return tuple(spans)
+
+
+def _reader(term: Term) -> Ref | None:
+    """The element whose adjoint a term of the chain rule carries; None for the loss."""
+    for factor in term.factors:
+        if isinstance(factor, Ref) and is_adjoint(factor.tensor) and "/" not in factor.tensor:
+            return Ref(primal_name(factor.tensor), factor.index)
+    return None

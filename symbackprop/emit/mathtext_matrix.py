@@ -228,6 +228,9 @@ class MatrixText:
 
     @piece.register
     def _(self, node: FamilySum) -> Piece:
+        factored = _factored(node)
+        if isinstance(factored, Scale):
+            return self.piece(factored)
         summed = [self.printer.iverson(c, self.frame) for c in sorted(node.conditions, key=lambda c: c.key)]
         summed.append(self.piece(node.x))
         sigma = self.printer.sigma(node.bounds, (), self.frame)
@@ -328,6 +331,7 @@ class MatrixText:
 
     def signed(self, node: Node) -> tuple[bool, Piece]:
         """Whether a minus sign stands before the node, and what follows it."""
+        node = _factored(node)
         if not isinstance(node, Scale):
             return False, self.piece(node)
         constants = self.printer.constant_pieces(
@@ -360,3 +364,16 @@ class MatrixText:
             return None
         inner = self.piece(Elementwise(template=base, args=x.args, over=x.over))
         return Piece(self.target.norm(inner, frobenius=len(x.axes) > 1), ATOM, inner.height)
+
+
+def _factored(node: Node) -> Node:
+    """A constant factor of every term of a sum over layers or steps, taken out of the sum."""
+    if not (isinstance(node, FamilySum) and isinstance(node.x, Scale)):
+        return node
+    scale = node.x
+    bound = {b.var for b in node.bounds}
+    if any(not isinstance(part, Number) or part.form.variables & bound
+           for scalar in scale.scalars for part in scalar.walk() if not isinstance(part, Elementwise)):
+        return node
+    inner = FamilySum(x=scale.x, bounds=node.bounds, conditions=node.conditions)
+    return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=inner)

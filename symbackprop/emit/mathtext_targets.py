@@ -40,14 +40,9 @@ class Target:
         """Text of symbols, marks and scripts."""
         raise NotImplementedError
 
-    def pattern(self, pattern: Pattern, *, primes: int = 0, dotted: bool = False, more: Sequence[Item] = ()) -> str:
-        """A name with its scripts; ``primes`` and ``dotted`` mark a slope, ``more`` joins the superscript."""
-        nucleus = pattern.nucleus
-        if primes and dotted:
-            nucleus = (Mark("dot" if primes == 1 else "ddot", nucleus),)
-        elif primes:
-            nucleus = (*nucleus, *(Symbol("'") for _ in range(primes)))
-        return self.items((Scripted(nucleus, pattern.sub, (*pattern.sup, *more)),))
+    def pattern(self, pattern: Pattern, *, more: Sequence[Item] = ()) -> str:
+        """A name with its scripts; ``more`` joins the superscript."""
+        return self.items((Scripted(pattern.nucleus, pattern.sub, (*pattern.sup, *more)),))
 
     def sign(self, latex: str) -> str:
         """A sign that a preset gives as LaTeX."""

@@ -128,8 +128,7 @@ class Templates:
         if name == "onehot":
             return self._onehot(family[0], argument, leaves)
         values = [leaves.indices[each] for each in family]
-        pattern = self.printer.spelling.function(name, len(family)).fill(values)
-        head = self.target.pattern(pattern, primes=order, dotted=self.printer.preset.signs.slope == "dot")
+        head = self.target.pattern(self.printer.spelling.function(name, len(family), order).fill(values))
         inner = self.piece(argument, leaves)
         return Piece(head + self.target.brackets(inner), ATOM, inner.height)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Var, var
 from symbackprop.index import Along, Apply, Opaque, Ref, is_adjoint, partial_name, primal_name
 from symbackprop.notation.glyph import (
+    GREEK,
     SHAPES,
     Hole,
     Item,
@@ -152,8 +153,19 @@ class Spelling:
         pattern = named(name)
         return pattern.add_sub(*map(Hole, range(count))) if count else pattern
 
-    def function(self, name: str, count: int = 0) -> Pattern:
-        """An elementwise function or an opaque loss; holes are the family indices of a function per layer."""
+    def function(self, name: str, count: int = 0, order: int = 0) -> Pattern:
+        """A function, or its slope (``order`` 1); holes are the family indices of a function per layer.
+
+        A dot stands above single letters alone; longer names take primes.
+        """
+        pattern = self._function(name, count)
+        single = len(pattern.nucleus) == 1 and isinstance(pattern.nucleus[0], Symbol) and (
+            len(pattern.nucleus[0].text) == 1 or pattern.nucleus[0].text.removeprefix("\\") in GREEK)
+        if order and single and self.preset.signs.slope == "dot":
+            return pattern.with_nucleus((Mark("dot" if order == 1 else "ddot", pattern.nucleus),))
+        return pattern.with_nucleus((*pattern.nucleus, *(Symbol("'") for _ in range(order))))
+
+    def _function(self, name: str, count: int) -> Pattern:
         for letters, text in self._author.get(name, ()):
             pattern = spelling(text, {x: k for k, x in enumerate(letters)})
             if len(set(pattern.holes)) == count:
@@ -278,7 +290,8 @@ class Spelling:
             for letters, text in self._author.get(name, ()):
                 if len(letters) != tensor.rank or ":" in letters or not tensor.axes:
                     continue
-                entry = Entry(spelling(text, {x: k for k, x in enumerate(letters)}), dict(enumerate(letters)))
+                pattern = spelling(text, {x: k for k, x in enumerate(letters)})
+                entry = Entry(self._stored(name, pattern), dict(enumerate(letters)))
                 if set(entry.pattern.holes) != set(range(tensor.rank)):
                     continue
                 if name in self._elements:
@@ -305,6 +318,15 @@ class Spelling:
             pattern = next((p for p in options if shape(p) not in taken), self._with_elements(name, whole(name)))
             taken.add(shape(pattern))
             self._elements[name] = Entry(pattern)
+
+    def _stored(self, name: str, pattern: Pattern) -> Pattern:
+        """The spelling of an element with its indices in the order in which a re-laid matrix is stored."""
+        count = len(self.network.tensors[name].family)
+        order = self.layout.get(name, ())
+        if order != (1, 0) or not any({Hole(count), Hole(count + 1)} <= set(p) for p in (pattern.sub, pattern.sup)):
+            return pattern
+        change = {k: k for k in range(count)} | {count: count + 1, count + 1: count}
+        return pattern.renumbered(change)
 
     def _own_name(self, name: str) -> Pattern:
         """The name in the network file as letters, free of any spelling."""
@@ -394,9 +416,10 @@ def _bracketed(items: tuple[Item, ...], opening: str, closing: str) -> tuple[Ite
 def _unmarked(pattern: Pattern) -> Pattern:
     """Without the arrow or bold face of a whole vector."""
     def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
-        if len(items) == 1 and isinstance(items[0], Mark) and items[0].command in SHAPES:
-            return bare(items[0].body)
-        return items
+        if len(items) != 1 or not isinstance(items[0], Mark):
+            return items
+        inner = bare(items[0].body)
+        return inner if items[0].command in SHAPES else (Mark(items[0].command, inner),)
 
     return pattern.with_nucleus(bare(pattern.nucleus))
 

@@ -163,12 +163,7 @@ class Names:
         self._add("element", name, entry.pattern, count=rank, letters=tuple(sorted(entry.letters.items())))
 
     def _add_function(self, name: str, count: int, order: int) -> None:
-        pattern = self.spelling.function(name, count)
-        if order and self.spelling.preset.signs.slope == "dot":
-            pattern = pattern.with_nucleus((Mark("dot" if order == 1 else "ddot", pattern.nucleus),))
-        elif order:
-            pattern = pattern.with_nucleus((*pattern.nucleus, *(Symbol("'") for _ in range(order))))
-        self._add("function", name, pattern, order=order, count=count)
+        self._add("function", name, self.spelling.function(name, count, order), order=order, count=count)
 
     def _add(  # noqa: PLR0913 - the parts of a spelling
         self, kind: str, name: str, pattern: Pattern, *,

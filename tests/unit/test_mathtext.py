@@ -152,3 +152,5 @@ def test_relayed_arrays_print_in_stored_order():
     printer = Printer(network, "columns", layout=notation.layout(network, notation.load("columns"), relay=True))
     assert printer.shape("X") == r"\mathbb{R}^{d \times N}"
     assert printer.shape("W1") == r"\mathbb{R}^{h \times d}"
+    weight = Ref("W1", (var("i"), var("j")))
+    assert printer.ref(weight, Frame({"i": "i", "j": "j"}, frozenset(), 0)) == "w_{1ji}"

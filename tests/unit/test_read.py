@@ -82,9 +82,9 @@ def values_agree(derivation, first, second):
     return one.keys() == other.keys() and all(np.allclose(one[at], other[at], rtol=1e-9, atol=1e-12) for at in one)
 
 
-def round_trip(derivation, preset):
-    printer, reader = Printer(derivation, preset), Reader(derivation, preset)
-    terminal = Printer(derivation, preset, "unicode")
+def round_trip(derivation, preset, layout=None):
+    printer, reader = Printer(derivation, preset, layout=layout), Reader(derivation, preset, layout=layout)
+    terminal = Printer(derivation, preset, "unicode", layout=layout)
     vectors = printer.preset.orientation.vectors
     count = 0
     for equation in dict.fromkeys(equations(derivation)):
@@ -92,7 +92,7 @@ def round_trip(derivation, preset):
         assert terminal.equation(equation)
         found = aligned(reader.read(text)[0], equation)
         assert flat(found.terms) == flat(equation.terms), text
-        cases = lift(equation, derivation, vectors=vectors)
+        cases = lift(equation, derivation, layout, vectors)
         if printer.is_matrix(cases):
             text = printer.matrix(equation, cases)
             found = aligned(reader.read(text)[0], equation)
@@ -105,6 +105,13 @@ def round_trip(derivation, preset):
 @pytest.mark.parametrize("path", GALLERY, ids=lambda p: p.stem)
 def test_gallery_is_read_back(path, preset):
     round_trip(derived(path, preset), preset)
+
+
+@pytest.mark.parametrize("preset", ["columns", "rows"])
+@pytest.mark.parametrize("name", ["seed_002_batch", "seed_003", "seed_004"])
+def test_relaid_arrays_are_read_back(name, preset):
+    derivation = derived(Path(f"symbackprop/gallery/{name}.toml"), preset)
+    round_trip(derivation, preset, notation.layout(derivation.network, notation.load(preset), relay=True))
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.stem)

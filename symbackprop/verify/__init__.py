@@ -1,0 +1,1 @@
+"""Judging derivations that people wrote by hand, explaining what is wrong, and mending it."""

@@ -59,7 +59,7 @@ class Slice(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity(Node):
-    """A tensor of the network: ``family`` are its layer or time indices; ``element`` its element indices, () for all."""
+    """A tensor of the network: ``family`` its layer or time indices, ``element`` its element indices (() for all)."""
 
     tensor: str
     family: tuple[Affine, ...] = ()
@@ -156,7 +156,7 @@ class BigOperator(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ellipsis(Node):
+class Elided(Node):
     r"""``first … last`` of a sum, product or list: one index runs between the two ends."""
 
     first: Node
@@ -190,7 +190,7 @@ class Array(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Node):
-    """A named operation: diag, trace, inner (two arguments), norm, ones, kronecker, indicator, identity, vec, …"""
+    """A named operation: diag, trace, inner (two arguments), norm, ones, kronecker, indicator, identity and vec."""
 
     name: str
     arguments: tuple[Node, ...]

@@ -243,10 +243,13 @@ class Stacked(Plan):
 
     def lay(self, order: Order) -> Node:
         last = tuple(a for a in self.right.axes if a != self.summed)
-        own = order if order[len(order) - len(last):] == last else self.axes
-        front = own[: len(own) - len(last)]
-        node = MatMul(a=self.stack.lay((*front, self.summed)), b=self.right.lay((self.summed, *last)))
-        return turned(node, order)
+        front = order[: len(order) - len(last)]
+        if (*front, *last) != order or self.stack.cost((*front, self.summed)):  # it would have to be turned around
+            return Contracted(parts=(self.stack, self.right), to=order).lay(order)
+        return MatMul(a=self.stack.lay((*front, self.summed)), b=self.right.lay((self.summed, *last)))
+
+    def cost(self, order: Order) -> int:  # noqa: ARG002 - an einsum gives every order
+        return 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

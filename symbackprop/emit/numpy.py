@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.affine import Var
 from symbackprop.emit.environment import environment
 from symbackprop.emit.numpy_arguments import ArgumentWriter
-from symbackprop.emit.numpy_body import BodyWriter, Line, rendered
+from symbackprop.emit.numpy_body import BodyWriter, Line, fused, rendered
 from symbackprop.emit.numpy_functions import definitions
 from symbackprop.emit.numpy_names import Names
 from symbackprop.emit.schedule import schedule, term_refs
@@ -97,9 +97,9 @@ class Module:
             batch=self.arguments.batch(),
             opaque=[self.names.functions[name] for name in opaque],
             opaque_about=self.opaque_about(opaque),
-            forward="\n".join([*self.taken(forward, backward=False), "", *rendered(forward.lines)]),
+            forward="\n".join([*self.taken(forward, backward=False), "", *rendered(fused(forward.lines))]),
             results=self.results(),
-            backward="\n".join([*self.taken(backward, backward=True), "", *rendered(backward.lines)]),
+            backward="\n".join([*self.taken(backward, backward=True), "", *rendered(fused(backward.lines))]),
             gradients=self.gradients(),
             loss_variable=self.names.tensor(network.loss),
             functions=definitions(network, self.names, used),

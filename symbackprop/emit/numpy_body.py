@@ -246,7 +246,15 @@ def _at_arguments(code: str, width: int) -> list[str]:
     for k, part in enumerate(parts):
         *before, last = _inner(part, width - 4)
         lines += ["    " + line for line in (*before, last + (commas if k < len(parts) - 1 else ""))]
-    return [*lines, code[end:]]
+    return [*lines, *_closed(code[end:], width)]
+
+
+def _closed(code: str, width: int) -> list[str]:
+    """What follows closing brackets, broken again where it is long."""
+    if len(code) <= width or len(code) == 1:
+        return [code]
+    first, *rest = _at_arguments(code[1:], width - 1)
+    return [code[0] + first, *rest]
 
 
 def _longest_brackets(code: str) -> tuple[int, int]:
@@ -278,6 +286,58 @@ def _split(code: str, signs: tuple[str, ...]) -> list[str]:
         parts[-1] += char
         place += 1
     return parts
+
+
+def fused(lines: Sequence[Line]) -> list[Line]:
+    """Sums over one range that follow each other share a loop; none of them reads another."""
+    result: list[Line] = []
+    place = 0
+    while place < len(lines):
+        last = _last_loop(result)
+        end = _end(lines, place + 2)
+        header = lines[place + 1] if place + 1 < len(lines) else None
+        if last is not None and header == result[last] and _is_zeros(lines[place]) and _is_zeros(result[last - 1]):
+            names = [line.code.split(" = ")[0] for line in _zeros_before(result, last)]
+            block = lines[place + 2:end]
+            if not any(name in line.code for name in names for line in block):
+                result = [*result[:last], lines[place], *result[last:], *block]
+                place = end
+                continue
+        result.append(lines[place])
+        place += 1
+    return result
+
+
+def _is_zeros(line: Line) -> bool:
+    return " = np.zeros" in line.code
+
+
+def _zeros_before(lines: Sequence[Line], place: int) -> list[Line]:
+    start = place
+    while start and _is_zeros(lines[start - 1]) and lines[start - 1].depth == lines[place].depth:
+        start -= 1
+    return list(lines[start:place])
+
+
+def _last_loop(lines: Sequence[Line]) -> int | None:
+    """The last loop's header, if its block reaches to the end."""
+    for place in range(len(lines) - 1, 0, -1):
+        if lines[place].code.startswith("for ") and _end(lines, place + 1) == len(lines):
+            inside = [line for line in lines[place + 1:] if line.depth <= lines[place].depth]
+            if not inside and _is_zeros(lines[place - 1]) and lines[place - 1].depth == lines[place].depth:
+                return place
+    return None
+
+
+def _end(lines: Sequence[Line], start: int) -> int:
+    """Where the block that begins at ``start`` ends."""
+    if start > len(lines):
+        return len(lines)
+    depth = lines[start - 1].depth
+    end = start
+    while end < len(lines) and lines[end].depth > depth:
+        end += 1
+    return end
 
 
 def rendered(lines: Iterable[Line], indent: int = 1) -> list[str]:

@@ -198,7 +198,11 @@ class NodeWriter:
         """
         inner = node.x if isinstance(node, Broadcast) else node
         if times and isinstance(inner, Mask):
-            return self.aligned(Piece(self.test(inner), inner.labels), to)
+            present = next((axes for axes in self.grids if tuple(a.label for a in axes) == tuple(to)), None)
+            if present is None:
+                return self.aligned(Piece(self.test(inner, self.grid(inner.axes)), inner.labels), to)
+            test = self.test(inner, self.grids[present])  # of the axes of that grid, so nothing has to be aligned
+            return Piece(test, self.joined([Piece(test, inner.labels)], to))
         if isinstance(inner, (SumOver, AlongAxis)) and not (isinstance(inner, AlongAxis) and inner.keeps):
             own = inner.x.labels
             fits = len(own) == len(to) and all(
@@ -470,11 +474,10 @@ class NodeWriter:
     @write.register
     def _(self, node: Mask) -> Piece:
         self.used.dtype = True
-        return Piece(Text(f"np.asarray({self.test(node).code}, dtype)"), node.labels)
+        return Piece(Text(f"np.asarray({self.test(node, self.grid(node.axes)).code}, dtype)"), node.labels)
 
-    def test(self, node: Mask) -> Text:
+    def test(self, node: Mask, letters: dict[str, str]) -> Text:
         """A mask as truth values."""
-        letters = self.grid(node.axes)
         tests = [self.condition(cond, letters).code for cond in sorted(node.conditions, key=lambda c: c.key)]
         code = tests[0] if len(tests) == 1 else " & ".join(f"({test})" for test in tests)
         return Text(code, 4 if len(tests) == 1 else 8)
@@ -483,9 +486,9 @@ class NodeWriter:
         """Names of running indices that stand as an open grid before the expression."""
         if axes not in self.grids:
             again = f"{len(self.grids)}" if self.grids else ""
-            letters = {a.label: self.names.letter(("q" if a.label[0] in "_@#" else a.label) + again) for a in axes}
+            letters = {a.label: self.names.letter(_letter(a.label) + again) for a in axes}
             left = ", ".join(letters.values()) + ("," if len(axes) == 1 else "")
-            right = ", ".join(f":{self.affine(axis.extent).within(ATOM)}" for axis in axes)
+            right = ", ".join(f":{self.affine(axis.extent).code}" for axis in axes)
             self.lines.append(f"{left} = np.ogrid[{right}{',' if len(axes) == 1 else ''}]")
             self.grids[axes] = letters
         return self.grids[axes]
@@ -503,6 +506,11 @@ class NodeWriter:
 def _full(form: Affine, over: tuple[Axis, ...], axis: Axis) -> bool:
     """True where a running index covers an axis and no more."""
     return any(form == var(each.label) and each.extent == axis.extent for each in over)
+
+
+def _letter(label: str) -> str:
+    """A letter for a running index; those without a name of their own are called q, r, s."""
+    return "qrstuvw"[int(label[1:]) % 7] if label[0] in "_@#" else label
 
 
 def _has_matmul(node: Node) -> bool:

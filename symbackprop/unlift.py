@@ -293,6 +293,10 @@ def _from_zero(term: Term) -> Term:
 def _narrow(term: Term, scope: Scope) -> Term:
     inner = scope.with_bounds(term.bounds)
     kept = sorted(term.conditions, key=lambda c: c.key)
+    for place, cond in enumerate(kept):  # a range of one value is an equality
+        others = [c for c in kept if c is not cond]
+        if cond.kind == ">=" and inner.assuming(others).nonnegative(-cond.form):
+            kept[place] = condition("==", cond.form)
     for cond in list(kept):
         others = [c for c in kept if c is not cond]
         if inner.assuming(others).decide(cond) is True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,13 +29,22 @@ DIRECTIONS = 3
 """Random directions for each parameter."""
 ENTRIES = 24
 """Single entries for each parameter, all of them where there are no more."""
+LINES = 300
+"""Single entries for all parameters together; each parameter gets its share, and at least ``FEWEST``."""
+FEWEST = 4
 REDRAWS = 12
-"""Points tried before a check gives up on staying away from kinks."""
-SURE = 1e-3 * TOLERANCE
-"""Error estimate, relative to the gradient, at which a difference quotient is used; ten times it near a kink."""
-FLOOR = 1e-4
-"""Gradients smaller than this share of the loss (or of all gradients) are measured against that share: where the true
-gradient is zero there is nothing else to compare with."""
+"""Points tried before a check gives up: four of unit scale, four smaller ones, four positive ones."""
+GOAL = 1e-3 * TOLERANCE
+"""Error estimate of a difference quotient, relative to the gradient, at which no smaller step is tried."""
+USABLE = 1e-1 * TOLERANCE
+"""Error estimate up to which it is used; above, there is a kink nearby."""
+FLOOR = 1e-3
+"""Gradients smaller than this share of the loss (or of all gradients) are measured against that share: differences
+have no more digits, and where the true gradient is zero there is nothing else to compare with."""
+SHOWN = 4
+"""Changed sizes that a note lists."""
+COMPLEX_FLOOR = 1e-6
+"""The same for complex steps, as a share of all gradients: their only error is rounding."""
 
 
 def check(
@@ -54,16 +62,14 @@ def check(
     sizes = stand_in_sizes(network)
     notes = [*_about_sizes(network, sizes), *_about_functions(network)]
     for attempt in range(REDRAWS):
-        values = _drawn(network, seed + 7919 * attempt, sizes, positive=attempt >= REDRAWS // 2)
+        values = _drawn(network, seed, sizes, attempt)
         point = _Point(network, module, values, layout or {})
         if not point.is_finite:
             continue
         rows = _rows(network, point)
         if rows is not None:
-            if attempt >= REDRAWS // 2:
+            if _is_positive(attempt):
                 notes.append("values were drawn positive: the loss is not defined for all others")
-            elif attempt:
-                notes.append(f"drawn again {attempt} times, to a point away from kinks")
             return Report(network=network.name, seed=seed, rows=rows, forward_error=point.forward_error,
                           notes=tuple(notes))
     message = (
@@ -73,22 +79,21 @@ def check(
     raise DerivationError(message)
 
 
-def _drawn(network: Network, seed: int, sizes: Mapping[str, Any], *, positive: bool) -> Values:
-    values = draw(network, seed, sizes)
-    if not positive:
+def _is_positive(attempt: int) -> bool:
+    return attempt >= 2 * REDRAWS // 3
+
+
+def _drawn(network: Network, seed: int, sizes: Mapping[str, Any], attempt: int) -> Values:
+    """Random values: of unit scale at first, then smaller, then positive."""
+    scale = 1.0 if attempt < REDRAWS // 3 else 0.3
+    values = draw(network, seed + 7919 * attempt, sizes, scale=scale)
+    if not _is_positive(attempt):
         return values
-    arrays = {key: a if a.dtype.kind == "i" else np.abs(a) + 0.1 for key, a in values.arrays.items()
-              if not any(fact.tensor == key[0] for fact in network.facts)}
-    return Values(sizes=values.sizes, arrays={**values.arrays, **arrays}, functions=values.functions)
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A numeric derivative along a step and the gradient's own, with the step's share of single entries."""
-
-    found: float
-    exact: float
-    estimate: float
+    known = {fact.tensor for fact in network.facts}
+    arrays = {
+        key: np.abs(a) + 0.1 if a.dtype.kind != "i" and key[0] not in known else a for key, a in values.arrays.items()
+    }
+    return Values(sizes=values.sizes, arrays=arrays, functions=values.functions)
 
 
 class _Point:
@@ -128,10 +133,15 @@ class _Point:
         exact = float(Interpreter(self.network, self.values).tensor(self.network.loss))
         return abs(float(self.value) - exact) / max(abs(exact), 1e-12)
 
+    @property
+    def largest(self) -> float:
+        """The largest entry of all gradients."""
+        return max((_largest(arrays) for arrays in self.gradients.values()), default=0.0)
+
+    @property
     def floor(self) -> float:
-        """The smallest scale that an error is measured against."""
-        arrays = itertools.chain.from_iterable(self.gradients.values())
-        return FLOOR * max(abs(float(self.value)), *(float(np.max(np.abs(a), initial=0.0)) for a in arrays), 1e-300)
+        """The smallest scale that the error of a difference quotient is measured against."""
+        return FLOOR * max(abs(float(self.value)), self.largest, 1e-300)
 
     def along(self, name: str, steps: list[Array]) -> Callable[[Any], Any]:
         """The loss as a function of the length of a step of one parameter."""
@@ -148,27 +158,28 @@ def _rows(network: Network, point: _Point) -> tuple[Row, ...] | None:
     """A row for each parameter; None where a kink is too near to measure anything."""
     rows = []
     complex_too = is_analytic(network)
-    floor = point.floor()
+    most = min(ENTRIES, max(FEWEST, LINES // max(1, len(network.parameters))))
     for name in network.parameters:
         gradient = point.gradients[name]
         count = sum(a.size for a in gradient)
         if count == 0:
             rows.append(Row(parameter=name, error=0.0, method="no entries"))
             continue
-        scale = max(floor, *(float(np.max(np.abs(a), initial=0.0)) for a in gradient))
         rng = np.random.default_rng([count, len(rows)])
-        singles = list(_entries(gradient, count, rng))
-        measured = [_difference(point, name, steps, scale) for steps in (*_directions(gradient, rng), *singles)]
-        if any(not m.estimate <= 10 * SURE * scale for m in measured):
+        singles = list(_entries(gradient, count, most, rng))
+        error = _difference_error(point, name, [*_directions(gradient, rng), *singles])
+        if error is None:
             return None
-        error = max(abs(m.found - m.exact) for m in measured) / scale
         method = f"central differences, {DIRECTIONS} directions, {_counted(len(singles), count)}"
-        if complex_too:
-            finer = _complex_error(point, name, scale)
-            if finer is not None:
-                error, method = max(error, finer), f"complex step and {method}"
+        finer = _complex_error(point, name, singles) if complex_too else None
+        if finer is not None:
+            error, method = max(error, finer), f"complex step and {method}"
         rows.append(Row(parameter=name, error=error, method=method))
     return tuple(rows)
+
+
+def _largest(arrays: list[Array]) -> float:
+    return max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
 
 
 def _counted(checked: int, count: int) -> str:
@@ -183,15 +194,15 @@ def _directions(gradient: list[Array], rng: np.random.Generator) -> Iterator[lis
         yield [np.asarray(rng.choice([-1.0, 1.0], size=np.shape(a))) for a in gradient]
 
 
-def _entries(gradient: list[Array], count: int, rng: np.random.Generator) -> Iterator[list[Array]]:
+def _entries(gradient: list[Array], count: int, most: int, rng: np.random.Generator) -> Iterator[list[Array]]:
     """Steps of single entries: all, or the largest of the gradient and random others."""
     flat = np.concatenate([np.ravel(a) for a in gradient])
-    if count <= ENTRIES:
+    if count <= most:
         chosen = list(range(count))
     else:
         largest = int(np.argmax(np.abs(flat)))
         others = rng.permutation([k for k in range(count) if k != largest])
-        chosen = [largest, *map(int, others[: ENTRIES - 1])]
+        chosen = [largest, *map(int, others[: most - 1])]
     for k in chosen:
         yield _unflattened(np.eye(1, count, k)[0], gradient)
 
@@ -201,30 +212,38 @@ def _unflattened(vector: Array, like: list[Array]) -> list[Array]:
     return [part.reshape(np.shape(a)) for part, a in zip(parts, like, strict=True)]
 
 
-def _difference(point: _Point, name: str, steps: list[Array], scale: float) -> _Measured:
-    length = float(np.sqrt(sum(np.sum(np.square(s)) for s in steps)))
-    line = point.along(name, steps)
-    slope = central(lambda s: float(line(s)), SURE * scale, 1 / length)
-    exact = float(sum(np.sum(s * g) for s, g in zip(steps, point.gradients[name], strict=True)))
-    return _Measured(slope.value, exact, slope.error)
+def _exact(point: _Point, name: str, steps: list[Array]) -> float:
+    """What the module's gradient says of the derivative along a step."""
+    return float(sum(np.sum(s * g) for s, g in zip(steps, point.gradients[name], strict=True)))
 
 
-def _complex_error(point: _Point, name: str, scale: float) -> float | None:
-    """The largest error of entries by complex steps; None where the module does not compute with complex numbers."""
-    gradient = point.gradients[name]
-    count = sum(a.size for a in gradient)
-    rng = np.random.default_rng([count, 2])
+def _difference_error(point: _Point, name: str, lines: list[list[Array]]) -> float | None:
+    """The largest error along the lines, by difference quotients; None where one of them is of no use."""
+    scale = max(point.floor, _largest(point.gradients[name]))
     worst = 0.0
-    for steps in _entries(gradient, count, rng):
+    for steps in lines:
+        line = point.along(name, steps)
+        length = float(np.sqrt(sum(np.sum(np.square(s)) for s in steps)))
+        slope = central(lambda s, line=line: float(line(s)), GOAL * scale, 1 / length)  # type: ignore[misc]
+        if not slope.error <= USABLE * scale:
+            return None
+        worst = max(worst, abs(slope.value - _exact(point, name, steps)))
+    return worst / scale
+
+
+def _complex_error(point: _Point, name: str, lines: list[list[Array]]) -> float | None:
+    """The largest error by complex steps; None where the module does not compute with complex numbers."""
+    scale = max(COMPLEX_FLOOR * point.largest, _largest(point.gradients[name]), 1e-300)
+    worst = 0.0
+    for steps in lines:
         with warnings.catch_warnings():
             warnings.simplefilter("error", np.exceptions.ComplexWarning)
             try:
                 found = complex_step(point.along(name, steps))
             except (TypeError, np.exceptions.ComplexWarning):
                 return None
-        exact = float(sum(np.sum(s * g) for s, g in zip(steps, gradient, strict=True)))
-        worst = max(worst, abs(found - exact) / scale)
-    return worst
+        worst = max(worst, abs(found - _exact(point, name, steps)))
+    return worst / scale
 
 
 def is_analytic(network: Network) -> bool:
@@ -259,7 +278,10 @@ def _about_sizes(network: Network, sizes: Mapping[str, Any]) -> list[str]:
         if not isinstance(given, int) and name in sizes:
             changed += [f"{name}[{k}] = {sizes[name][k]} instead of {n}" for k, n in given.items()
                         if k in sizes[name] and sizes[name][k] != n]
-    return [f"sizes in the check are small and all different: {', '.join(changed)}"] if changed else []
+    if not changed:
+        return []
+    more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
+    return [f"sizes in the check are small and all different: {', '.join(changed[:SHOWN])}{more}"]
 
 
 def _about_functions(network: Network) -> list[str]:

@@ -13,6 +13,8 @@ LEVELS = 5
 """Halvings of the step; five central differences give an error of order h^10."""
 STARTS = (1e-1, 2e-2, 4e-3, 4e-4, 4e-5)
 """First steps, largest first: a small one is for lines with a kink nearby, and costs digits."""
+FAIR = 100
+"""An estimate within so many times the goal is worth keeping."""
 ROUNDING = 4 * sys.float_info.epsilon
 """Relative error assumed of a function's value; over the step it is the least error that is claimed."""
 COMPLEX_STEP = 1e-30
@@ -30,8 +32,9 @@ class Slope:
 def central(f: Callable[[float], float], goal: float, scale: float = 1.0) -> Slope:
     """df/ds at 0 by Richardson extrapolation, with ever smaller first steps until the error estimate meets ``goal``.
 
-    Steps are in units of ``scale``. The estimate is the distance between the last two orders of extrapolation. Near a kink no step meets the goal
-    unless the kink lies outside its reach, so the estimate says whether the value can be used.
+    Steps are in units of ``scale``. The estimate is the distance between the last two orders of extrapolation. Near a
+    kink no step meets the goal unless the kink lies outside its reach, so the estimate says whether the value is of
+    use. Once it is fair and a smaller step makes it no better, rounding is what is left.
 
     >>> import math
     >>> slope = central(lambda s: math.exp(s), 1e-10)
@@ -41,6 +44,8 @@ def central(f: Callable[[float], float], goal: float, scale: float = 1.0) -> Slo
     best = Slope(float("nan"), float("inf"))
     for start in STARTS:
         slope = _extrapolated(f, start * scale)
+        if best.error <= slope.error and best.error <= FAIR * goal:
+            break
         if slope.error < best.error:
             best = slope
         if best.error <= goal:

@@ -16,7 +16,8 @@ from symbackprop.emit.mathtext_matrix import MatrixText, is_writable
 from symbackprop.emit.mathtext_names import Frame, NamePrinter
 from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, decimal_text
-from symbackprop.index import Along, Apply, Equation, Opaque, Ref, Term, Value, slot, variables_of
+from symbackprop.index import LOCAL, Along, Apply, Equation, Opaque, Ref, Term, Value, slot, variables_of
+from symbackprop.notation.glyph import Symbol
 from symbackprop.notation.letters import family_count, primal_elements
 from symbackprop.notation.spelling import single_letter
 
@@ -283,18 +284,42 @@ class Printer(NamePrinter):
         if isinstance(factor, Apply):
             return self._templates.piece(factor.template, self._leaves(factor, frame))
         if isinstance(factor, Along):
-            name = self.target.pattern(self.spelling.function(factor.name))
-            text = f"{name}{self.target.brackets(self.reference(factor.arg, frame))}"
-            if factor.at is None:
-                return Piece(text)
-            entry = ",".join(self.form(frame.form(form) + self._shift()) for form in factor.at)
-            return Piece(f"{text}_{{{entry}}}")
+            return self._along(factor, frame)
         assert isinstance(factor, Opaque)  # noqa: S101 - the union has no other member
         arguments = ", ".join(self.reference(arg, frame).text for arg in factor.args)
         return Piece(f"{self.target.pattern(self.spelling.function(factor.name))}({arguments})")
 
-    def _shift(self) -> int:
-        return self.preset.indices.base
+    def _along(self, factor: Along, frame: Frame) -> Piece:
+        """A function of an axis: the axis is a colon, or a letter with its range where it stands in a sum (windows)."""
+        pattern = self.spelling.function(factor.name)
+        alone = {single_letter(form) for form in factor.arg.index}
+        running = [f"{LOCAL}{k}" for k in range(len(factor.sizes))]
+        inner = frame
+        if not alone >= set(running):
+            inner = self._with_letters(running, frame)
+            shown = [self._between(inner.letters[name], frame.form(size)) for name, size in
+                     zip(running, factor.sizes, strict=True)]
+            pattern = pattern.add_sub(*(item for k, items in enumerate(shown)
+                                        for item in ((Symbol(","), *items) if k else items)))
+        text = f"{self.target.pattern(pattern)}{self.target.brackets(self.reference(factor.arg, inner))}"
+        if factor.at is None:
+            return Piece(text)
+        entry = ",".join(self.form(frame.form(form) + frame.base) for form in factor.at)
+        return Piece(f"{text}_{{{entry}}}")
+
+    def _with_letters(self, running: Sequence[str], frame: Frame) -> Frame:
+        """The frame with letters for the axes of a function."""
+        letters = dict(frame.letters)
+        for name in running:
+            taken = {*letters.values(), *self.spelling.reserved}
+            letters[name] = next(x for x in self.preset.indices.letters if x not in taken)
+        return Frame(letters, frame.families, frame.base)
+
+    def _between(self, letter: str, size: Affine) -> tuple[Item, ...]:
+        """The range of an axis, as items of a subscript."""
+        low = Affine(self.preset.indices.base)
+        sign = Symbol(r"\le")
+        return (*self.affine(low), sign, *self.spelling.letter(letter), sign, *self.affine(size + low - 1))
 
     def _leaves(self, factor: Apply, frame: Frame) -> Leaves:
         pieces: dict[Any, Piece] = {}

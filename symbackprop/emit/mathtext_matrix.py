@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
+from symbackprop.affine import Affine
 from symbackprop.emit.mathtext_targets import ADD, ATOM, BINARY, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, place
 from symbackprop.index import Apply, Compare, Value, Where, slot
@@ -36,7 +37,6 @@ from symbackprop.matrix import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symbackprop.affine import Affine
     from symbackprop.emit.mathtext import Printer
     from symbackprop.emit.mathtext_names import Frame
     from symbackprop.notation.glyph import Pattern
@@ -60,7 +60,9 @@ def _fits(node: Node) -> bool:  # noqa: PLR0911 - one line a kind
             return rank == _MATRIX
         case Concat():
             return rank <= _MATRIX
-        case MatMul() | Outer():
+        case MatMul():
+            return max(len(node.a.axes), len(node.b.axes)) <= _MATRIX or len(node.b.axes) == _MATRIX
+        case Outer():
             return True
         case SumOver():
             return len(node.x.axes) <= _MATRIX
@@ -224,7 +226,8 @@ class MatrixText:
 
     @piece.register
     def _(self, node: Broadcast) -> Piece:
-        return self.spread(node.x, node)
+        factored = _factored(node)
+        return self.piece(factored) if isinstance(factored, Scale) else self.spread(node.x, node)
 
     @piece.register
     def _(self, node: FamilySum) -> Piece:
@@ -318,6 +321,8 @@ class MatrixText:
 
     def spread(self, x: Node, whole: Node) -> Piece:
         """An array repeated along the axes of ``whole`` that it lacks, as a product with ones."""
+        if isinstance(x, Number) and x.form == Affine():
+            return Piece("0")
         missing = [axis for axis in whole.axes if axis not in x.axes]
         if not missing:
             return self.piece(x)
@@ -367,13 +372,16 @@ class MatrixText:
 
 
 def _factored(node: Node) -> Node:
-    """A constant factor of every term of a sum over layers or steps, taken out of the sum."""
-    if not (isinstance(node, FamilySum) and isinstance(node.x, Scale)):
+    """A constant factor of a repeated array, or of every term of a sum over layers or steps, taken out of it."""
+    if not (isinstance(node, (FamilySum, Broadcast)) and isinstance(node.x, Scale)):
         return node
     scale = node.x
+    if isinstance(node, Broadcast):
+        whole: Node = Broadcast(x=scale.x, to=node.to)
+        return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=whole)
     bound = {b.var for b in node.bounds}
     if any(not isinstance(part, Number) or part.form.variables & bound
            for scalar in scale.scalars for part in scalar.walk() if not isinstance(part, Elementwise)):
         return node
-    inner = FamilySum(x=scale.x, bounds=node.bounds, conditions=node.conditions)
-    return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=inner)
+    whole = FamilySum(x=scale.x, bounds=node.bounds, conditions=node.conditions)
+    return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=whole)

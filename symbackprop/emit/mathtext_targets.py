@@ -174,7 +174,8 @@ _GREEK = {
 _COMMANDS = {
     "partial": "∂", "odot": "⊙", "circ": "∘", "otimes": "⊗", "cdot": "·", "times": "×", "top": "ᵀ", "langle": "⟨",
     "rangle": "⟩", "prime": "′", "star": "⋆", "ast": "∗", "infty": "∞", "nabla": "∇", "dagger": "†", "_": "_",
-    "{": "{", "}": "}", "|": "‖", "tanh": "tanh", "log": "log", "exp": "exp", "max": "max", "sin": "sin", "cos": "cos",
+    "le": "≤", ",": " ", "{": "{", "}": "}", "|": "‖", "tanh": "tanh", "log": "log", "exp": "exp", "max": "max",
+    "sin": "sin", "cos": "cos",
 }
 _COMBINING = {"hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304",
               "overline": "\u0304", "dot": "\u0307", "ddot": "\u0308", "vec": "\u20d7", "check": "\u030c",

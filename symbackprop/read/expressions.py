@@ -286,20 +286,41 @@ class Expressions:
     def _along_size(
         self, item: Item, nucleus: Tokens, sub: Tokens, argument: Item, used: int
     ) -> tuple[int, Meaning] | None:
-        """``softmax_{K}(Z)``: a function along the axis that the subscript names by its size."""
+        r"""``softmax_{K}(Z)``, ``\max_{1 \le j \le K}(z_j)``: a function along the axis that the subscript names."""
         for found in self.names.find(nucleus, (), ()):
             if found.what.kind == "function" and found.what.name in AXIS_FUNCTION and \
                     isinstance(argument.atom, Group) and len(argument.atom.sums) == 1:
+                if r"\le" in sub:
+                    return used, self._along_window(found.what.name, sub, replace(argument, place=item.place))
                 inner = self.sum(argument.atom.sums[0])
                 return used, self._along(found.what.name, inner, replace(argument, place=item.place), sub)
         return None
 
     def _along(self, name: str, meaning: Meaning, item: Item, axis: Tokens) -> Meaning:
-        entry = self._forms(_by_comma(item.sub)) if item.sub else ()
+        entry = self._forms(_split(item.sub, ",")) if item.sub else ()
         if entry is None:
             message = f"the entry of {name} is no index"
             raise failure(message, item)
         return self._raised(item, self._guarded(item, self.quantities.along, name, meaning, entry, axis), item.sup)
+
+    def _along_window(self, name: str, sub: Tokens, item: Item) -> Meaning:
+        """A function over letters whose ranges its subscript gives."""
+        letters: list[str] = []
+        sizes: list[Affine] = []
+        for part in _split(sub, ","):
+            pieces = [index_form(self.names, side) for side in _split(part, r"\le")]
+            if len(pieces) != 3 or None in pieces:  # noqa: PLR2004 - low, letter, high
+                message = f"the subscript of {name} is no range"
+                raise failure(message, item)
+            low, letter, high = (form for form in pieces if form is not None)
+            letters.append(single_letter(letter))
+            sizes.append(high - low + 1)
+        outside, self.letters = self.letters, self.letters | set(letters)
+        inner = self.sum(item.atom.sums[0]) if isinstance(item.atom, Group) else Meaning(())
+        self.letters = outside
+        entry = self._forms(_split(item.sub, ",")) if item.sub else None
+        return self._raised(item, self._guarded(item, self.quantities.window, name, inner, letters, sizes, entry),
+                            item.sup)
 
     def _norm(self, item: Item, norm: Norm) -> Meaning:
         """The square of a norm: all entries squared and added up."""
@@ -452,12 +473,12 @@ def _without_partial(node: Sum) -> Sequence:
     return replace(sequence, items=sequence.items[1:])
 
 
-def _by_comma(text: Tokens) -> list[Tokens]:
+def _split(text: Tokens, sign: str) -> list[Tokens]:
+    """The parts between the signs."""
     parts: list[Tokens] = [()]
     for token in text:
-        if token == ",":
+        if token == sign:
             parts.append(())
         else:
             parts[-1] += (token,)
     return parts
-

@@ -188,6 +188,19 @@ class Quantities:
         axes = self.vector(rest[0]) if len(rest) == 1 else rest or (None, None)
         return values.of_factor(Along(name, arg, sizes, None), axes, meaning.extents)
 
+    def window(
+        self, name: str, meaning: Meaning, letters: Sequence[str], sizes: Sequence[Affine],
+        entry: tuple[Affine, ...] | None,
+    ) -> Meaning:
+        """A function of the entries that letters run through."""
+        ref = lone_ref(meaning)
+        if ref is None:
+            message = f"{name} is taken of elements of a tensor"
+            raise MeaningError(message)
+        places = {letter: var(f"{LOCAL}{k}") + self.base for k, letter in enumerate(letters)}
+        arg = Ref(ref.tensor, tuple(form.substitute(places) for form in ref.index))
+        return values.of_factor(Along(name, arg, tuple(sizes), entry))
+
     def _marked(self, ref: Ref) -> tuple[Affine, ...]:
         """Sizes of the axes that are marked by colons."""
         element = primal_element(self.network, ref)

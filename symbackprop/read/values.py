@@ -171,15 +171,16 @@ def multiplied(first: Meaning, second: Meaning, base: int) -> Meaning:
     if first.is_scalar or second.is_scalar:
         whole = second if first.is_scalar else first
         return replace(whole, terms=times(first.terms, second.terms))
-    if len(first.axes) != 2 or len(second.axes) != 2:  # noqa: PLR2004 - matrices have two axes
-        message = "arrays of more than two axes are multiplied by index only"
+    if len(second.axes) != 2:  # noqa: PLR2004 - matrices have two axes
+        message = "an array of more than two axes stands left in a product, or is written by index"
         raise MeaningError(message)
-    (rows, inner), (other, columns) = first.axes, second.axes
+    *rows, inner = first.axes
+    other, columns = second.axes
     if (inner is None) != (other is None):
         message = f"{_shape(first)} times {_shape(second)} is no matrix product"
         raise MeaningError(message)
     extents = {**first.extents, **second.extents}
-    axes = (rows, columns)
+    axes = (*rows, columns)
     if inner is None or other is None:
         return Meaning(times(first.terms, second.terms), axes, extents)
     if inner not in extents or other not in extents:
@@ -191,7 +192,7 @@ def multiplied(first: Meaning, second: Meaning, base: int) -> Meaning:
     fitted = second.relabelled({other: inner})
     bound = Bound(inner, const(base), extents[inner] - 1 + base)
     terms = tuple(replace(t, bounds=(bound, *t.bounds)) for t in times(first.terms, fitted.terms))
-    return Meaning(terms, axes, {k: e for k, e in extents.items() if k in {rows, columns}})
+    return Meaning(terms, axes, {k: e for k, e in extents.items() if k in axes})
 
 
 def outer(first: Meaning, second: Meaning) -> Meaning:

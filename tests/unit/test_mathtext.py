@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import pytest
 import sympy as sp
@@ -13,10 +14,12 @@ from symbackprop.emit.mathtext import Frame, Printer
 from symbackprop.index import Apply, Ref, Value, apply, product, slot
 from symbackprop.lift import lift
 
+ROOT = Path(__file__).parents[2]
+
 
 @cache
 def derived(name, preset):
-    return adjoint.derive(spec.load(f"symbackprop/gallery/{name}.toml"), notation.load(preset).choices)
+    return adjoint.derive(spec.load(str(ROOT / f"symbackprop/gallery/{name}.toml")), notation.load(preset).choices)
 
 
 def printed(name, preset, tensor, target="latex", *, matrix=False):
@@ -148,7 +151,7 @@ def _doubled(text):
 
 
 def test_relayed_arrays_print_in_stored_order():
-    network = spec.load("symbackprop/gallery/seed_003.toml")
+    network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     printer = Printer(network, "columns", layout=notation.layout(network, notation.load("columns"), relay=True))
     assert printer.shape("X") == r"\mathbb{R}^{d \times N}"
     assert printer.shape("W1") == r"\mathbb{R}^{h \times d}"

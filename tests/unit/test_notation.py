@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from symbackprop import notation, spec
@@ -10,6 +12,7 @@ from symbackprop.notation.glyph import Symbol, latex, named, spelling
 from symbackprop.notation.preset import loads
 from symbackprop.notation.spelling import Spelling, key_of
 
+ROOT = Path(__file__).parents[2]
 DELTAS = 'title = "t"\ndescription = "d"\nexample = "e"\n'
 
 
@@ -103,7 +106,7 @@ def test_keys_of_spellings_are_taken_apart():
 
 
 def test_tensors_that_share_a_spelling_are_told_apart_by_letters():
-    network = spec.load("symbackprop/gallery/seed_004.toml")
+    network = spec.load(str(ROOT / "symbackprop/gallery/seed_004.toml"))
     names = Spelling(network, notation.load("scalar"))
     assert names.shared == {"s_y", "s_z"}
     assert latex(names.element("s_y", ("j",))) == "s_#0"
@@ -138,12 +141,12 @@ T = 3
     ("columns", {"X": (1, 0), "W1": (1, 0), "H_in": (1, 0)}),
 ])
 def test_relayed_arrays_follow_the_preset(preset, expected):
-    network = spec.load("symbackprop/gallery/seed_003.toml")
+    network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     found = notation.layout(network, notation.load(preset), relay=True)
     assert {name: found[name] for name in expected} == expected
 
 
 def test_arrays_lie_as_written_without_relay():
-    network = spec.load("symbackprop/gallery/seed_003.toml")
+    network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     found = notation.layout(network, notation.load("columns"))
     assert found["X"] == (0, 1)

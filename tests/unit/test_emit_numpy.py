@@ -321,6 +321,23 @@ def test_one_batch_of_all_examples_is_one_step():
     np.testing.assert_allclose(found["W1"], expected["W1"])
 
 
+def test_training_takes_examples_of_families_given_as_one_array():
+    room = module(gallery("lstmloop"))
+    parameters, inputs, _ = example(room)
+    listed = room["train"](parameters, inputs, batch_size=1, epochs=2, rng=np.random.default_rng(0))
+    stacked = {**inputs, "x": np.stack(inputs["x"])}
+    again = room["train"](parameters, stacked, batch_size=1, epochs=2, rng=np.random.default_rng(0))
+    np.testing.assert_array_equal(listed["W"], again["W"])
+
+
+def test_a_parameter_without_effect_has_a_zero_gradient():
+    network = spec.network(name="idle", forward="C = sum((X @ W)**2)", loss="C", parameters=["W", "B"],
+                           shapes={"X": "N d", "W": "d h", "B": "h"})
+    room = run(source(network))
+    parameters, inputs, _ = example(room)
+    assert not room["loss_and_gradients"](parameters, inputs)[1]["B"].any()
+
+
 def test_flatten_is_in_the_order_of_the_parameters():
     room, parameters, inputs = rows()
     _, gradients = room["loss_and_gradients"](parameters, inputs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import sympy as sp
 
 from symbackprop.tables.activations import ACTIVATION
+from symbackprop.tables.layers import LAYER
 from symbackprop.tables.losses import LOSS
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ REARRANGING = (
     ("where(condition, a, b)", "a where the condition holds, else b"),
     ("onehot(y)", "rows of the unit matrix, for an integer input y"),
     ("gather(E, y)", "the rows of E that the integer input y names"),
+    ("chunk(t, k, n)", "part number k, from 0, of n equal parts of the last axis"),
+    ('extent(t, "axis")', "the length of an axis, as a number"),
 )
 
 
@@ -34,11 +37,12 @@ def sections() -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Titles with rows (how it is called, what it is).
 
     >>> [title for title, _ in sections()]
-    ['elementwise functions', 'losses', 'along an axis', 'rearranging']
+    ['elementwise functions', 'losses', 'layers', 'along an axis', 'rearranging']
     """
     return (
         ("elementwise functions", tuple(_elementwise())),
         ("losses", tuple((f"{row.name}({', '.join(row.arguments)})", row.formula) for row in LOSS.values())),
+        ("layers", tuple((row.signature, row.shapes) for row in LAYER.values())),
         ("along an axis", REDUCTIONS),
         ("rearranging", REARRANGING),
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.index import Equation, Opaque, Tensor
 from symbackprop.network import Loop, Network
 from symbackprop.spec import latex, write
+from symbackprop.spec.calls import LANGUAGE
 from symbackprop.spec.declared import Declared, free_letters, read_tables, size_names
 from symbackprop.spec.facts import read_facts, read_functions
 from symbackprop.spec.families import find_families, loop_bounds
@@ -92,6 +93,9 @@ def _flat(program: tuple[Any, ...]) -> Iterator[Equation]:
 
 def _check_shared_names(declared: Declared, source: Source) -> None:
     for name in declared.functions:
+        if name in LANGUAGE:
+            message = f"'{name}' is a word of the forward language; give the function another name"
+            raise _at(source, name, "functions", f"[functions] {message}")
         if name in declared.indices:
             message = f"'{name}' is a function in [functions] and a letter in [indices]; rename one"
             raise source.error(message)

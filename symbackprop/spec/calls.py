@@ -32,12 +32,14 @@ from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
 from symbackprop.spec.syntax import base_name, parse_expression, text_of
 from symbackprop.spec.value import AlignError, Axis, Val, align, plain_ref, pointwise, shown, single, template_of
 from symbackprop.tables import activations
+from symbackprop.tables.layers import LAYER
 from symbackprop.tables.losses import LOSS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from symbackprop.spec.evaluate import Evaluator
+    from symbackprop.tables.layers import Layer
 
 KEEPING = ("softmax", "log_softmax")
 """Functions of an axis that keep it."""
@@ -63,6 +65,8 @@ def call(evaluator: Evaluator, node: ast.Call) -> Val:
         return special(evaluator, node)
     if name in LOSS:
         return _loss(evaluator, node, name)
+    if name in LAYER:
+        return _layer(evaluator, node, LAYER[name])
     if name in activations.ACTIVATION or name in activations.ALIAS:
         return _elementwise(evaluator, node, lambda x: activations.template(name, x))
     known = known_functions(evaluator.world.functions)
@@ -72,7 +76,7 @@ def call(evaluator: Evaluator, node: ast.Call) -> Val:
 
 def known_functions(functions: Any) -> set[str]:
     """Names of everything that can be called."""
-    return {*_SPECIAL, *LOSS, *activations.ACTIVATION, *activations.ALIAS, *functions}
+    return {*_SPECIAL, *LOSS, *LAYER, *activations.ACTIVATION, *activations.ALIAS, *functions}
 
 
 def _function_name(node: ast.Call) -> str:
@@ -558,6 +562,66 @@ def _loss(evaluator: Evaluator, node: ast.Call, name: str) -> Val:
         evaluator.bindings, evaluator.place = before, place
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# Layers
+
+
+def _layer(evaluator: Evaluator, node: ast.Call, row: Layer) -> Val:
+    result = evaluator.result or row.results[-1]
+    if evaluator.result is None and len(row.results) > 1:
+        message = f"{row.name} has several results; write  {row.signature}"
+        raise evaluator.error(message, node)
+    if len(node.args) != len(row.arguments) or any(k.arg not in row.options for k in node.keywords):
+        message = f"'{row.name}' is called  {row.signature}"
+        raise evaluator.error(message, node)
+    before = evaluator.bindings, evaluator.place, evaluator.result
+    evaluator.result = None
+    # In a tentative pass, what is not known yet is None, and so is what depends on it.
+    inside: dict[str, Val | None] = {}
+    for name, arg in zip(row.arguments, node.args, strict=True):
+        val = evaluator.operand(arg)
+        inside[name] = val if val is None or plain_ref(val) is not None else evaluator.named(val, name)
+    given = {k.arg: k.value for k in node.keywords}
+    for name, default in row.options.items():
+        inside[name] = evaluator.evaluate(given.get(name) or parse_expression(default, evaluator.world.source, name))
+    evaluator.place = evaluator.place or node
+    try:
+        for name, text in row.body:
+            evaluator.bindings = inside
+            expression = parse_expression(text, evaluator.world.source, row.name)
+            if name == result:
+                return evaluator.evaluate(expression)
+            val = evaluator.operand(expression)
+            inside = {**inside, name: None if val is None else evaluator.named(val, name)}
+    finally:
+        evaluator.bindings, evaluator.place, evaluator.result = before
+    message = f"{row.name} computes no {result}"
+    raise AssertionError(message)
+
+
+def _chunk(evaluator: Evaluator, node: ast.Call) -> Val:
+    args = _arguments(evaluator, node, 3, 3, "chunk(t, k, n)")
+    val = evaluator.evaluate(args[0])
+    val = evaluator.named(val, "u") if val.is_special else val
+    place, count = (evaluator.index_form(arg) for arg in args[1:])
+    if not val.axes or not place.is_constant or not count.is_constant or not 0 <= place.const < count.const:
+        message = "chunk(t, k, n) takes part number k of n equal parts of the last axis, with numbers 0 <= k < n"
+        raise evaluator.error(message, node)
+    last = val.axes[-1]
+    whole = (last.size.const, *(c for _, c in last.size.terms))
+    if any(c % count.const for c in whole):
+        message = f"the axis {last.size} does not split into {count.const} equal parts"
+        raise evaluator.error(message, node, shape=True)
+    part = Affine(last.size.const // count.const, tuple((atom, c // count.const) for atom, c in last.size.terms))
+    fresh = Axis(evaluator.fresh(), part)
+    return val.substitute({last.var: var(fresh.var) + part * place.const}, (*val.axes[:-1], fresh))
+
+
+def _extent(evaluator: Evaluator, node: ast.Call) -> Val:
+    args = _arguments(evaluator, node, 2, 2, 'extent(t, "axis")')
+    return value.of_form(_axis(evaluator, evaluator.evaluate(args[0]), args[1]).size)
+
+
 _SPECIAL: dict[str, Callable[[Evaluator, ast.Call], Val]] = {
     "sum": _sum,
     "mean": _mean,
@@ -570,4 +634,8 @@ _SPECIAL: dict[str, Callable[[Evaluator, ast.Call], Val]] = {
     "pad": _pad,
     "onehot": _onehot,
     "gather": _gather,
+    "chunk": _chunk,
+    "extent": _extent,
 }
+LANGUAGE = frozenset(_SPECIAL)
+"""Words of the forward language; everything else that can be called is a row of a table or the user's own."""

@@ -48,8 +48,9 @@ class Evaluator:
     loops: tuple[Bound, ...]
     letters: dict[str, Bound] = field(default_factory=dict)
     reduced: dict[str, Bound] = field(default_factory=dict)
-    bindings: dict[str, Val] = field(default_factory=dict)
+    bindings: dict[str, Val | None] = field(default_factory=dict)
     tentative: bool = False
+    result: str | None = None
     place: ast.AST | None = None
 
     # -- errors and small helpers -------------------------------------------------------------------------------
@@ -123,7 +124,10 @@ class Evaluator:
     def name(self, node: ast.Name) -> Val:
         name = node.id
         if name in self.bindings:
-            return self.copied(self.bindings[name])
+            bound_to = self.bindings[name]
+            if bound_to is None:
+                raise UndeterminedError(name)
+            return self.copied(bound_to)
         bound = self.bound_of(name)
         if bound is not None:
             self.world.warn_hidden(name, "an index letter")

@@ -305,6 +305,13 @@ class _Finder:
         for form in distinct:
             if all(self.scope.nonnegative((form - other) * sign) for other in distinct):
                 return form
+        # Who reads x[2] beside x[1..T] says that T is 2 at least.
+        for form in distinct:
+            needs = [(form - other) * sign for other in distinct if form.is_constant != other.is_constant]
+            rest = [(form - other) * sign for other in distinct if form.is_constant == other.is_constant]
+            if form.is_constant == (sign < 0) and all(map(self.scope.nonnegative, rest)):
+                self.scope = self.scope.assuming(condition(">=", need) for need in needs)
+                return form
         word = "last" if sign > 0 else "first"
         listed = ", ".join(str(form) for form in distinct)
         message = f"the {word} index of '{name}' cannot be told: it is one of {listed}, and none is always the {word}"

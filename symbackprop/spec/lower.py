@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from symbackprop.spec.source import Source
 
 _PASSES = 12
+_SHORT = frozenset("surpqcm")
+"""Stems of ours; the inner names of layers always keep the name of the result."""
 _STEMS = {"softmax": "p", "log_softmax": "q", "logsumexp": "c", "max": "m"}
 
 
@@ -181,8 +183,7 @@ class World:
         loops = evaluator.loops
         letters = tuple(b for b in self.letters_in(used, evaluator) if b.var not in {x.var for x in (*loops, *own)})
         index = (*(var(b.var) for b in (*loops, *own, *letters)), *(var(axis.var) for axis in val.axes))
-        places = {axis.var: var(f"#{k}") for k, axis in enumerate(val.axes)}
-        key = (loops, own, letters, val.sizes, tuple(term.substitute(places).key for term in val.terms))
+        key = self.sharing_key(val, loops, own, letters)
         known = self.shared.get(key)
         if known is not None:  # the same part of a statement twice: one name
             return of_factor(val.axes, Ref(known, index))
@@ -196,6 +197,11 @@ class World:
         line = self.source.line_of(self.current.target) if self.current else None
         self.drafts.append(Draft(name, family, loops, letters, val.axes, terms, own, line))
         return of_factor(val.axes, Ref(name, index))
+
+    def sharing_key(self, val: Val, *bounds: tuple[Bound, ...]) -> object:
+        """What a value is, up to the names of its axes."""
+        places = {axis.var: var(f"#{k}") for k, axis in enumerate(val.axes)}
+        return (tuple(b for b in bounds if b), val.sizes, tuple(term.substitute(places).key for term in val.terms))
 
     def letters_in(self, used: frozenset[str], evaluator: Evaluator) -> list[Bound]:
         """Ranges of the element letters among ``used``, in the order in which they came into force."""
@@ -247,7 +253,10 @@ def lower(world: World) -> Lowered:
     short = frozenset(
         stem
         for stem, names in world.stems.items()
-        if len(names) == 1 and stem not in world.tensor_names | world.size_names and stem not in world.functions
+        if stem in _SHORT
+        and len(names) == 1
+        and stem not in world.tensor_names | world.size_names
+        and stem not in world.functions
     )
     if short:
         world.short = short
@@ -389,7 +398,9 @@ def _expected(world: World, item: Assignment, family: tuple[Affine, ...]) -> tup
 
 def _statement(world: World, item: Assignment, *, tentative: bool) -> tuple[Draft, ...]:
     """One statement as drafts: its intermediates, then itself."""
-    world.current, world.drafts, world.shared = item, [], {}
+    if world.current is None or not item.group or world.current.value is not item.value:
+        world.shared = {}  # results of one layer share its inner steps
+    world.current, world.drafts = item, []
     loops = loop_bounds(item.loops, world.source)
     count = world.families.count(item.name)
     groups = brackets(item.target)
@@ -397,7 +408,7 @@ def _statement(world: World, item: Assignment, *, tentative: bool) -> tuple[Draf
     for group in groups[count:]:
         for node in group:
             letters[_left_letter(world, item, node, letters)] = _bound(world, node)
-    evaluator = Evaluator(world, item.name, loops, letters, tentative=tentative)
+    evaluator = Evaluator(world, item.group or item.name, loops, letters, tentative=tentative, result=item.result)
     family = tuple(evaluator.index_form(group[0]) for group in groups[:count])
     val = evaluator.evaluate(item.value)
     if val.is_special and not _alone(val):
@@ -418,6 +429,8 @@ def _statement(world: World, item: Assignment, *, tentative: bool) -> tuple[Draf
     axes = val.axes
     if not axes and not letters and _is_number_val(val):
         axes = _spread(world, item, family)
+    if item.group and family == tuple(var(b.var) for b in loops):
+        world.shared[world.sharing_key(val, loops)] = item.name
     own = Draft(
         item.name, family, loops, tuple(letters.values()), axes, val.terms, (), world.source.line_of(item.target)
     )

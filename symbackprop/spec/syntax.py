@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from symbackprop.errors import SpecError
 from symbackprop.spec import limits
 from symbackprop.spec.names import look_alike, name_problem
+from symbackprop.tables.layers import LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,7 +64,11 @@ class Assignment:
     value: ast.expr
     loops: tuple[LoopHead, ...]
     number: int
-    """Position in the text, from 0."""
+    """Position in the text, from 1."""
+    result: str | None = None
+    """Of a layer with several results, the one that is assigned."""
+    group: str = ""
+    """The first of the names that one layer's results are assigned to."""
 
     @property
     def name(self) -> str:
@@ -229,7 +234,37 @@ class _Reader:
         self.source, self.lines, self.count = source, lines, 0
 
     def block(self, body: list[ast.stmt], loops: tuple[LoopHead, ...]) -> tuple[Assignment | Block, ...]:
-        return tuple(self.statement(node, loops) for node in body)
+        found: list[Assignment | Block] = []
+        for node in body:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Tuple):
+                found.extend(self.results(node, node.targets[0], loops))
+            else:
+                found.append(self.statement(node, loops))
+        return tuple(found)
+
+    def results(self, node: ast.Assign, targets: ast.Tuple, loops: tuple[LoopHead, ...]) -> Iterator[Assignment]:
+        """One assignment for each result of a layer, in the order in which the layer computes them."""
+        call = node.value
+        row = LAYER.get(base_name(call.func)) if isinstance(call, ast.Call) else None
+        if row is None or len(row.results) == 1:
+            message = (
+                "several results on a left side need a layer that returns them, as in  "
+                f"{LAYER['lstm_cell'].signature}; else write one statement for each"
+            )
+            raise self.source.error(message, targets)
+        if len(targets.elts) != len(row.results):
+            message = (
+                f"{row.name} has {len(row.results)} results and {len(targets.elts)} are asked for: {row.signature}"
+            )
+            raise self.source.error(message, targets)
+        self.expression(call)
+        for target in targets.elts:
+            self.target(target)
+        order = [name for name, _ in row.body]
+        pairs = sorted(zip(row.results, targets.elts, strict=True), key=lambda pair: order.index(pair[0]))
+        for result, target in pairs:
+            self.count += 1
+            yield Assignment(target, call, loops, self.count, result, base_name(targets.elts[0]))
 
     def statement(self, node: ast.stmt, loops: tuple[LoopHead, ...]) -> Assignment | Block:
         self.count += 1
@@ -273,9 +308,6 @@ class _Reader:
         inner = node
         while isinstance(inner, ast.Subscript):
             inner = inner.value
-        if isinstance(node, ast.Tuple):
-            message = "several results on a left side need a layer that returns them; write one statement for each"
-            raise self.source.error(message, node)
         if not isinstance(inner, ast.Name):
             message = "the left side must be a name, such as y, z[l] or z[e,j]"
             raise self.source.error(message, node)

@@ -328,3 +328,66 @@ def test_families_over_layers_and_time_have_the_value_of_plain_numpy():
         g = np.tanh(g + h[2, t])
         total += (g**2).sum()
     assert float(oracle.Interpreter(network, values).tensor("C")) == pytest.approx(total, rel=1e-12)
+
+
+CELL = """
+name = "cell"
+loss = "C"
+parameters = ["W", "U", "b", "gamma"]
+forward = '''
+h[0] = 0
+c[0] = 0
+for t in 1..T:
+    h[t], c[t] = lstm_cell(x[t], h[t-1], c[t-1], W, U, b)
+z = layer_norm(h[T], gamma, beta, eps=0.01)
+g = gru_cell(x[1], z, V, R, a)
+C = sum(z * g) + sum(attention(z, g, x[1])) + sum(batch_norm(rnn_cell(x[2], z, Q, R2, beta), gamma, beta)**2 * z)
+'''
+[shapes]
+"x[t]" = "N d"
+W = "d 4*n"
+U = "n 4*n"
+b = "4*n"
+V = "d 3*n"
+R = "n 3*n"
+a = "3*n"
+Q = "d n"
+R2 = "n n"
+gamma = "n"
+beta = "n"
+[sizes]
+T = 3
+"""
+
+
+def test_layers_have_the_values_of_plain_numpy():
+    network = spec.loads(CELL)
+    values = oracle.draw(network, 3)
+    A = {name: array for (name, at), array in values.arrays.items() if not at}
+    x = {at[0]: array for (name, at), array in values.arrays.items() if at}
+    n = A["U"].shape[0]
+    h = c = np.zeros((len(x[1]), n))
+    for t in (1, 2, 3):
+        i, f, g, o = np.split(x[t] @ A["W"] + h @ A["U"] + A["b"], 4, axis=1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+    mu, v = h.mean(axis=1, keepdims=True), h.var(axis=1, keepdims=True)
+    z = A["gamma"] * (h - mu) / np.sqrt(v + 0.01) + A["beta"]
+    (s_r, s_z, s_n), (u_r, u_z, u_n) = np.split(x[1] @ A["V"] + A["a"], 3, axis=1), np.split(z @ A["R"], 3, axis=1)
+    gate = sigmoid(s_z + u_z)
+    g = (1 - gate) * np.tanh(s_n + sigmoid(s_r + u_r) * u_n) + gate * z
+    attended = softmax(z @ g.T / np.sqrt(n)) @ x[1]
+    k = np.tanh(x[2] @ A["Q"] + z @ A["R2"] + A["beta"])
+    normed = A["gamma"] * (k - k.mean(axis=0)) / np.sqrt(k.var(axis=0) + 1e-5) + A["beta"]
+    expected = (z * g).sum() + attended.sum() + (normed**2 * z).sum()
+    assert float(oracle.Interpreter(network, values).tensor("C")) == pytest.approx(expected, rel=1e-10)
+
+
+def test_results_of_a_layer_share_its_steps():
+    network = spec.loads(CELL)
+    assert [str(e) for e in network.equations if e.lhs.tensor == "c"][1] == (
+        "c[t, i, m] = f_h[t, i, m]*c[t-1, i, m] + i_h[t, i, m]*g_h[t, i, m]"
+    )
+    assert [str(e) for e in network.equations if e.lhs.tensor == "h"][
+        1
+    ] == "h[t, i, m] = o_h[t, i, m]*(tanh(c[t, i, m]))"

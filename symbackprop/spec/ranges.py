@@ -107,7 +107,8 @@ def check_sizes(  # noqa: PLR0913, PLR0917
             else f"'{name}' is neither the axis of an array nor a number in [sizes]; {nearest(name, known)}"
         )
         raise source.error(message)
-    axes = {name for t in tensors.values() for axis in t.axes for name in axis.sizes}
+    # The M of an axis n[M] only picks a member, so a depth may be 0 there.
+    axes = {a.name for t in tensors.values() for axis in t.axes for a, _ in axis.terms if isinstance(a, Size)}
     for name, value in declared.sizes.items():
         if value == 0 and (name in axes or name not in families.depths):
             message = f"[sizes] {name} = 0: a size is a whole number from 1 up"

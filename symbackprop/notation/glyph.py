@@ -23,8 +23,8 @@ GREEK = frozenset(_LETTERS.split())
 """Names that are written as a Greek letter (and ``ell``, which has a command of its own)."""
 
 ACCENTS = frozenset((
-    "vec", "hat", "tilde", "bar", "dot", "ddot", "widehat", "widetilde", "overline", "check", "breve",
-    "acute", "grave"))
+    "vec", "hat", "tilde", "bar", "dot", "ddot", "widehat", "widetilde", "overline", "underline", "check",
+    "breve", "acute", "grave", "mathring", "overrightarrow"))
 FONTS = frozenset((
     "mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathcal", "mathbb", "mathfrak", "mathscr", "mathnormal",
     "boldsymbol", "bm", "text", "textbf", "textit", "textrm", "operatorname"))
@@ -279,8 +279,10 @@ def _scripts(stream: _Stream, letters: Mapping[str, int], *, closed: bool) -> li
         if token in "_^" and token:
             _hang(items, token, stream, letters)
         elif token == "{":
-            items.extend(_scripts(stream, letters, closed=True))
+            kept = bool(items) and _takes_argument(items[-1])
+            inner = _scripts(stream, letters, closed=True)
             _close(stream)
+            items.extend((Symbol("{"), *inner, Symbol("}")) if kept else inner)
         elif token == "}":
             message = f"the braces of {stream.text!r} do not balance"
             raise SpecError(message)
@@ -292,6 +294,12 @@ def _scripts(stream: _Stream, letters: Mapping[str, int], *, closed: bool) -> li
             items.append(Symbol(token) if found is None else Hole(found))
     flush()
     return items
+
+
+def _takes_argument(item: Item) -> bool:
+    """True where braces that follow are arguments and stay."""
+    return item == Symbol("}") or (
+        isinstance(item, Symbol) and item.text in {r"\sqrt", r"\frac"})
 
 
 def _close(stream: _Stream) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from symbackprop.notation.spelling import Entry, Spelling
 
 Tokens = tuple[str, ...]
-_SPACES = frozenset((r"\,", r"\;", r"\:", r"\!", r"\ ", "~", " "))
+_SPACES = frozenset((r"\,", r"\;", r"\:", r"\!", r"\ ", "~", " ", r"\left", r"\right"))
 _OPENING = {"(": ")", "[": "]", r"\langle": r"\rangle", "{": "}"}
 
 

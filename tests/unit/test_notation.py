@@ -87,6 +87,9 @@ def test_names_without_spelling_are_set_well(name, numbers, shown):
     (r"\vec{\mathbf{a}}^{(\ell)}",      "l",   ("L",),            r"\vec{\mathbf{a}}^{(L)}"),
     ("x_{ti}",                          "ti",  ("t+1", "i"),      "x_{t+1,i}"),
     ("W^{x}_{kj}",                      "kj",  ("k", "j"),        "W_{kj}^x"),
+    (r"\sqrt{ab}_{i}",                  "i",   ("3",),            r"\sqrt{ab}_3"),
+    (r"\frac{a}{b}",                    "",    (),                r"\frac{a}{b}"),
+    (r"\left(x_i\right)",               "i",   ("2",),            r"\left(x_2\right)"),
 ])
 def test_indices_go_where_their_letters_stand(text, letters, values, shown):
     pattern = spelling(text, {letter: place for place, letter in enumerate(letters)})

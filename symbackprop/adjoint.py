@@ -418,6 +418,7 @@ class Checker:
     def check_scaled(self, step: Step, scale: Term, parameters: tuple[str, ...]) -> None:
         """A step after which signals are divided by ``scale``."""
         constant = float(np.asarray(self.interpreter.equation(Equation(lhs=Ref("scale"), terms=(scale,)))[()]))
+        expected = self._value(step.before)  # reads, and so computes, every adjoint that is scaled below
         scaled = Interpreter(self.network, self.values)
         scaled.memo.update(
             {
@@ -427,7 +428,6 @@ class Checker:
                 for key, array in self.interpreter.memo.items()
             }
         )
-        expected = self._value(step.before)
         if primal_name(step.before.lhs.tensor) not in parameters:
             expected = {at: array / constant for at, array in expected.items()}
         self._compare(step, expected, scaled.equation(step.after))

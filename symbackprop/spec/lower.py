@@ -268,13 +268,15 @@ def _first_guess(world: World, items: list[Assignment]) -> None:
     """Axes of computed tensors as far as they can be told, by passes in the order of the text."""
     for _ in range(_PASSES):
         before = dict(world.axes), dict(world.guesses)
+        complete = True
         for item in items:
             try:
                 drafts = _statement(world, item, tentative=True)
             except UndeterminedError:
+                complete = False
                 continue
             _learn(world, item, drafts[-1])
-        if before == (world.axes, world.guesses):
+        if complete or before == (world.axes, world.guesses):
             break
 
 

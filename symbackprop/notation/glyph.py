@@ -425,12 +425,17 @@ def tokens(items: Sequence[Item]) -> tuple[str, ...]:
     return tuple(result)
 
 
+OPERATORS = frozenset((r"\tanh", r"\exp", r"\log", r"\max", r"\min", r"\sin", r"\cos"))
+"""Commands that TeX expands to more than one token."""
+
+
 def scripted(nucleus: tuple[str, ...], sub: tuple[str, ...], sup: tuple[str, ...]) -> tuple[str, ...]:
-    """Tokens with their scripts; a script of one token needs no braces."""
+    """Tokens with their scripts; a script of one token needs no braces, unless it is the name of an operator."""
     result = nucleus
     for sign, script in (("_", sub), ("^", sup)):
         if script:
-            result = (*result, sign, *script) if len(script) == 1 else (*result, sign, "{", *script, "}")
+            bare = len(script) == 1 and script[0] not in OPERATORS
+            result = (*result, sign, *script) if bare else (*result, sign, "{", *script, "}")
     return result
 
 

@@ -28,11 +28,12 @@ from symbackprop.document.blocks import (
 )
 from symbackprop.document.reasons import why_matrix, why_step
 from symbackprop.document.view import View, inverse
-from symbackprop.index import Equation, Ref, Term, is_adjoint, primal_name, product, refs_of
+from symbackprop.index import Along, Equation, Ref, Term, is_adjoint, primal_name, product, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from symbackprop.affine import Affine
     from symbackprop.derivation import Chain, Step
 
 OPENING = (
@@ -137,23 +138,55 @@ def has_signal(view: View, term: Term) -> bool:
 def readers(view: View, chain: Chain) -> list[Block]:
     """Who reads the tensor, in words and as the chain rule."""
     start, _ = contracted(chain)
-    reading = tuple(map(_reader, start.terms))
     element = Ref(chain.tensor, start.lhs.index)
+    uses = distinct_uses(view, start)
+    shown = start if uses is None else replace(start, terms=uses)
+    reading = tuple(map(_reader, shown.terms))
     if all(reader is None for reader in reading):
         direct = ("The loss reads ", Entry(element, start), " directly, so its derivative can be taken at once.")
         return [Paragraph(direct)]
-    spans: list[Span] = [Entry(element, start), " is read by "]
-    for k, (reader, term) in enumerate(zip(reading, start.terms, strict=True)):
+    spans: list[Span] = [Entry(element, shown), " is read by "]
+    for k, (reader, term) in enumerate(zip(reading, shown.terms, strict=True)):
         spans.append("" if not k else " and by " if k == len(reading) - 1 else ", ")
-        spans.append(Entry(reader or Ref(view.network.loss), start))
+        spans.append(Entry(reader or Ref(view.network.loss), shown))
         conditions = [c for c in term.conditions if c.form.variables <= {b.var for b in start.ranges}]
         if conditions:
-            spans += [" (where ", Condition(tuple(sorted(conditions, key=lambda c: c.key)), start), ")"]
+            spans += [" (where ", Condition(tuple(sorted(conditions, key=lambda c: c.key)), shown), ")"]
     several = len(reading) > 1
-    if not view.index:
+    if not view.index or uses is None:
         return [Paragraph((*spans, "; the derivative adds up over these uses." if several else "."))]
     tail = "; the derivative adds up over these uses:" if several else ", so the chain rule reads:"
-    return [Paragraph((*spans, tail)), Display((Row(ChainRule(start, reading)),))]
+    return [Paragraph((*spans, tail)), Display((Row(ChainRule(shown, reading)),))]
+
+
+def distinct_uses(view: View, start: Equation) -> tuple[Term, ...] | None:
+    """One term for each set of readers; None where some elements are read twice by the same reader.
+
+    The entries of a softmax read an element in two ways (δ and product), so only the sum over all of them counts. Where
+    one equation reads an array twice, ∂reader/∂element would stand for both uses at once, and no chain rule is shown.
+    """
+    groups: dict[tuple[str, tuple[Affine, ...]] | None, list[Term]] = {}
+    for term in start.terms:
+        reader = _reader(term)
+        depth = len(view.network.tensors[reader.tensor].family) if reader else 0
+        groups.setdefault((reader.tensor, reader.index[:depth]) if reader else None, []).append(term)
+    found: list[Term] = []
+    for key, terms in groups.items():
+        widest = max(terms, key=_running)
+        rest = [term for term in terms if term is not widest]
+        along = key is not None and any(
+            isinstance(f, Along) for e in view.network.definitions(key[0]) for t in e.terms for f in t.factors
+        )
+        if rest and key is not None and not (along and all(_running(term) < _running(widest) for term in rest)):
+            return None
+        found.append(widest)
+    return tuple(found)
+
+
+def _running(term: Term) -> int:
+    """How many bound indices run through the readers of a term."""
+    reader = _reader(term)
+    return len({b.var for b in term.bounds} & {v for f in reader.index for v in f.variables}) if reader else 0
 
 
 def index_level(equations: tuple[Equation, ...], reasons: list[Spans], label: str) -> list[Block]:

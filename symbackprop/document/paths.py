@@ -70,12 +70,25 @@ def times(left: Term, right: Term) -> Term:
     )
 
 
+def _capped(value: Any, largest: int) -> Any:
+    """A size, or every size of a family, that is not above ``largest``."""
+    return min(value, largest) if isinstance(value, int) else {k: min(v, largest) for k, v in value.items()}
+
+
 class Unrolled(Graph):
     """A network at concrete sizes, as a graph of elements with its paths; see the module's first lines."""
 
     def __init__(self, network: Network, sizes: Mapping[str, Any] | None = None, *, slopes: str = "output") -> None:
         super().__init__(network, sizes, slopes=slopes)
         self._counts: dict[tuple[str, tuple[int, ...], int | None], Array] = {}
+
+    def capped(self, largest: int) -> Unrolled:
+        """The same network with no size above ``largest``; depths stay."""
+        depths = self.network.depths
+        sizes = {
+            name: value if name in depths else _capped(value, largest) for name, value in self.values.sizes.items()
+        }
+        return Unrolled(self.network, sizes, slopes=self.slopes)
 
     def count(self, element: Element, example: int | None = None) -> int:
         """Number of paths from the loss to an element, or of those of one example, without listing them.

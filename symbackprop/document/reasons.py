@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbackprop.document.blocks import Letter, Whole
-from symbackprop.index import adjoint_name
+from symbackprop.affine import Var, var
+from symbackprop.document.blocks import Equal, Letter, Sum, Whole
+from symbackprop.document.pattern import own_letters
+from symbackprop.index import Ref, adjoint_name, product
 from symbackprop.matrix import (
     Axis,
     Broadcast,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from symbackprop.derivation import Derivation, Step
     from symbackprop.document.blocks import Span, Spans
     from symbackprop.index import Equation
+    from symbackprop.network import Fact, Network
 
 MATRIX = 2
 _PLACE = ("first", "second")
@@ -188,7 +191,7 @@ def why_step(step: Step, derivation: Derivation) -> Spans:
             names += [", " if names else "", Whole(name) if known else name]
         return ("The forward pass has already computed ", *names, "; its name takes the place of its formula.")
     if step.rule == "given fact":
-        return (f"Use the given fact {step.note}.",)
+        return _facts(step.note, derivation)
     words = {
         "sum over a delta": "An element depends on one element alone here, so the sum over all of them keeps one term.",
         "like terms": "Like terms are added up.",
@@ -207,3 +210,22 @@ def _slopes(note: str, derivation: Derivation) -> Spans:
     if not spans:
         return ("Slopes are written through the output.",)
     return ("The slope of the activation is written through its output ", *spans, ".")
+
+
+def _facts(note: str, derivation: Derivation) -> Spans:
+    """The facts that were used, as formulas."""
+    spans: list[Span] = []
+    for fact in derivation.network.facts:
+        if fact.kind == "sum" and fact.text in note:
+            spans += [", " if spans else "", _fact(fact, derivation.network)]
+    return ("Use the given fact ", *spans, ".") if spans else ("Use what is given.",)
+
+
+def _fact(fact: Fact, network: Network) -> Equal:
+    """Σ over one axis of a tensor, with its value."""
+    tensor = network.tensors[fact.tensor]
+    letters = own_letters(network, fact.tensor)
+    place = len(tensor.family) + fact.axis
+    bound = tensor.ranges(tuple(Var(letter) for letter in letters))[place]
+    term = product(1, [Ref(fact.tensor, tuple(var(letter) for letter in letters))], bounds=[bound])
+    return Equal((Sum((term,)), Sum((product(fact.value),))))

@@ -119,15 +119,29 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     if main is None:
         return []
     main = target_of(graph, main.element)
+    small, witness = _listed(graph, main)
     blocks: list[Block] = [Heading(1, ("One entry at a time: paths",)), _opening(graph, main)]
     blocks += _paths(graph, main)
     blocks += _local_derivatives(graph, main)
     blocks += _inserted(graph, main)
-    blocks += _factored(graph, main)
-    blocks += _summed(graph, main)
+    blocks += _factored(graph, main, witness)
+    blocks += _summed(small, witness)
     if len(targets) > 1:
         blocks += _others(targets)
     return blocks
+
+
+def _listed(graph: Unrolled, target: Target) -> tuple[Unrolled, Target]:
+    """The graph with all paths to the target listed; with fewer entries where there would be too many.
+
+    Which paths run together and which index runs does not depend on sizes, so small ones show the same pattern.
+    """
+    for largest in (3, 2):
+        if len(target.paths) == target.count:
+            break
+        graph = graph.capped(largest)
+        target = target_of(graph, target.element)
+    return graph, target
 
 
 def _opening(graph: Unrolled, target: Target) -> Paragraph:
@@ -257,9 +271,11 @@ def _common(paths: Sequence[Path]) -> int:
     return count
 
 
-def _factored(graph: Unrolled, target: Target) -> list[Block]:
-    shared = _common(target.paths) if target.count > 1 and len(target.paths) == target.count else 0
-    if not shared or any(len(p.links) <= shared for p in target.paths):
+def _factored(graph: Unrolled, target: Target, witness: Target) -> list[Block]:
+    """What the paths share at their end taken out of the sum; ``witness`` has all of them listed."""
+    complete = witness.count > 1 and len(witness.paths) == witness.count
+    shared = _common(witness.paths) if complete else 0
+    if not shared or any(len(p.links) <= shared for p in witness.paths):
         return []
     tail = target.paths[0].links[-shared:]
     heads = tuple(

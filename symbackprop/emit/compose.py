@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from symbackprop.affine import var
 from symbackprop.document import blocks as b
 from symbackprop.emit.mathtext import Frame, Printer
 from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, Piece
@@ -17,7 +18,7 @@ from symbackprop.index import Equation, Ref, is_adjoint, primal_name
 from symbackprop.rewrite.cases import cases
 
 if TYPE_CHECKING:
-    from symbackprop.affine import Bound
+    from symbackprop.affine import Affine, Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class Composer:
             case b.Entry(ref=ref, equation=equation):
                 return Piece(self.printer.ref(ref, self.frame_of(ref, equation) if equation else None))
             case b.Whole(tensor=tensor, at=at):
-                return Piece(self.printer.tensor(tensor, at or None))
+                return self._whole(tensor, at)
             case b.ShapeOf(tensor=tensor):
                 return Piece(self.printer.shape(tensor))
             case b.Form(form=form):
@@ -201,6 +202,15 @@ class Composer:
         message = f"no way to print {type(formula).__name__}"
         raise TypeError(message)
 
+    def _whole(self, tensor: str, at: tuple[Affine, ...]) -> Piece:
+        """A whole array; an adjoint without a name is a derivative on one line."""
+        printer = self.printer
+        if is_adjoint(tensor) and "/" not in tensor and printer.spelling.signal_rule(primal_name(tensor)) is None:
+            known = printer.network.tensors[primal_name(tensor)]
+            family = at or tuple(var(b.hint or b.var) for b in known.family)
+            return self._derivative(b.Derivative(Ref(printer.network.loss), Ref(known.name, family), whole=True))
+        return Piece(printer.tensor(tensor, at or None))
+
     def _sum(self, formula: b.Sum) -> Piece:
         parts = [self.printer.term(term) for term in formula.terms]
         minus, plus = self.target.signs["minus"], self.target.signs["plus"]
@@ -208,15 +218,20 @@ class Composer:
         for part in parts[1:]:
             text += f" {minus} {part.removeprefix(minus)}" if part.startswith(minus) else f" {plus} {part}"
         loose = len(parts) > 1 or text.startswith(minus) or _is_difference(formula)
-        return Piece(text, ADD if loose else PRODUCT)
+        return Piece(text, ADD if loose else PRODUCT, height=int("frac" in text))
 
     def _times(self, factors: tuple[b.Formula, ...]) -> str:
         pieces = [self.piece(f) for f in factors]
-        if all(isinstance(f, b.Marked) and isinstance(f.body, b.Derivative) for f in factors):
+        bare = [f.body if isinstance(f, b.Marked) else f for f in factors]
+        if all(isinstance(f, b.Derivative) for f in bare) or (isinstance(bare[-1], b.Derivative) and bare[-1].whole):
             return self.thin.join(p.text for p in pieces)
-        if isinstance(factors[-1], b.Derivative) and factors[-1].whole:
-            return self.thin.join(p.text for p in pieces)
-        return f" {self.target.signs['cdot']} ".join(self.target.within(p, PRODUCT) for p in pieces)
+        return f" {self.target.signs['cdot']} ".join(map(self._factor, factors))
+
+    def _factor(self, formula: b.Formula) -> str:
+        """One factor of a product, bracketed inside its mark where it is a sum."""
+        if isinstance(formula, b.Marked):
+            return self.mark(self.target.within(self.piece(formula.body), PRODUCT), formula.kind, formula.path)
+        return self.target.within(self.piece(formula), PRODUCT)
 
     def _derivative(self, formula: b.Derivative) -> Piece:
         above, below = formula.above, formula.below

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from symbackprop.affine import Var
+from symbackprop.affine import Size, Var
 from symbackprop.index import Along, Apply, Opaque, Ref, Value, primal_name, slot
-from symbackprop.notation.spelling import opaque_use, primal_element
+from symbackprop.notation.spelling import opaque_use, primal_element, single_letter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -104,17 +104,14 @@ def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]
         free[name] = _choose(spelling, name, refs, hints.get(name, ""), set(free.values()), family=name in families[0])
     if not equation.terms:
         return (free,)
-    return tuple(_with_bounds(spelling, term, free, own) for term, own in zip(equation.terms, families, strict=True))
+    return tuple(_with_bounds(spelling, refs[0], term, free, own)
+                 for term, own in zip(equation.terms, families, strict=True))
 
 
-def assign_free(spelling: Spelling, equation: Equation) -> dict[str, str]:
-    """The letters of the indices of the left side."""
-    return {name: own for name, own in assign(spelling, equation)[0].items()
-            if name in {v for form in equation.lhs.index for v in form.variables}}
-
-
-def _with_bounds(spelling: Spelling, term: Term, free: dict[str, str], families: frozenset[str]) -> dict[str, str]:
-    refs = [ref for factor in term.factors for ref in primal_elements(spelling, factor)]
+def _with_bounds(
+    spelling: Spelling, lhs: Ref, term: Term, free: dict[str, str], families: frozenset[str]
+) -> dict[str, str]:
+    refs = [lhs, *(ref for factor in term.factors for ref in primal_elements(spelling, factor))]
     mapping = dict(free)
     for bound in term.bounds:
         taken = set(mapping.values())
@@ -132,7 +129,8 @@ def _choose(  # noqa: PLR0913 - all that a letter depends on
 ) -> str:
     own = list(dict.fromkeys(_author_letters(spelling, name, refs)))
     demanded = [x for x in own if x]
-    for candidate in [*demanded, *([hint] if hint and hint not in spelling.sizes else [])]:
+    wished = [] if family else [*_layer_letters(spelling, name, refs)]
+    for candidate in [*demanded, *wished, *([hint] if hint and hint not in spelling.sizes else [])]:
         if candidate not in taken:
             return candidate
     if demanded and _is_typed(spelling, name, refs):
@@ -160,6 +158,26 @@ def _positions(name: str, refs: list[Ref]) -> Iterator[tuple[Ref, int]]:
             atom = form.single
             if isinstance(atom, Var) and atom.name == name:
                 yield ref, position
+
+
+def _layer_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[str]:
+    """The preset's letter for units of the layer before, at or after that of the left side."""
+    letters = spelling.preset.indices.layers
+    here = {single_letter(form) for form in refs[0].index[: family_count(spelling, refs[0].tensor)]} if refs else set()
+    for ref, position in _positions(name, refs):
+        known = spelling.network.tensors[ref.tensor]
+        count = len(known.family)
+        if position < count:
+            continue
+        own = {b.var: form for b, form in zip(known.family, ref.index, strict=False)}
+        atom = known.axes[position - count].substitute(own).single
+        if not letters or not isinstance(atom, Size) or len(atom.at) != 1:
+            continue
+        layer = atom.at[0]
+        offset = layer.const + 1
+        if {v for v in layer.variables if layer.linear.get(v) == 1} == layer.variables & here != set() \
+                and 0 <= offset < len(letters):
+            yield letters[offset]
 
 
 def _axis_text(spelling: Spelling, tensor: str, position: int) -> str:

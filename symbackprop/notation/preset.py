@@ -96,9 +96,13 @@ class AdjointName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Indices:
-    """Letters of elements: what the first element is called, and the letters to take, in order."""
+    """Letters of elements: what the first element is called, and the letters to take, in order.
+
+    ``layers``, where given, are the letters of units of the previous, this and the next layer.
+    """
 
     base: int = 1
+    layers: tuple[str, ...] = ()
     letters: tuple[str, ...] = ("i", "j", "k", "m", "p", "q", "r", "s", "u", "v")
     examples: tuple[str, ...] = ("e", "n")
 

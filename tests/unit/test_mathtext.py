@@ -60,6 +60,12 @@ def test_matrix_form_is_that_of_the_document(network, preset, tensor, text):
     ("seed_004", "scalar", "s_z", r"\delta_k = (z_k - \hat{z}_k) z_k (1 - z_k)"),
     ("seed_004", "scalar", "s_y", r"\delta_j = \biggl(\sum_{k} \delta_k w_{jk}^b\biggr) y_j (1 - y_j)"),
     ("seed_004", "scalar", "w_a", r"\frac{\partial \mathcal{L}}{\partial w_{ij}^a} = \delta_j x_i"),
+    ("seed_004_general", "scalar", "s", (
+        r"\delta_j^{(\ell)} = \begin{cases} (a_j^{(M)} - \hat{y}_j) a_j^{(M)} (1 - a_j^{(M)}) & \ell = M \\ "
+        r"\biggl(\sum_{k} \delta_k^{(\ell+1)} w_{jk}^{(\ell+1)}\biggr) a_j^{(\ell)} (1 - a_j^{(\ell)}) & \ell < M "
+        r"\end{cases}")),
+    ("seed_004_general", "scalar", "w",
+     r"\frac{\partial \mathcal{L}}{\partial w_{ij}^{(\ell)}} = \delta_j^{(\ell)} a_i^{(\ell-1)}"),
     ("seed_002", "columns", "W",
      r"\frac{\partial C_0}{\partial w_{ij}^{(\ell)}} = \frac{\partial C_0}{\partial b_i^{(\ell)}} a_j^{(\ell-1)}"),
     ("seed_003", "rows", "W1",

@@ -52,7 +52,8 @@ def stable(equations: Sequence[Equation], network: Network) -> tuple[tuple[int, 
         if any(_reads(reader, equation.lhs.tensor) for reader in changed.values()):
             continue
         todo = changed
-    return tuple((place, todo[e.lhs.tensor]) for place, e in enumerate(equations) if e.lhs.tensor in todo)
+    return tuple((place, _without_quotients(todo[e.lhs.tensor], network)) for place, e in enumerate(equations)
+                 if e.lhs.tensor in todo)
 
 
 def _sigmoid(name: str, network: Network) -> tuple[Ref, Ref] | None:
@@ -67,6 +68,48 @@ def _sigmoid(name: str, network: Network) -> tuple[Ref, Ref] | None:
     if isinstance(factor, Apply) and factor.template == SIGMOID(slot(0)) and isinstance(factor.args[0], Ref):
         return definitions[0].lhs, factor.args[0]
     return None
+
+
+def _without_quotients(equation: Equation, network: Network) -> Equation:
+    """σ'(z)/σ(z) = 1 - σ(z) and σ'(z)/(1 - σ(z)) = σ(z), also where p = σ(z) has a name."""
+    terms = tuple(_without_quotient(term, network) for term in equation.terms)
+    return equation if terms == equation.terms else replace(equation, terms=collect(terms))
+
+
+def _without_quotient(term: Term, network: Network) -> Term:
+    for slope in (f for f in term.factors if isinstance(f, Apply) and _is_call(f.template, "sigmoid", 1)):
+        argument = slope.template.args[-1]
+        for factor in (f for f in term.factors if isinstance(f, Apply)):
+            if factor.args == slope.args and factor.template in (1 / SIGMOID(argument), 1 / (1 - SIGMOID(argument))):
+                value: Factor = Apply(SIGMOID(argument), slope.args)
+                rest = Apply(1 - SIGMOID(argument), slope.args)
+            elif _is_quotient_of(factor, slope, network):
+                (value,) = factor.args  # type: ignore[assignment]
+                rest = Apply(1 - slot(0), (value,))  # type: ignore[arg-type]
+            else:
+                continue
+            inverse = factor.template in (1 / SIGMOID(argument), 1 / slot(0))
+            kept = [(rest if inverse else value) if f is slope else f for f in term.factors if f is not factor]
+            return _without_quotient(product(term.coefficient, kept, bounds=term.bounds, conditions=term.conditions,
+                                             use=term.use), network)
+    return term
+
+
+def _is_call(template: Any, row: str, order: int) -> bool:
+    return getattr(template, "row", None) == row and getattr(template, "order", None) == order
+
+
+def _is_quotient_of(factor: Apply, slope: Apply, network: Network) -> bool:
+    """True for 1/p and 1/(1 - p) where p = σ(z) and ``slope`` is σ'(z) at the same place."""
+    if factor.template not in (1 / slot(0), 1 / (1 - slot(0))) or slope.template != function("sigmoid", 1)(slot(0)):
+        return False
+    (p,) = factor.args
+    source = _sigmoid(p.tensor, network) if isinstance(p, Ref) else None
+    if source is None or not isinstance(p, Ref):
+        return False
+    place = _mapping(source[0], p.index)
+    z = Ref(source[1].tensor, tuple(form.substitute(place) for form in source[1].index))
+    return slope.args == (z,)
 
 
 def _divides(factor: Factor, tensor: str) -> bool:
@@ -125,6 +168,7 @@ def stable_logarithms(
     template, args = node.template, list(node.args)
     if not template.has(sp.log):
         return template, tuple(args)
+    template = template.replace(_is_log_of_sigmoid, _log_of_sigmoid)
     for k, arg in enumerate(node.args):
         source = _source(arg, network, around)
         if source is None:
@@ -140,6 +184,18 @@ def stable_logarithms(
             template = changed
             args.append(inner)
     return template, tuple(args)
+
+
+def _is_log_of_sigmoid(expression: Any) -> bool:
+    """True for log(σ(x)) and log(1 - σ(x))."""
+    inner = expression.args[0] if isinstance(expression, sp.log) else None
+    return inner is not None and (_is_call(inner, "sigmoid", 0) or _is_call(1 - inner, "sigmoid", 0))
+
+
+def _log_of_sigmoid(expression: Any) -> Any:
+    inner = expression.args[0]
+    log_sigmoid = function("log_sigmoid")
+    return log_sigmoid(inner.args[-1]) if _is_call(inner, "sigmoid", 0) else log_sigmoid(-(1 - inner).args[-1])
 
 
 def _source(node: Node, network: Network, around: Surroundings) -> tuple[str, Node] | None:

@@ -100,8 +100,11 @@ def _count_out(
         every = ((k, env) for k, e in enumerate(equations) for env in made.rounds(made.loops(e), {}))
         most = _MOST + len(equations)
         instances = list(itertools.islice(every, most))
-        if len(instances) < most or base <= 1:
+        if len(instances) < most:
             break
+        if base <= 1:
+            message = f"loops of more than {_MOST} rounds; use a symbolic depth, as in  for t in 1..T:"
+            raise source.error(message)
         base -= 1
     for number, env in instances:
         equation = equations[number]

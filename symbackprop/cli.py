@@ -169,9 +169,7 @@ def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str,
         loaded = [_load(net) for net in nets]
         _refuse_equal_names([network.name for network in loaded])
         _refuse_own_inputs(loaded, output, nets)
-        codes = [
-            _build_one(network, output, notation, wanted, seed=seed, nets=nets, bar=bar) for network in loaded
-        ]
+        codes = [_build_one(network, output, notation, wanted, seed=seed, nets=nets, bar=bar) for network in loaded]
     if not typeset.is_available():
         console.complain(f"no PDF was made: no pdflatex found; {typeset.HOW_TO}")
     return max(codes)

@@ -20,8 +20,10 @@ SECONDS = 300
 HOW_TO = "for a PDF install TeX Live (on Debian: texlive-latex-extra texlive-fonts-recommended lmodern)"
 _RERUN = re.compile(rb"Rerun to get|may have changed|Rerun LaTeX|Please rerun")
 _SETTINGS = {
-    "openout_any": "p", "openin_any": "p",  # files of the folder and of TeX alone
-    "SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1",  # no dates
+    "openout_any": "p",
+    "openin_any": "p",  # files of the folder and of TeX alone
+    "SOURCE_DATE_EPOCH": "0",
+    "FORCE_SOURCE_DATE": "1",  # no dates
     "max_print_line": "1000",
 }
 
@@ -55,8 +57,13 @@ def _run(program: str, folder: Path) -> bytes:
     command = [program, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "handout.tex"]
     try:
         done = subprocess.run(  # noqa: S603 - a fixed command on a file of our own
-            command, cwd=folder, env={**os.environ, **_SETTINGS}, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=SECONDS, check=False,
+            command,
+            cwd=folder,
+            env={**os.environ, **_SETTINGS},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         message = f"pdflatex did not end within {SECONDS} s"

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="rewrite committed output instead of comparing with it")
+    parser.addoption(
+        "--update-golden", action="store_true", help="rewrite committed output instead of comparing with it"
+    )

@@ -70,8 +70,9 @@ def check(
         if rows is not None:
             if _is_positive(attempt):
                 notes.append("values were drawn positive: the loss is not defined for all others")
-            return Report(network=network.name, seed=seed, rows=rows, forward_error=point.forward_error,
-                          notes=tuple(notes))
+            return Report(
+                network=network.name, seed=seed, rows=rows, forward_error=point.forward_error, notes=tuple(notes)
+            )
     message = (
         f"{network.name}: none of {REDRAWS} random points has a finite loss and no kink nearby, so the gradients were "
         "not checked; is a logarithm or a root taken of something negative?"
@@ -116,8 +117,10 @@ class _Point:
     def _like(self, name: str, gradients: Mapping[str, Any]) -> list[Array]:
         found, wanted = generated.leaves(gradients[name]), generated.leaves(self.parameters[name])
         if [np.shape(a) for a in found] != [np.shape(a) for a in wanted]:
-            message = (f"{self.network.name}: the gradient of {name} has the shapes {[np.shape(a) for a in found]}, "
-                       f"{name} itself {[np.shape(a) for a in wanted]}")
+            message = (
+                f"{self.network.name}: the gradient of {name} has the shapes {[np.shape(a) for a in found]}, "
+                f"{name} itself {[np.shape(a) for a in wanted]}"
+            )
             raise DerivationError(message)
         return found
 
@@ -272,12 +275,18 @@ def _analytic_template(template: Any, network: Network) -> bool:
 
 def _about_sizes(network: Network, sizes: Mapping[str, Any]) -> list[str]:
     """What was scaled down, and what had no size and got one."""
-    changed = [f"{name} = {sizes[name]} instead of {given}" for name, given in network.sizes.items()
-               if isinstance(given, int) and name in sizes and sizes[name] != given]
+    changed = [
+        f"{name} = {sizes[name]} instead of {given}"
+        for name, given in network.sizes.items()
+        if isinstance(given, int) and name in sizes and sizes[name] != given
+    ]
     for name, given in network.sizes.items():
         if not isinstance(given, int) and name in sizes:
-            changed += [f"{name}[{k}] = {sizes[name][k]} instead of {n}" for k, n in given.items()
-                        if k in sizes[name] and sizes[name][k] != n]
+            changed += [
+                f"{name}[{k}] = {sizes[name][k]} instead of {n}"
+                for k, n in given.items()
+                if k in sizes[name] and sizes[name][k] != n
+            ]
     if not changed:
         return []
     more = f" and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""

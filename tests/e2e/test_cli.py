@@ -23,8 +23,8 @@ SMALL = "mlp:2-3-2"
 
 def command(*arguments, **options):
     """A finished process of the command line, in text mode."""
-    settings = {"capture_output": True, "text": True, "encoding": "utf-8", "timeout": 120, "check": False, **options}
-    return subprocess.run([sys.executable, "-m", "symbackprop", *arguments], **settings)
+    settings = {"capture_output": True, "text": True, "encoding": "utf-8", "timeout": 120, **options}
+    return subprocess.run([sys.executable, "-m", "symbackprop", *arguments], check=False, **settings)
 
 
 @pytest.fixture
@@ -110,7 +110,11 @@ def test_built_module_runs_by_itself_without_us(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = subprocess.run(
-        [sys.executable, "-P", str(tmp_path / "seed_003.py")], capture_output=True, text=True, cwd=elsewhere, check=False
+        [sys.executable, "-P", str(tmp_path / "seed_003.py")],
+        capture_output=True,
+        text=True,
+        cwd=elsewhere,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert "W1" in done.stdout
@@ -121,7 +125,9 @@ def test_built_network_file_builds_again(run, tmp_path, no_tex):
     again = run("build", str(tmp_path / "a" / "seed_003.toml"), "-o", str(tmp_path / "b"))
     assert again.returncode == 0, again.stderr
     for suffix in ("py", "tex", "toml"):
-        assert (tmp_path / "a" / f"seed_003.{suffix}").read_bytes() == (tmp_path / "b" / f"seed_003.{suffix}").read_bytes()
+        assert (tmp_path / "a" / f"seed_003.{suffix}").read_bytes() == (
+            tmp_path / "b" / f"seed_003.{suffix}"
+        ).read_bytes()
 
 
 def test_derive_prints_plain_text_that_can_be_read(run):
@@ -204,7 +210,9 @@ def test_version_and_help_load_nothing_heavy():
     for argument in ("--version", "--help"):
         done = subprocess.run(
             [sys.executable, "-X", "importtime", "-m", "symbackprop", argument],
-            capture_output=True, text=True, check=False,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0
         loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
@@ -286,7 +294,7 @@ def test_bad_network_is_refused_with_one_message(run, net, old, new, fragments):
 
 def test_bytes_that_are_no_text_are_refused(run, tmp_path):
     path = tmp_path / "net.toml"
-    path.write_bytes("name = \"näme\"".encode("latin-1"))
+    path.write_bytes('name = "näme"'.encode("latin-1"))
     refused(run("check", str(path)), "UTF-8")
     path.write_bytes(Path(SEED).read_text(encoding="utf-8").encode("utf-16"))
     refused(run("check", str(path)))
@@ -380,7 +388,10 @@ def test_interruption_leaves_no_traceback_and_nothing_half_written(tmp_path, num
     nets = [str(gallery.path(name)) for name in gallery.names()]
     process = subprocess.Popen(
         [sys.executable, "-m", "symbackprop", "build", *nets, "-o", str(out)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(room)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(room)},
     )
     time.sleep(delay)
     process.send_signal(number)

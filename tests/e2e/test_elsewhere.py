@@ -1,4 +1,4 @@
-"""What we hand out works elsewhere: the wheel in an empty environment, generated code on the oldest Python and NumPy."""
+"""What we hand out works elsewhere: the wheel in an empty environment, modules on the oldest Python and NumPy."""
 
 from __future__ import annotations
 

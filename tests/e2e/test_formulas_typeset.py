@@ -11,8 +11,13 @@ from symbackprop.emit.mathtext import Printer
 from symbackprop.lift import lift
 
 ROOT = Path(__file__).parents[2]
-NETWORKS = sorted([*(ROOT / "symbackprop/gallery").glob("*.toml"), *(ROOT / "tests/data/notation").glob("*.toml"),
-                   *(ROOT / "tests/data/networks").glob("*.toml")])
+NETWORKS = sorted(
+    [
+        *(ROOT / "symbackprop/gallery").glob("*.toml"),
+        *(ROOT / "tests/data/notation").glob("*.toml"),
+        *(ROOT / "tests/data/networks").glob("*.toml"),
+    ]
+)
 HEAD = r"""\documentclass{article}
 \usepackage{amsmath,amssymb}
 \usepackage[paperwidth=60cm,paperheight=100cm,margin=1cm]{geometry}
@@ -31,8 +36,12 @@ def test_all_formulas_are_typeset(name):
         printer = Printer(derivation, preset)
         for equation in (*derivation.network.equations, *(c.equation for c in derivation.chains.values())):
             cases = lift(equation, derivation, vectors=preset.orientation.vectors)
-            lines += [rf"\[ {printer.equation(equation)} \]", rf"\[ {printer.matrix(equation, cases)} \]",
-                      rf"\({printer.shape(equation.lhs.tensor)}\), \({printer.ranges(equation)}\)", ""]
+            lines += [
+                rf"\[ {printer.equation(equation)} \]",
+                rf"\[ {printer.matrix(equation, cases)} \]",
+                rf"\({printer.shape(equation.lhs.tensor)}\), \({printer.ranges(equation)}\)",
+                "",
+            ]
         lines.append(rf"\[ {preset.example} \]")
     lines.append(r"\end{document}")
     assert typeset.pdf("\n".join(lines)).startswith(b"%PDF")

@@ -44,7 +44,9 @@ def room(tmp_path_factory):
 
 def matches(shown, seen):
     """Equal, where a line ``…`` stands for any lines and ``…`` within a line for any text."""
-    lines = (r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in shown.splitlines())
+    lines = (
+        r"(?:.*\n)*?" if line == "…" else re.escape(line).replace("…", ".*") + r"\n" for line in shown.splitlines()
+    )
     return re.fullmatch("".join(lines), seen) is not None
 
 
@@ -108,7 +110,10 @@ def test_tables_name_everything_there_is():
 def test_first_command_sets_up_and_runs_the_main_job(tmp_path):
     done = subprocess.run(
         ["make", "example", f"VENV={tmp_path / 'venv'}", f"PYTHON3={sys.executable}", f"OUT={tmp_path / 'out'}"],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "out" / "seed_003.py").exists()

@@ -39,7 +39,7 @@ d = 3
 h = 4
 """
 
-MODULE = '''
+MODULE = """
 import numpy as np
 
 PARAMETERS = {"W": ("d", "h"), "b": ("h",), "U": ("h", "h")}
@@ -73,7 +73,7 @@ def loss_and_gradients(parameters, inputs):
     db = np.sum(H_delta, axis=0)
     dW = X.T @ H_delta
     return float(values["C"]), {"W": dW, "b": db, "U": dU}
-'''
+"""
 
 FAULTS = {
     # name:               (right text, wrong text, parameters whose gradients become wrong)
@@ -120,7 +120,9 @@ def test_planted_fault_is_caught_and_named(derivation, fault, seed):
 
 
 def test_wrong_loss_with_matching_gradients_is_caught(derivation):
-    doubled = MODULE.replace("np.sum((K - Y) ** 2) / N", "2 * np.sum((K - Y) ** 2) / N").replace("2 / N * (K", "4 / N * (K")
+    doubled = MODULE.replace("np.sum((K - Y) ** 2) / N", "2 * np.sum((K - Y) ** 2) / N").replace(
+        "2 / N * (K", "4 / N * (K"
+    )
     report = check(derivation, doubled)
     assert all(row.passed for row in report.rows)
     assert not report.passed
@@ -143,7 +145,9 @@ def test_check_is_the_same_every_time(derivation):
 
 
 def test_module_without_complex_numbers_is_checked_by_differences(derivation):
-    real = MODULE.replace('parameters["W"], parameters["b"]', 'np.asarray(parameters["W"], dtype=float), parameters["b"]')
+    real = MODULE.replace(
+        'parameters["W"], parameters["b"]', 'np.asarray(parameters["W"], dtype=float), parameters["b"]'
+    )
     report = check(derivation, real)
     assert report.passed
     assert report.rows[0].method.startswith("central differences")
@@ -184,7 +188,9 @@ def test_traceback_of_generated_code_shows_its_line():
 
 def test_report_as_text_and_json():
     report = Report(
-        network="n", seed=3, notes=("smooth stand-in for f",),
+        network="n",
+        seed=3,
+        notes=("smooth stand-in for f",),
         rows=(Row(parameter="W", error=3e-14, method="m"), Row(parameter="b", error=0.0123, method="m")),
     )
     assert str(report).splitlines() == [

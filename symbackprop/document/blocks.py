@@ -133,11 +133,12 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """∂above/∂below of two elements, or of two whole arrays."""
+    """∂above/∂below of two elements, or of two whole arrays; ``direct`` leaves out all ways but the direct one."""
 
     above: Ref
     below: Ref
     whole: bool = False
+    direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)

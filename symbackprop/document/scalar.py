@@ -194,13 +194,19 @@ def _left(graph: Unrolled, target: Target) -> Formula:
 
 def _paths(graph: Unrolled, target: Target) -> list[Block]:
     parts = tuple(
-        Marked(Times(tuple(Marked(Derivative(k.above.ref, k.below.ref), k.kind) for k in path.links)), path=n)
+        Marked(Times(tuple(Marked(_local(k, target), k.kind) for k in path.links)), path=n)
         for n, path in enumerate(target.shown, 1)
     )
     sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
     lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
     left_out = _left_out(graph, target)
     return [*lead, Paragraph(left_out)] if left_out else lead
+
+
+def _local(link: Link, target: Target) -> Derivative:
+    """The derivative of a link; marked where the same letters would stand for the sum over all paths."""
+    whole_way = link.above == target.paths[0].links[0].above and link.below == target.element
+    return Derivative(link.above.ref, link.below.ref, direct=whole_way and target.total > 1)
 
 
 def _left_out(graph: Unrolled, target: Target) -> Spans:
@@ -233,10 +239,13 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     for link in links[:KINDS_SHOWN]:
         found = graph.definition(link.above)
         equation: Spans = (Indexed(found[0]),) if found else ()
-        value = Equal((Derivative(link.above.ref, link.below.ref), Marked(Sum(link.terms or (product(0),)), link.kind)))
+        value = Equal((_local(link, target), Marked(Sum(link.terms or (product(0),)), link.kind)))
         rows.append(((Chip(link.kind), " ", link.kind), equation, (value,)))
     more = len(links) - len(rows)
-    words = "Each link between two arrays is differentiated once; nothing else has to be."
+    words = (
+        "Each link between two arrays is differentiated once, with everything else that the upper entry reads held "
+        "fixed; nothing else has to be differentiated."
+    )
     if more:
         words += f" The table has the first {len(rows)}; the other {more} are of the same kinds."
     return [

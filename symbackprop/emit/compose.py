@@ -138,7 +138,7 @@ class Composer:
             text = self.target.product(pieces).text
             text = f"{self.printer.sigma(bounds, (reader,), frame)} {text}" if bounds and reader else text
             parts.append(f"{plus} {text}" if parts else text)
-        return Composed(self.printer.derivative(loss, element, frames[0]).text, (Right(tuple(parts)),))
+        return Composed(self.printer.derivative(loss, element, frames[0]).text, (Right(tuple(parts), stacked=True),))
 
     def update(self, parameter: Ref) -> str:
         """``W <- W - η ∂loss/∂W``."""
@@ -240,7 +240,8 @@ class Composer:
             partial = self.target.signs["partial"]
             names = (self.printer.array(above, frame).text, self.printer.array(below, frame).text)
             return Piece(f"{partial}{names[0]}/{partial}{names[1]}", PRODUCT)
-        return self._quotient(above, below, frame)
+        piece = self._quotient(above, below, frame)
+        return replace(piece, text=self.explicit(piece.text)) if formula.direct else piece
 
     def _frame(self, *refs: Ref) -> Frame:
         """Letters as they are; both elements share them."""
@@ -278,8 +279,8 @@ class Composer:
     thin = " · "
 
     def explicit(self, text: str) -> str:
-        """The direct dependence of the loss, in which other entries are held fixed."""
-        return text
+        """A derivative that leaves out all ways but the direct one."""
+        return f"{text}|direct"
 
     def mark(self, text: str, kind: str, path: int | None) -> str:
         """A factor of a kind, or a whole path."""

@@ -26,7 +26,7 @@ from symbackprop.index import (
     product,
     slot,
 )
-from symbackprop.matrix import AlongAxis, Axis, Elementwise, Leaf, Node, Transpose
+from symbackprop.matrix import AlongAxis, Axis, Elementwise, Gather, Leaf, Node, Pick, Slice, Transpose
 from symbackprop.unlift import multiplied
 
 if TYPE_CHECKING:
@@ -200,11 +200,10 @@ def _log_of_sigmoid(expression: Any) -> Any:
 
 def _source(node: Node, network: Network, around: Surroundings) -> tuple[str, Node] | None:
     """What a softmax or sigmoid output was computed from: the logarithm of the softmax, or the argument."""
-    order: tuple[str, ...] | None = None
-    if isinstance(node, Transpose):
-        order = node.to
-        node = node.x
-    if not isinstance(node, Leaf) or node.order:
+    if isinstance(node, (Transpose, Slice, Pick, Gather)):
+        below = _source(node.x, network, around)
+        return None if below is None else (below[0], replace(node, x=below[1]))
+    if not isinstance(node, Leaf):
         return None
     definitions = network.definitions(node.ref.tensor)
     if len(definitions) != 1 or len(definitions[0].terms) != 1:
@@ -216,13 +215,15 @@ def _source(node: Node, network: Network, around: Surroundings) -> tuple[str, No
     depth = len(around.tensors[ref.tensor].family)
     extents = node.extents
     labels = [form.single.name if isinstance(form.single, Var) else "" for form in ref.index[depth:]]
-    if around.order(ref.tensor) != tuple(range(len(labels))) or sorted(labels) != sorted(node.labels):
+    if sorted(labels) != sorted(node.labels):
         return None
-    leaf: Node = Leaf(ref=Ref(ref.tensor, ref.index[:depth]), over=tuple(Axis(x, extents[x]) for x in labels))
+    order = around.order(ref.tensor)
+    stored = tuple(Axis(labels[k], extents[labels[k]]) for k in order)
+    leaf: Node = Leaf(ref=Ref(ref.tensor, ref.index[:depth]), over=stored,
+                      order=() if order == tuple(range(len(order))) else order)
     if kind == "softmax":
         leaf = AlongAxis(name="log_softmax", x=leaf, over=over)
-    wanted = order or node.labels
-    return kind, leaf if leaf.labels == wanted else Transpose(x=leaf, to=wanted)
+    return kind, leaf if leaf.labels == node.labels else Transpose(x=leaf, to=node.labels)
 
 
 def _definition(equation: Equation, node: Leaf) -> tuple[str, Ref, tuple[str, ...]] | None:

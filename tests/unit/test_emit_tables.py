@@ -101,6 +101,18 @@ def test_losses(name, preset):
     close_in_float32(room, parameters, inputs)
 
 
+@pytest.mark.parametrize("relay", [False, True])
+def test_logarithms_of_softmax_are_stable_in_any_storage(relay):
+    network = spec.network(name="loss", forward='z = X @ W + b\np = softmax(z, "h")\nC = -sum(Y * log(p))', loss="C",
+                           parameters=["W", "b"], shapes=DENSE, sizes=SIZES)
+    chosen = notation.load("columns")
+    layout = notation.layout(network, chosen, relay=relay)
+    room = {"__name__": "generated"}
+    exec(emit_module(adjoint.derive(network, chosen.choices), layout=layout, preset=chosen), room)
+    parameters, inputs, _ = room["_example"](np.random.default_rng(0))
+    close_in_float32(room, parameters, {**inputs, "X": inputs["X"] * LARGE, "Y": np.abs(inputs["Y"])})
+
+
 @pytest.mark.parametrize("preset", ["deltas", "rows", "columns"])
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers(name, preset):

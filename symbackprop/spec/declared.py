@@ -225,7 +225,8 @@ class _Reader:
                 found[key] = self.whole(value, key, key, least=0)
         return found
 
-    def position(self, text: str, key: str) -> int:
+    def position(self, text: object, key: str) -> int:
+        text = str(text)  # from Python, layers may be numbers
         if not text.lstrip("-").isdigit() or len(text) > 6:  # noqa: PLR2004
             message = f"[sizes] {key}: '{text}' is not a layer number"
             raise self.fail(message, key, "sizes")

@@ -15,7 +15,7 @@ import sympy as sp
 from symbackprop.affine import Affine, Bound, size, var
 from symbackprop.errors import SpecError, nearest
 from symbackprop.index import Apply, Ref, Value, function, product
-from symbackprop.spec import calls, limits, value
+from symbackprop.spec import calls, limits, rearrange, reduce, value
 from symbackprop.spec.conditions import condition_regions
 from symbackprop.spec.families import brackets
 from symbackprop.spec.forms import NotAffineError, affine_of, size_atom
@@ -322,7 +322,7 @@ class Evaluator:
     def combine(self, node: ast.BinOp, left: Val, right: Val) -> Val:
         if isinstance(node.op, ast.MatMult):
             return self.matmul(node, left, right)
-        if isinstance(node.op, ast.Div) and (softmax := calls.softmax_quotient(self, left, right)) is not None:
+        if isinstance(node.op, ast.Div) and (softmax := reduce.softmax_quotient(self, left, right)) is not None:
             return softmax
         left, right = (self.named(v, "u") if v.is_special else v for v in (left, right))
         if isinstance(node.op, ast.Pow):
@@ -460,7 +460,7 @@ class Evaluator:
         regions = condition_regions(self, node)
         if regions is not None:
             return Val((), tuple(product(1, [], conditions=region) for region in regions[0]))
-        return calls.value_condition(self, node)
+        return rearrange.value_condition(self, node)
 
 
 def _has_exp(val: Val) -> bool:

@@ -83,7 +83,7 @@ INDEXED = {**SHAPES, "A": "N d h", "z": "2*T+1", "v": "T"}
         ("C = mean(A[e,i,j], e, j, i)",       ["C = Sum(A[e, i, j]*(1/N)*(1/h)*(1/d), e, j, i)"]),
         ("y[t] = z[2*t+1]\nC = sum(y)",       ["y[t] = z[2*t+1]", "C = Sum(y[t], t)"]),
         ("y[t] = max(z[2*t+q], q)\nC = sum(y)", ["y[t] = max(z[_0+2*t])", "C = Sum(y[t], t)"]),
-        ("y[j,k] = softmax(W[0,k] * b[j], k)\nC = sum(y)", ["u[j, k] = W[0, k]*b[j]", "y[j, k] = softmax(u[j, _0])[k]",
+        ("y[j,k] = softmax(W[0,k] * b[j], k)\nC = sum(y)", ["s[j, k] = W[0, k]*b[j]", "y[j, k] = softmax(s[j, _0])[k]",
                                                             "C = Sum(y[j, k], j, k)"]),
         ("y[j,k] = where(j <= k, b[j], -1e9)\nC = sum(y)",
          ["y[j, k] = [k >= j]*b[j] - 1000000000*[j >= k+1]*1", "C = Sum(y[j, k], j, k)"]),

@@ -57,8 +57,10 @@ def _elementwise() -> Iterable[tuple[str, str]]:
 
 
 def _formula(expression: sp.Expr) -> str:
-    """Plain text; cases as ``a if condition else b``."""
+    """Plain text; cases as ``a if condition else b``, decimals as their authors wrote them."""
+    decimals = {r: sp.Float(float(r), 6) for r in expression.atoms(sp.Rational) if r.q % 10 == 0}
+    expression = expression.xreplace(decimals)
     if isinstance(expression, sp.Piecewise):
         (value, condition), (other, _) = expression.args
-        return f"{value} if {condition} else {other}"
-    return str(expression)
+        return f"{sp.sstr(value, full_prec=False)} if {condition} else {sp.sstr(other, full_prec=False)}"
+    return sp.sstr(expression, full_prec=False)

@@ -74,8 +74,15 @@ class Formula:
         while end > start and self.text[end - 1].isspace():
             end -= 1
         line, column = self.place(start)
-        return Formula(text=self.text[start:end], starts=self.starts[start:end], ends=self.ends[start:end],
-                       line=line, column=column, span=self.part(start, end), lines=self.lines)
+        return Formula(
+            text=self.text[start:end],
+            starts=self.starts[start:end],
+            ends=self.ends[start:end],
+            line=line,
+            column=column,
+            span=self.part(start, end),
+            lines=self.lines,
+        )
 
 
 def plain(text: str, *, offset: int = 0, lines: Lines | None = None) -> Formula:
@@ -87,9 +94,15 @@ def plain(text: str, *, offset: int = 0, lines: Lines | None = None) -> Formula:
     """
     lines = lines or Lines(text)
     line, column = lines.place(offset)
-    return Formula(text=text, starts=tuple(range(offset, offset + len(text))),
-                   ends=tuple(range(offset + 1, offset + 1 + len(text))), line=line, column=column,
-                   span=Span(offset, offset + len(text)), lines=lines)
+    return Formula(
+        text=text,
+        starts=tuple(range(offset, offset + len(text))),
+        ends=tuple(range(offset + 1, offset + 1 + len(text))),
+        line=line,
+        column=column,
+        span=Span(offset, offset + len(text)),
+        lines=lines,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

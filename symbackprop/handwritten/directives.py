@@ -1,0 +1,585 @@
+r"""Directives: comment lines that say what ordinary mathematics leaves open, as typed values with their places.
+
+    % symbackprop: let k_i = dMSE/ds[i]
+
+A line becomes one frozen value (``Let``, ``Claim``, ``Layout``, …). ``State`` collects them in document order and says
+what holds at a formula: a frozen ``Directives``. Text is parsed and never evaluated; quantities in the names of a
+network file are read by ``quantities`` once the network is known, LaTeX by the reader of formulas.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from symbackprop.errors import SpecError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from symbackprop.handwritten.expression import Condition, Node
+    from symbackprop.handwritten.formula import Formula
+
+PRODUCTS = ("matrix", "entrywise", "inner", "outer")
+RELATIONS = ("equal", "positive multiple", "multiple", "approximately equal", "definition")
+Meaning = Literal["matrix", "entrywise", "inner", "outer"]
+_SIGN = re.compile(r"\\[A-Za-z]+|\.\*|[*.×·∘⊙⊗⋅]|x")
+
+
+class DirectiveError(SpecError):
+    """A directive that cannot be understood; the place is in the document."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Value:
+    """A quantity as written: LaTeX (between dollars) or in the names of a network file; ``node`` once it is read."""
+
+    formula: Formula
+    latex: bool
+    node: Node | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Net:
+    """``net = FILE``."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Let:
+    """``let NAME = QUANTITY``; ``key`` is the name without braces and blanks, by which a later ``let`` replaces it."""
+
+    name: Formula
+    value: Value
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """``claim QUANTITY``, or ``accumulate QUANTITY`` where the increment is judged."""
+
+    value: Value
+    accumulate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Index:
+    """``index i = 1..n`` (``lo`` and ``hi``) or ``index j over hidden`` (``over``: an axis, a size or a tensor)."""
+
+    letter: str
+    lo: str = ""
+    hi: str = ""
+    over: str = ""
+    formula: Formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """``index base 0``."""
+
+    base: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Function:
+    r"""``function f`` or ``function \ell loss``; ``layered`` where a superscript or subscript says one per layer."""
+
+    name: Formula
+    loss: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """``scalar x``: in the next formula it is any number."""
+
+    name: Formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """``layout numerator``, for vectors, for matrices or for both."""
+
+    layout: Literal["numerator", "denominator"]
+    of: Literal["vectors", "matrices", "all"] = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """``vectors rows`` or ``vectors columns``."""
+
+    orientation: Literal["rows", "columns"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductSign:
+    r"""``product \cdot = inner``; ``sign`` as written, ``juxtaposition`` for none."""
+
+    sign: str
+    meaning: Meaning
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prime:
+    """``prime transpose`` or ``prime derivative``."""
+
+    meaning: Literal["transpose", "derivative"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partial:
+    """``partial explicit`` or, to go back, ``partial total``."""
+
+    explicit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelationSign:
+    r"""``relation \approx = positive multiple``."""
+
+    sign: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Einstein:
+    """``sum repeated indices``; ``sum written indices`` goes back."""
+
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    r"""``operator (A \star B)(i) = …``."""
+
+    formula: Formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    r"""``fact \sum_k y_k = 1`` or ``fact z > 0``."""
+
+    formula: Formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseConditions:
+    """``cases l = M; l < M``; ``conditions`` once the network is known."""
+
+    rows: tuple[Formula, ...]
+    conditions: tuple[tuple[Condition, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignore:
+    """``ignore``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectWrong:
+    """``expect wrong``."""
+
+
+Directive = (
+    Net
+    | Let
+    | Claim
+    | Index
+    | Base
+    | Function
+    | Scalar
+    | Layout
+    | Vectors
+    | ProductSign
+    | Prime
+    | Partial
+    | RelationSign
+    | Einstein
+    | Operator
+    | Fact
+    | CaseConditions
+    | Ignore
+    | ExpectWrong
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directives:
+    """What the directives before a formula say about it."""
+
+    lets: tuple[Let, ...] = ()
+    claim: Claim | None = None
+    indices: tuple[Index, ...] = ()
+    base: int = 1
+    functions: tuple[Function, ...] = ()
+    scalars: tuple[Scalar, ...] = ()
+    layout_vectors: Literal["numerator", "denominator"] | None = None
+    layout_matrices: Literal["numerator", "denominator"] | None = None
+    vectors: Literal["rows", "columns"] | None = None
+    products: tuple[ProductSign, ...] = ()
+    prime: Literal["transpose", "derivative"] | None = None
+    explicit: bool = False
+    relations: tuple[RelationSign, ...] = ()
+    einstein: bool = False
+    operators: tuple[Operator, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    cases: CaseConditions | None = None
+    ignore: bool = False
+    expect_wrong: bool = False
+
+    @property
+    def accumulate(self) -> bool:
+        """True where the increment of an accumulation is judged."""
+        return self.claim is not None and self.claim.accumulate
+
+
+_PASSING = ("claim", "scalars", "cases", "ignore", "expect_wrong")
+"""What concerns the next formula alone."""
+
+
+@dataclass(slots=True)
+class State:
+    """What holds at a point of the document; ``take`` gives it for a formula and forgets what was for that alone."""
+
+    now: Directives = field(default_factory=Directives)
+
+    def apply(self, directive: Directive) -> None:  # noqa: C901, PLR0912 - one line a directive
+        """Let a directive hold from here on."""
+        now = self.now
+        match directive:
+            case Let():
+                kept = tuple(let for let in now.lets if let.key != directive.key)
+                self.now = replace(now, lets=(*kept, directive))
+            case Claim():
+                self.now = replace(now, claim=directive)
+            case Index():
+                kept_indices = tuple(index for index in now.indices if index.letter != directive.letter)
+                self.now = replace(now, indices=(*kept_indices, directive))
+            case Base():
+                self.now = replace(now, base=directive.base)
+            case Function():
+                self.now = replace(now, functions=(*now.functions, directive))
+            case Scalar():
+                self.now = replace(now, scalars=(*now.scalars, directive))
+            case Layout():
+                if directive.of != "matrices":
+                    now = replace(now, layout_vectors=directive.layout)
+                self.now = now if directive.of == "vectors" else replace(now, layout_matrices=directive.layout)
+            case Vectors():
+                self.now = replace(now, vectors=directive.orientation)
+            case ProductSign():
+                kept_signs = tuple(sign for sign in now.products if sign.sign != directive.sign)
+                self.now = replace(now, products=(*kept_signs, directive))
+            case Prime():
+                self.now = replace(now, prime=directive.meaning)
+            case Partial():
+                self.now = replace(now, explicit=directive.explicit)
+            case RelationSign():
+                kept_relations = tuple(sign for sign in now.relations if sign.sign != directive.sign)
+                self.now = replace(now, relations=(*kept_relations, directive))
+            case Einstein():
+                self.now = replace(now, einstein=directive.on)
+            case Operator():
+                self.now = replace(now, operators=(*now.operators, directive))
+            case Fact():
+                self.now = replace(now, facts=(*now.facts, directive))
+            case CaseConditions():
+                self.now = replace(now, cases=directive)
+            case Ignore():
+                self.now = replace(now, ignore=True)
+            case ExpectWrong():
+                self.now = replace(now, expect_wrong=True)
+            case Net():
+                pass
+
+    def take(self, *, has_cases: bool) -> Directives:
+        """What holds for the next formula; conditions of cases wait for a formula that has some."""
+        taken = self.now if has_cases else replace(self.now, cases=None) if self.now.cases else self.now
+        passing = [name for name in _PASSING if getattr(taken, name)]
+        if passing:
+            blank = Directives()
+            self.now = replace(self.now, **{name: getattr(blank, name) for name in passing})
+        return taken
+
+
+# ---- one line -----------------------------------------------------------------------------------------------------
+
+
+def read(formula: Formula) -> tuple[Directive, ...]:
+    r"""The directive that a line states, its keyword first; several where it names several things.
+
+    >>> from symbackprop.handwritten.formula import plain
+    >>> read(plain(r"product \cdot = inner"))
+    (ProductSign(sign='\\cdot', meaning='inner'),)
+
+    Raises: DirectiveError with the place in the document, and the nearest known directive.
+    """
+    formula = formula.cut(0, len(formula.text))
+    found = re.match(r"[A-Za-z]+", formula.text)
+    word = found[0] if found else ""
+    reader = _READERS.get(word.lower())
+    if reader is None:
+        shown = word or formula.text[:20]
+        raise _error(f"no directive '{shown}'; {nearest(word, _READERS)}", formula)
+    return reader(formula.cut(len(word), len(formula.text)))
+
+
+def _error(message: str, formula: Formula, at: int = 0) -> DirectiveError:
+    line, column = formula.place(at) if formula.text else (formula.line, formula.column)
+    return DirectiveError(message, line=line, column=column)
+
+
+def _split(formula: Formula, expected: str) -> tuple[Formula, Formula]:
+    """The two sides of the first ``=`` outside braces and brackets (of the last way out, the first of all)."""
+    depth, at = 0, -1
+    for position, character in enumerate(formula.text):
+        depth += (character in "{[(") - (character in "}])")
+        if character == "=" and depth <= 0:
+            at = position
+            break
+    at = formula.text.find("=") if at < 0 else at
+    if at < 0:
+        raise _error(f"expected {expected}", formula)
+    left, right = formula.cut(0, at), formula.cut(at + 1, len(formula.text))
+    if not left.text or not right.text:
+        raise _error(f"expected {expected}", formula)
+    return left, right
+
+
+def _undollared(formula: Formula) -> tuple[Formula, bool]:
+    """LaTeX without the dollars around it, and whether there were some."""
+    text = formula.text
+    for width in (2, 1):
+        mark = "$" * width
+        if len(text) > 2 * width and text.startswith(mark) and text.endswith(mark):
+            return formula.cut(width, len(text) - width), True
+    if "$" in text:
+        raise _error("a dollar sign without its partner", formula, text.index("$"))
+    return formula, False
+
+
+def _value(formula: Formula) -> Value:
+    inside, latex = _undollared(formula)
+    return Value(formula=inside, latex=latex)
+
+
+def key(name: str) -> str:
+    r"""A name without braces and blanks, by which two spellings are one.
+
+    >>> key(r"\tilde c^{\langle t \rangle}") == key(r"\tilde{c}^{\langle t\rangle}")
+    True
+    """
+    return re.sub(r"[\s{}]", "", name)
+
+
+def _nothing(formula: Formula, directive: Directive, word: str) -> tuple[Directive, ...]:
+    if formula.text:
+        raise _error(f"'{word}' takes nothing more", formula)
+    return (directive,)
+
+
+def _net(formula: Formula) -> tuple[Directive, ...]:
+    if not formula.text.startswith("=") or not formula.text[1:].strip():
+        raise _error("expected 'net = FILE'", formula)
+    return (Net(file=formula.text[1:].strip()),)
+
+
+def _let(formula: Formula) -> tuple[Directive, ...]:
+    left, right = _split(formula, "'let NAME = QUANTITY'")
+    name, _ = _undollared(left)
+    return (Let(name=name, value=_value(right), key=key(name.text)),)
+
+
+def _claim(formula: Formula) -> tuple[Directive, ...]:
+    if not formula.text:
+        raise _error("expected 'claim QUANTITY', such as 'claim dC/dW[l]'", formula)
+    return (Claim(value=_value(formula)),)
+
+
+def _accumulate(formula: Formula) -> tuple[Directive, ...]:
+    if not formula.text:
+        raise _error("expected 'accumulate QUANTITY', such as 'accumulate dC/dW[l]'", formula)
+    return (Claim(value=_value(formula), accumulate=True),)
+
+
+_LETTERS = r"(?P<letters>[^=]+?)"
+_BASE = re.compile(r"base\s*=?\s*(?P<base>\S+)")
+_RANGE = re.compile(_LETTERS + r"\s*=\s*(?P<lo>.+?)\s*(?:\.\.\.?|…|,\s*\\(?:l|c)?dots\s*,)\s*(?P<hi>.+)")
+_OVER = re.compile(_LETTERS + r"\s+over\s+(?P<over>.+)")
+
+
+def _index(formula: Formula) -> tuple[Directive, ...]:
+    text = formula.text
+    if found := _BASE.fullmatch(text):
+        if found["base"] not in {"0", "1"}:
+            raise _error("indices count from 0 or from 1: 'index base 0'", formula, found.start("base"))
+        return (Base(base=int(found["base"])),)
+    if found := _RANGE.fullmatch(text.replace("$", " ")):
+        lo, hi, over = found["lo"], found["hi"], ""
+    elif found := _OVER.fullmatch(text.replace("$", " ")):
+        lo, hi, over = "", "", found["over"]
+    else:
+        raise _error("expected 'index i = 1..n', 'index j over AXIS' or 'index base 0'", formula)
+    letters = [letter.strip() for letter in found["letters"].split(",")]
+    for letter in letters:
+        if not re.fullmatch(r"\\?[A-Za-z]\w*'*", letter):
+            raise _error(f"'{letter}' is no index letter", formula)
+    return tuple(
+        Index(letter=letter, lo=lo.strip(), hi=hi.strip(), over=over.strip(), formula=formula) for letter in letters
+    )
+
+
+def _function(formula: Formula) -> tuple[Directive, ...]:
+    found = re.search(r"\s+loss$", formula.text)
+    name = formula.cut(0, found.start()) if found else formula
+    name, _ = _undollared(name)
+    if not name.text:
+        raise _error(r"expected 'function f' or 'function \ell loss'", formula)
+    return tuple(Function(name=part, loss=found is not None) for part in _listed(name))
+
+
+def _scalar(formula: Formula) -> tuple[Directive, ...]:
+    name, _ = _undollared(formula)
+    if not name.text:
+        raise _error("expected 'scalar x'", formula)
+    return tuple(Scalar(name=part) for part in _listed(name))
+
+
+def _listed(formula: Formula, separator: str = ",") -> tuple[Formula, ...]:
+    """The parts between separators outside brackets."""
+    parts: list[Formula] = []
+    depth = start = 0
+    for position, character in enumerate(formula.text):
+        depth += (character in "{[(") - (character in "}])")
+        if character == separator and depth == 0:
+            parts.append(formula.cut(start, position))
+            start = position + 1
+    parts.append(formula.cut(start, len(formula.text)))
+    return tuple(part for part in parts if part.text)
+
+
+def _layout(formula: Formula) -> tuple[Directive, ...]:
+    words = formula.text.split()
+    layouts = [word for word in words if word in {"numerator", "denominator"}]
+    rest = [word for word in words if word not in {"numerator", "denominator", "of", "layout"}]
+    whom = {(): "all", ("vectors",): "vectors", ("matrices",): "matrices", ("vectors", "and", "matrices"): "all"}
+    of = whom.get(tuple(rest))
+    if len(layouts) != 1 or of is None:
+        raise _error(
+            "expected 'layout numerator' or 'layout denominator', or 'layout of vectors …', 'layout of matrices …'",
+            formula,
+        )
+    return (Layout(layout=layouts[0], of=of),)  # type: ignore[arg-type]  # both were compared with the literals
+
+
+def _vectors(formula: Formula) -> tuple[Directive, ...]:
+    words = [word for word in formula.text.split() if word not in {"are", "as", "="}]
+    match words:
+        case ["rows"]:
+            return (Vectors(orientation="rows"),)
+        case ["columns"]:
+            return (Vectors(orientation="columns"),)
+    raise _error("expected 'vectors rows' or 'vectors columns'", formula)
+
+
+def _product(formula: Formula) -> tuple[Directive, ...]:
+    left, right = _split(formula, rf"'product \cdot = {' | '.join(PRODUCTS)}'")
+    sign = left.text.strip("$ ")
+    meaning = " ".join(right.text.split())
+    if meaning not in PRODUCTS:
+        raise _error(f"no kind of product '{meaning}'; {nearest(meaning, PRODUCTS)}", right)
+    if not (_SIGN.fullmatch(sign) or sign == "juxtaposition"):
+        raise _error(rf"'{sign}' is no product sign; expected one such as \cdot, *, \circ or juxtaposition", left)
+    return (ProductSign(sign=sign, meaning=meaning),)  # type: ignore[arg-type]  # compared with the literals
+
+
+def _prime(formula: Formula) -> tuple[Directive, ...]:
+    match formula.text.split():
+        case ["transpose"]:
+            return (Prime(meaning="transpose"),)
+        case ["derivative"]:
+            return (Prime(meaning="derivative"),)
+    raise _error("expected 'prime transpose' or 'prime derivative'", formula)
+
+
+def _partial(formula: Formula) -> tuple[Directive, ...]:
+    match formula.text.split():
+        case ["explicit"]:
+            return (Partial(explicit=True),)
+        case ["total"]:
+            return (Partial(explicit=False),)
+    raise _error("expected 'partial explicit' or 'partial total'", formula)
+
+
+def _relation(formula: Formula) -> tuple[Directive, ...]:
+    found = re.match(r"\$?\s*(\\[A-Za-z]+|:=|=|~|≈|∝|≡)\s*\$?\s*=\s*", formula.text)
+    if not found:
+        raise _error(r"expected 'relation \approx = positive multiple'", formula)
+    sign, meaning = found[1], " ".join(formula.text[found.end() :].split())
+    if sign == "=":
+        raise _error("the sign = means equality and cannot be redefined", formula)
+    if meaning not in RELATIONS:
+        raise _error(
+            f"no relation '{meaning}'; {nearest(meaning, RELATIONS)}", formula, min(found.end(), len(formula.text) - 1)
+        )
+    return (RelationSign(sign=sign, meaning=meaning),)
+
+
+def _sum(formula: Formula) -> tuple[Directive, ...]:
+    match formula.text.split():
+        case ["repeated", "indices"]:
+            return (Einstein(),)
+        case ["written", "indices"]:
+            return (Einstein(on=False),)
+    raise _error("expected 'sum repeated indices'", formula)
+
+
+def _operator(formula: Formula) -> tuple[Directive, ...]:
+    inside, _ = _undollared(formula)
+    _split(inside, r"'operator (A \star B)(i) = …'")
+    return (Operator(formula=inside),)
+
+
+def _fact(formula: Formula) -> tuple[Directive, ...]:
+    inside, _ = _undollared(formula)
+    if not re.search(r"[=<>]|\\(?:leq?|geq?|ge|lt|gt)(?![A-Za-z])", inside.text):
+        raise _error(r"expected a fact such as '\sum_k y_k = 1' or 'z > 0'", formula)
+    return (Fact(formula=inside),)
+
+
+def _cases(formula: Formula) -> tuple[Directive, ...]:
+    inside, _ = _undollared(formula)
+    rows = _listed(inside, ";")
+    if not rows:
+        raise _error("expected the conditions in order, 'cases l = M; l < M'", formula)
+    return (CaseConditions(rows=rows),)
+
+
+def _expect(formula: Formula) -> tuple[Directive, ...]:
+    if formula.text.split() != ["wrong"]:
+        raise _error("expected 'expect wrong'", formula)
+    return (ExpectWrong(),)
+
+
+_READERS: dict[str, Callable[[Formula], tuple[Directive, ...]]] = {
+    "net": _net,
+    "let": _let,
+    "claim": _claim,
+    "accumulate": _accumulate,
+    "index": _index,
+    "function": _function,
+    "scalar": _scalar,
+    "layout": _layout,
+    "vectors": _vectors,
+    "product": _product,
+    "prime": _prime,
+    "partial": _partial,
+    "relation": _relation,
+    "sum": _sum,
+    "operator": _operator,
+    "fact": _fact,
+    "cases": _cases,
+    "ignore": lambda formula: _nothing(formula, Ignore(), "ignore"),
+    "expect": _expect,
+}

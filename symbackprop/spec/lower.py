@@ -93,9 +93,8 @@ class World:
 
     def warn_pairs(self, node: ast.BinOp, left: str, right: str) -> None:
         """Note a sum or difference that is taken over all pairs, which is seldom meant."""
-        line = self.source.line_of(node)
-        place = f"line {line}: " if line is not None else ""
-        self.warnings[f"{place}'{text_of(node)}' adds {left} and {right}, so every pair is taken"] = None
+        name = self.current.name if self.current else ""
+        self.warnings[f"{name}: '{text_of(node)}' adds {left} and {right}, so every pair is taken"] = None
 
     def index_bound(self, name: str) -> Bound | None:
         """The range of a letter of ``[indices]``."""

@@ -73,4 +73,4 @@ def test_sum_over_all_pairs_is_warned_of():
     net = spec.network(
         name="net", forward="C = sum((a - b)**2)", loss="C", parameters=["a"], shapes={"a": "m", "b": "n"}
     )
-    assert net.warnings == ("line 1: 'a - b' adds (m) and (n), so every pair is taken",)
+    assert net.warnings == ("C: 'a - b' adds (m) and (n), so every pair is taken",)

@@ -64,7 +64,7 @@ def example(room, seed=0):
 # Numbers
 
 
-@pytest.mark.parametrize("preset", [None, *notation.names()])
+@pytest.mark.parametrize("preset", [None, *(pytest.param(p, marks=pytest.mark.slow) for p in notation.names())])
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
 def test_gradients_agree_with_central_differences_in_every_notation(path, preset):
     room = module(path, preset)

@@ -98,12 +98,29 @@ def test_continuous_integration_calls_the_test_command():
     assert any(line.startswith("make check") for text in blocks("sh") for line in text.splitlines())
 
 
-def test_tables_name_everything_there_is():
-    for _, rows in catalogue.sections():
-        for name, text in rows:
-            assert f"| `{name}` | {text} |" in README
-    for name in notation.names():
-        assert f"| `{name}` |" in README
+TABLES = re.compile(r"(<!-- tables -->\n).*(<!-- end of tables -->)", re.DOTALL)
+HEADS = {"losses": ("Loss", "Formula"), "elementwise functions": ("Function", "Value")}
+
+
+def tables():
+    """What there is, as tables of the README."""
+    found = []
+    for title, rows in catalogue.sections():
+        first, second = HEADS.get(title, ("Call", title.capitalize()))
+        found.append(f"| {first} | {second} |\n| --- | --- |")
+        escaped = ((name, text.replace("*", r"\*")) for name, text in rows)
+        found[-1] += "".join(f"\n| `{name}` | {text} |" for name, text in escaped)
+    presets = [f"| `{name}` | {notation.load(name).title} |" for name in notation.names()]
+    found.append("\n".join(["| Notation | |\n| --- | --- |", *presets]))
+    return "\n\n".join(found)
+
+
+def test_tables_are_those_of_the_code(request):
+    wanted = TABLES.sub(lambda match: f"{match[1]}\n{tables()}\n\n{match[2]}", README)
+    if request.config.getoption("--update-golden"):
+        (ROOT / "README.md").write_text(wanted, encoding="utf-8")
+    else:
+        assert wanted == README, "type: make generated"
 
 
 @pytest.mark.slow

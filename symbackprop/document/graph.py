@@ -301,13 +301,11 @@ class Graph:
                     if len(equation.terms) == 1 and len(term.factors) == 1 and _is_call(factor)
                     else "function"
                 )
+            if any(refs_of(f) for f in term.factors if f != factor):
+                return "dot product" if term.bounds else "product"
             if term.bounds:
-                return "dot product" if len(term.factors) > 1 else "sum"
-            return (
-                "bias"
-                if all(isinstance(f, Apply) and not refs_of(f) for f in term.factors if f != factor)
-                else "product"
-            )
+                return "sum"
+            return "bias" if self.network.tensors[below].role == "parameter" else "sum"
         return "none"
 
     # -- examples -----------------------------------------------------------------------------------------------------

@@ -216,7 +216,8 @@ def _left_out(graph: Unrolled, target: Target) -> Spans:
     missing = target.count - len(target.shown)
     own = f"the other {_number(missing, 'path')}" if missing else ""
     if target.example is None or target.total == target.count:
-        same = ", which run through the same arrays" if len(target.forms) <= len(target.shown) else ""
+        all_seen = len(target.paths) == target.count and len(target.forms) <= len(target.shown)
+        same = ", which run through the same arrays" if all_seen else ""
         return (f"The dots stand for {own}{same}.",)
     others = (
         f"the paths through the other {graph.examples - 1} examples, which differ in the number of the example alone"
@@ -378,7 +379,7 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
             ("Target", "Moves with it"),
             tuple(rows),
             ("What changes when the target moves; the rest stays.",),
-            "ll",
+            "lp",
             "moved",
         ),
         *_pattern(graph, target, base, probes),

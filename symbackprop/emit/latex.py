@@ -6,6 +6,7 @@ cannot slip in: markup is of type ``Latex``, made here or by ``escape``, and the
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 LINE = 35.0
 """Room for a displayed formula, in em: the text's width less the indentation and the number."""
+CELL = 19.0
+"""Formulas in tables wider than this are broken."""
 SIZES = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
 """Sizes in which a display may be set, with their scale; what fits in none is broken in the first."""
 LONG_LEFT = 13.0
@@ -280,11 +283,12 @@ class _Writer:
         """A table with its caption above; long ones in several parts, wide ones set smaller by TeX itself."""
         used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
         head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
-        align = "".join("l" if block.align[k : k + 1] in {"", "p"} else block.align[k] for k in used)
+        columns = [[self.cell(row[k]) for row in block.rows] for k in used]
+        align = _alignment([block.align[k] for k in used], columns)
         groups: list[list[str]] = [[]]
         height = 0
-        for row in block.rows:
-            line = " & ".join(self.cell(row[k]) for k in used) + r" \\"
+        for cells in zip(*columns, strict=True):
+            line = " & ".join(cells) + r" \\"
             height += 2 if r"\tall" in line else 1
             if height > TABLE_HEIGHT:
                 groups.append([])
@@ -300,7 +304,29 @@ class _Writer:
     def in_cell(self, formula: b.Formula) -> str:
         """A formula of a cell, with room above and below where it is tall."""
         text = self.composer.inline(formula)
+        if width(text) > CELL:
+            first, *rest = pieces_of(text, CELL)
+            rows = r" \\ &\quad ".join([first, *rest])
+            return rf"\tall{{\begin{{aligned}}& {rows} \end{{aligned}}}}"
         return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
+
+
+def _alignment(align: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell; running text (p) takes what is left where that is too much."""
+    widths = [max(map(_cell_width, cells)) for cells in columns]
+    text = [k for k, letter in enumerate(align) if letter == "p"]
+    if not text or sum(widths) <= LINE:
+        return "".join("l" if letter == "p" else letter for letter in align)
+    left = max(0.25, 0.92 - sum(w for k, w in enumerate(widths) if k not in text) / (LINE + 4)) / len(text)
+    paragraph = rf">{{\RaggedRight\arraybackslash}}p{{{left:.2f}\linewidth}}"
+    return "".join(paragraph if letter == "p" else letter for letter in align)
+
+
+def _cell_width(cell: str) -> float:
+    """About how wide a cell is, in em."""
+    formulas = re.findall(r"\$([^$]*)\$|\\tall\{(.*?)\}(?= |$)", cell)
+    words = re.sub(r"\$[^$]*\$|\\tall\{.*?\}(?= |$)", "", cell)
+    return 0.45 * len(words) + sum(width(a or b) for a, b in formulas)
 
 
 def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again: bool) -> Latex:

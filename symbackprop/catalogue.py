@@ -63,4 +63,4 @@ def _formula(expression: sp.Expr) -> str:
     if isinstance(expression, sp.Piecewise):
         (value, condition), (other, _) = expression.args
         return f"{sp.sstr(value, full_prec=False)} if {condition} else {sp.sstr(other, full_prec=False)}"
-    return sp.sstr(expression, full_prec=False)
+    return str(sp.sstr(expression, full_prec=False))

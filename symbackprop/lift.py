@@ -107,8 +107,14 @@ def surroundings(
             for factor in term.factors:
                 if isinstance(factor, Opaque):
                     arguments |= {f"∂{factor.name}/{k}": arg.tensor for k, arg in enumerate(factor.args)}
-    return Surroundings(tensors=source.tensors, layout=layout or {}, vectors=vectors, batch=network.batch,
-                        depths=network.depths, arguments=arguments)
+    return Surroundings(
+        tensors=source.tensors,
+        layout=layout or {},
+        vectors=vectors,
+        batch=network.batch,
+        depths=network.depths,
+        arguments=arguments,
+    )
 
 
 def lift(
@@ -137,13 +143,13 @@ def lift(
         groups.setdefault(outside, []).append(replace(term, conditions=term.conditions - outside))
     if not groups:
         groups[frozenset()] = []
-    return tuple(Case(conditions=conditions, node=lift_terms(equation, terms, conditions, around))
-                 for conditions, terms in groups.items())
+    return tuple(
+        Case(conditions=conditions, node=lift_terms(equation, terms, conditions, around))
+        for conditions, terms in groups.items()
+    )
 
 
-def lift_terms(
-    equation: Equation, terms: Sequence[Term], conditions: frozenset[Cond], around: Surroundings
-) -> Node:
+def lift_terms(equation: Equation, terms: Sequence[Term], conditions: frozenset[Cond], around: Surroundings) -> Node:
     """The array of some terms of ``equation``, under ``conditions`` on family indices, in the left side's storage."""
     return _Lifter(equation, conditions, around).node(terms)
 
@@ -250,8 +256,12 @@ class _Lifter:
         ordered = _chained(parts, self.norm(axis.extent))
         if ordered is not None and len(ordered) > 1:
             every = [a for a in free.values() if any(a.label in p.labels for p in ordered) or a.label == label]
-            wide = [_widened(p, [a if a.label != label else p_axis for a in every])
-                    for p in ordered for p_axis in p.axes if p_axis.label == label]
+            wide = [
+                _widened(p, [a if a.label != label else p_axis for a in every])
+                for p in ordered
+                for p_axis in p.axes
+                if p_axis.label == label
+            ]
             return Joined(parts=tuple(wide), along=axis)
         padded: list[Plan] = []
         for (lo, hi), plan in parts.items():
@@ -356,8 +366,9 @@ class _Lifter:
         outer = tuple(b for b in term.bounds if b.var in loops)
         names = {b.var for b in outer}
         conditions = frozenset(c for c in term.conditions if c.form.variables <= names | self.family)
-        inner = replace(term, bounds=tuple(b for b in term.bounds if b.var not in loops),
-                        conditions=term.conditions - conditions)
+        inner = replace(
+            term, bounds=tuple(b for b in term.bounds if b.var not in loops), conditions=term.conditions - conditions
+        )
         below = _Lifter(self.equation, frozenset(self.scope.conditions), self.around)
         below.scope = self.scope.with_bounds(outer).assuming(conditions)
         below.free, below.known = dict(self.free), {**self.known, **_solved(conditions, names)}
@@ -383,8 +394,9 @@ class _Lifter:
             if not used or lo is None or hi is None or not self.scope.nonnegative(hi - lo + 1):
                 continue
             bounds = tuple(replace(b, lo=lo, hi=hi) if b is bound else b for b in term.bounds)
-            return self.narrowed(_shifted(replace(term, bounds=bounds, conditions=term.conditions - set(used)),
-                                          frozenset()))
+            return self.narrowed(
+                _shifted(replace(term, bounds=bounds, conditions=term.conditions - set(used)), frozenset())
+            )
         return term
 
     def mask(self, conditions: frozenset[Cond], labels: Mapping[str, Axis]) -> Plan:
@@ -468,8 +480,9 @@ class _Lifter:
         own = {f"#{k}": Axis(f"#{k}", axis.extent) for k, axis in enumerate(inner.values())}
         renamed = {f"_{k}": var(f"#{k}") for k in range(len(own))}
         arg = Ref(factor.arg.tensor, tuple(form.substitute(renamed) for form in factor.arg.index))
-        plan = AlongPlan(name=factor.name, x=self.entries(arg, {**labels, **own}, sure=sure), over=tuple(own),
-                         keeps=row.keeps)
+        plan = AlongPlan(
+            name=factor.name, x=self.entries(arg, {**labels, **own}, sure=sure), over=tuple(own), keeps=row.keeps
+        )
         at = {f"#{k}": form for k, form in enumerate(factor.at)}
         node = plan.lay(plan.axes)
         index = tuple(at.get(axis.label, var(axis.label)) for axis in plan.axes)
@@ -492,8 +505,13 @@ class _Lifter:
                 return [looked, *rest], {label}
             over = chosen.labels & summed.keys()
             others = [p for k, p in enumerate(parts) if k != place]
-            if label not in summed and label in labels and not inside and over == chosen.labels and over and any(
-                p.labels & over for p in others
+            if (
+                label not in summed
+                and label in labels
+                and not inside
+                and over == chosen.labels
+                and over
+                and any(p.labels & over for p in others)
             ):
                 arrays = [p for p in others if p.labels]
                 x = self.products.multiply(arrays, labels, set(summed) - over)
@@ -587,6 +605,7 @@ def _shifted(term: Term, loops: frozenset[str]) -> Term:
             name = bound.var
             moved = replace(term, bounds=tuple(b for b in term.bounds if b is not bound))
             moved = moved.substitute({name: var(name) + bound.lo})
-            return _shifted(replace(moved, bounds=(*moved.bounds, replace(bound, lo=Affine(), hi=bound.hi - bound.lo))),
-                            loops)
+            return _shifted(
+                replace(moved, bounds=(*moved.bounds, replace(bound, lo=Affine(), hi=bound.hi - bound.lo))), loops
+            )
     return term

@@ -441,7 +441,7 @@ class Lookup(Node):
     @property
     def axes(self) -> tuple[Axis, ...]:
         place = self.table.labels.index(self.label)
-        return (*self.table.axes[:place], *self.ids.axes, *self.table.axes[place + 1:])
+        return (*self.table.axes[:place], *self.ids.axes, *self.table.axes[place + 1 :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -462,7 +462,7 @@ class ScatterAdd(Node):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        return (self.at, *self.x.axes[len(self.ids.axes):])
+        return (self.at, *self.x.axes[len(self.ids.axes) :])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

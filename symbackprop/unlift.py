@@ -86,8 +86,12 @@ def _times(a: Term, b: Term) -> Term:
     theirs = {bound.var for bound in a.bounds if bound.var in b.variables}
     if theirs:
         a = a.rename_bounds({name: fresh(name, taken) for name in sorted(theirs)})
-    return product(a.coefficient * b.coefficient, (*a.factors, *b.factors), bounds=(*a.bounds, *b.bounds),
-                   conditions=a.conditions | b.conditions)
+    return product(
+        a.coefficient * b.coefficient,
+        (*a.factors, *b.factors),
+        bounds=(*a.bounds, *b.bounds),
+        conditions=a.conditions | b.conditions,
+    )
 
 
 def _summed(terms: Terms, axes: Iterable[Axis]) -> Terms:
@@ -153,8 +157,10 @@ def _(node: SumOver) -> Terms:
 
 @_terms.register
 def _(node: FamilySum) -> Terms:
-    return tuple(replace(term, bounds=(*node.bounds, *term.bounds), conditions=term.conditions | node.conditions)
-                 for term in _terms(node.x))
+    return tuple(
+        replace(term, bounds=(*node.bounds, *term.bounds), conditions=term.conditions | node.conditions)
+        for term in _terms(node.x)
+    )
 
 
 @_terms.register
@@ -225,8 +231,10 @@ def _(node: Concat) -> Terms:
 def _within(terms: Terms, label: str, start: Affine, extent: Affine) -> Terms:
     """Terms moved to the range that begins at ``start``, and 0 outside of it."""
     inside = (condition(">=", var(label) - start), condition(">=", start + extent - 1 - var(label)))
-    return tuple(replace(term, conditions=term.conditions.union(inside))
-                 for term in _substituted(terms, {label: var(label) - start}))
+    return tuple(
+        replace(term, conditions=term.conditions.union(inside))
+        for term in _substituted(terms, {label: var(label) - start})
+    )
 
 
 @_terms.register

@@ -16,11 +16,18 @@ def environment(kind: str = "python") -> jinja2.Environment:
 
     Templates lie in the package where it is installed, at the root of the repository where it is not.
     """
-    delimiters = {
-        "block_start_string": r"\BLOCK{", "block_end_string": "}",
-        "variable_start_string": r"\VAR{", "variable_end_string": "}",
-        "comment_start_string": r"\#{", "comment_end_string": "}",
-    } if kind == "latex" else {}
+    delimiters = (
+        {
+            "block_start_string": r"\BLOCK{",
+            "block_end_string": "}",
+            "variable_start_string": r"\VAR{",
+            "variable_end_string": "}",
+            "comment_start_string": r"\#{",
+            "comment_end_string": "}",
+        }
+        if kind == "latex"
+        else {}
+    )
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([PACKAGE / "templates", PACKAGE.parent / "templates"]),
         undefined=jinja2.StrictUndefined,

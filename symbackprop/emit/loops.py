@@ -47,8 +47,9 @@ class LoopWriter(BodyWriter):
         self.nodes.used.dtype = True
         shape = ", ".join(self.nodes.affine(axis).code for axis in self.axis_sizes(equation))
         target = self.target(equation)
-        self.lines.append(Line(f"{target} = np.zeros(({shape}{',' if len(free) == 1 else ''}), dtype)",
-                               self.comment(equation), depth))
+        self.lines.append(
+            Line(f"{target} = np.zeros(({shape}{',' if len(free) == 1 else ''}), dtype)", self.comment(equation), depth)
+        )
         if not equation.terms:
             return
         depth = self.loops(free, depth)
@@ -66,8 +67,11 @@ class LoopWriter(BodyWriter):
     def loops(self, bounds: Iterable[Bound], depth: int) -> int:
         """Loops over indices; the depth inside."""
         for bound in bounds:
-            self.lines.append(Line(f"for {self.nodes.names.letter(bound.var)} in "
-                                   f"{self.nodes.range(bound.lo, bound.hi)}:", depth=depth))
+            self.lines.append(
+                Line(
+                    f"for {self.nodes.names.letter(bound.var)} in {self.nodes.range(bound.lo, bound.hi)}:", depth=depth
+                )
+            )
             depth += 1
         return depth
 
@@ -126,8 +130,9 @@ class LoopWriter(BodyWriter):
     def along(self, factor: Along) -> str:
         """A function of the elements along its axes, taken at one entry where it keeps them."""
         letters = {f"_{k}": self.names.letter(f"q{k}") for k in range(len(factor.sizes))}
-        loops = " ".join(f"for {letters[f'_{k}']} in range({self.nodes.affine(size).code})"
-                         for k, size in enumerate(factor.sizes))
+        loops = " ".join(
+            f"for {letters[f'_{k}']} in range({self.nodes.affine(size).code})" for k, size in enumerate(factor.sizes)
+        )
         name = {"argmax": "first_max", "max": "np.max"}.get(factor.name, factor.name)
         if not name.startswith("np."):
             self.nodes.used.helpers[name] = None

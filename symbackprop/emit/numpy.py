@@ -116,8 +116,10 @@ class Module:
 
     def about(self) -> str:
         """What the comments mean, as text for the docstring."""
-        text = (f"Loss {self.network.loss} and its gradients by {_listed(self.network.parameters)}, "
-                "by backpropagation. Comments give the shape of every array and the number of the equation. ")
+        text = (
+            f"Loss {self.network.loss} and its gradients by {_listed(self.network.parameters)}, "
+            "by backpropagation. Comments give the shape of every array and the number of the equation. "
+        )
         if self.derivation.scale is not None:
             text += f"Error signals are derivatives of {self.network.loss} divided by {self.derivation.scale}. "
         text += f"Needs NumPy alone; runs on {OLDEST} or newer. As a script it checks its own gradients."
@@ -169,8 +171,12 @@ class Module:
 
     def partials(self, body: BodyWriter) -> None:
         """Partial derivatives of opaque losses, from the caller's gradient."""
-        read = {ref.tensor for chain in written_chains(self.derivation) for term in chain.equation.terms
-                for ref in term_refs(term)}
+        read = {
+            ref.tensor
+            for chain in written_chains(self.derivation)
+            for term in chain.equation.terms
+            for ref in term_refs(term)
+        }
         for _, equation in self.network.walk():
             for factor in (f for term in equation.terms for f in term.factors if isinstance(f, Opaque)):
                 wanted = [partial_name(factor.name, k) for k in range(len(factor.args))]
@@ -226,7 +232,7 @@ class Module:
         plain = [t for t in tensors if not self.around.tensors[t].family]
         lines: list[str] = []
         for k in range(0, len(plain), 4):
-            part = plain[k:k + 4]
+            part = plain[k : k + 4]
             left = ", ".join(self.names.tensor(t) for t in part)
             lines.append(f"    {left} = " + ", ".join(f'{source}["{t}"]' for t in part))
         for tensor in tensors:
@@ -245,8 +251,10 @@ class Module:
         letters = [self.names.letter(bound.var) for bound in family]
         rows = [given, *(f"row{k}" for k in range(1, len(family)))]
         targets = [*(f"row{k}" for k in range(1, len(family))), "member"]
-        loops = " ".join(f"for {letter}, {target} in enumerate({row}, start={start})"
-                         for letter, target, row, start in zip(letters, targets, rows, starts, strict=True))
+        loops = " ".join(
+            f"for {letter}, {target} in enumerate({row}, start={start})"
+            for letter, target, row, start in zip(letters, targets, rows, starts, strict=True)
+        )
         return f"{{({', '.join(letters)}): member {loops}}}"
 
     def unpacked_functions(self, body: BodyWriter) -> list[str]:

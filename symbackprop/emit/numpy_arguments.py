@@ -47,8 +47,11 @@ class ArgumentWriter:
 
     def families(self) -> list[str]:
         """Entries ``"W": 1`` for tensors with family indices."""
-        return [f'"{name}": {len(self.around.tensors[name].family)}' for name in self.given()
-                if self.around.tensors[name].family]
+        return [
+            f'"{name}": {len(self.around.tensors[name].family)}'
+            for name in self.given()
+            if self.around.tensors[name].family
+        ]
 
     def integers(self) -> list[str]:
         """Checks of whole-number inputs."""
@@ -73,7 +76,8 @@ class ArgumentWriter:
             axes = self.stored(name)
             places = [k for k, axis in enumerate(axes) if axis.single == Size(batch)]
             inside = any(batch in axis.sizes for axis in axes) or any(
-                batch in form.sizes for b in self.around.tensors[name].family for form in (b.lo, b.hi))
+                batch in form.sizes for b in self.around.tensors[name].family for form in (b.lo, b.hi)
+            )
             if name in self.network.parameters and inside:
                 return []
             if inside and len(places) != 1:
@@ -169,15 +173,22 @@ class ArgumentWriter:
             tensor = self.around.tensors[name]
             for form in (*tensor.axes, *(b.extent for b in tensor.family)):
                 seen |= form.sizes
-        return [f'"{name}": {value}' for name, value in sorted(self.network.sizes.items())
-                if isinstance(value, int) and name not in seen]
+        return [
+            f'"{name}": {value}'
+            for name, value in sorted(self.network.sizes.items())
+            if isinstance(value, int) and name not in seen
+        ]
 
     # -- facts --------------------------------------------------------------------------------------------------------
 
     def facts(self) -> list[str]:
         """Tests of the facts that the gradients rest on."""
-        return [line for fact in self.derivation.data.get("facts", ()) if fact.tensor in self.given()
-                for line in self.fact(fact)]
+        return [
+            line
+            for fact in self.derivation.data.get("facts", ())
+            if fact.tensor in self.given()
+            for line in self.fact(fact)
+        ]
 
     def fact(self, fact: Fact) -> list[str]:
         text = fact.text or fact.name
@@ -187,9 +198,11 @@ class ArgumentWriter:
         else:
             test = f"np.all(np.real(member) {'>' if fact.kind == 'positive' else '>='} 0)"
         message = f"{fact.tensor} does not satisfy {_plain(text)}, on which the gradients rest"
-        return [f"for member in _members({self.source(fact.tensor)}):",
-                f"    if not {test}:",
-                f'        raise ValueError("{message}")']
+        return [
+            f"for member in _members({self.source(fact.tensor)}):",
+            f"    if not {test}:",
+            f'        raise ValueError("{message}")',
+        ]
 
     # -- an example ---------------------------------------------------------------------------------------------------
 

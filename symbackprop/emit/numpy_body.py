@@ -121,8 +121,9 @@ class BodyWriter:
             self.emit(f"{self.target(equation)} += ", piece.text, "", depth)
             return
         for bound in node.bounds:
-            self.lines.append(Line(f"for {self.names.letter(bound.var)} in {self.nodes.range(bound.lo, bound.hi)}:",
-                                   depth=depth))
+            self.lines.append(
+                Line(f"for {self.names.letter(bound.var)} in {self.nodes.range(bound.lo, bound.hi)}:", depth=depth)
+            )
             depth += 1
         if node.conditions:
             tests = [self.nodes.condition(cond).code for cond in sorted(node.conditions, key=lambda c: c.key)]
@@ -234,7 +235,7 @@ def _at_arguments(code: str, width: int) -> list[str]:
     start, end = _longest_brackets(code)
     if end - start < 2:  # noqa: PLR2004 - nothing between the brackets
         return [code]
-    inside = code[start + 1:end]
+    inside = code[start + 1 : end]
     parts = [part.strip() for part in _split(inside, (", ",))]
     parts = [part.removeprefix(",").strip() for part in parts]
     if len(parts) == 1:
@@ -298,7 +299,7 @@ def fused(lines: Sequence[Line]) -> list[Line]:
         header = lines[place + 1] if place + 1 < len(lines) else None
         if last is not None and header == result[last] and _is_zeros(lines[place]) and _is_zeros(result[last - 1]):
             names = [line.code.split(" = ")[0] for line in _zeros_before(result, last)]
-            block = lines[place + 2:end]
+            block = lines[place + 2 : end]
             if not any(name in line.code for name in names for line in block):
                 result = [*result[:last], lines[place], *result[last:], *block]
                 place = end
@@ -323,7 +324,7 @@ def _last_loop(lines: Sequence[Line]) -> int | None:
     """The last loop's header, if its block reaches to the end."""
     for place in range(len(lines) - 1, 0, -1):
         if lines[place].code.startswith("for ") and _end(lines, place + 1) == len(lines):
-            inside = [line for line in lines[place + 1:] if line.depth <= lines[place].depth]
+            inside = [line for line in lines[place + 1 :] if line.depth <= lines[place].depth]
             if not inside and _is_zeros(lines[place - 1]) and lines[place - 1].depth == lines[place].depth:
                 return place
     return None

@@ -92,6 +92,7 @@ def _define(name: str, order: int, network: Network, names: Names, texts: dict[s
 
 def _formula(name: str, order: int, network: Network, names: Names, texts: dict[str, str]) -> str:
     """A function of the network file, or its derivative."""
+
     def call(inner: str, inner_order: int, args: list[Text]) -> Text:
         _define(inner, inner_order, network, names, texts)
         return Text(f"{names.function(inner, inner_order)}({args[-1].code})")

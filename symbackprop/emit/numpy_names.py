@@ -23,16 +23,66 @@ if TYPE_CHECKING:
     from symbackprop.notation.preset import Preset
 
 OWN = (
-    "np", "parameters", "inputs", "tensors", "gradients", "sizes", "dtype", "shapes", "given", "name", "member", "rng",
-    "row0", "row1", "row2", "forward", "loss_and_gradients", "gradient_step", "flatten", "train", "check", "main",
-    "first_max", "scatter_add", "PARAMETERS", "INPUTS", "BATCH_AXES", "FAMILIES", "DEPTHS", "_checked", "_as_given",
+    "np",
+    "parameters",
+    "inputs",
+    "tensors",
+    "gradients",
+    "sizes",
+    "dtype",
+    "shapes",
+    "given",
+    "name",
+    "member",
+    "rng",
+    "row0",
+    "row1",
+    "row2",
+    "forward",
+    "loss_and_gradients",
+    "gradient_step",
+    "flatten",
+    "train",
+    "check",
+    "main",
+    "first_max",
+    "scatter_add",
+    "PARAMETERS",
+    "INPUTS",
+    "BATCH_AXES",
+    "FAMILIES",
+    "DEPTHS",
+    "_checked",
+    "_as_given",
     "_with_sum",
 )
 """What the template of the module calls its own functions and the variables beside which names of the network stand."""
 ARGUMENTS = (
-    "rate", "batch_size", "epochs", "_arrays", "_as_arrays", "_members", "_cast", "_stepped", "_solve", "_shown",
-    "_shown_axes", "_check_integers", "_example", "_examples", "_smooth_loss", "_smooth_gradient", "axis", "number",
-    "x", "order", "start", "chosen", "batch", "value", "y",
+    "rate",
+    "batch_size",
+    "epochs",
+    "_arrays",
+    "_as_arrays",
+    "_members",
+    "_cast",
+    "_stepped",
+    "_solve",
+    "_shown",
+    "_shown_axes",
+    "_check_integers",
+    "_example",
+    "_examples",
+    "_smooth_loss",
+    "_smooth_gradient",
+    "axis",
+    "number",
+    "x",
+    "order",
+    "start",
+    "chosen",
+    "batch",
+    "value",
+    "y",
 )
 """Further names that a function may not have: it is defined in the module, or is an argument of ``train``."""
 
@@ -120,7 +170,7 @@ class Names:
         if rule.append:
             return f"{primal}_{rule.append}"
         head, _, tail = rule.of.partition("*")
-        return f"{head}{primal[len(head):len(primal) - len(tail)]}_{rule.suffix}"
+        return f"{head}{primal[len(head) : len(primal) - len(tail)]}_{rule.suffix}"
 
     def _argument(self, function: str, position: int) -> str:
         for equation in self.network.equations:

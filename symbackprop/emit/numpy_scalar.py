@@ -61,8 +61,15 @@ class ScalarWriter:
     does not change the dtype of the array beside it.
     """
 
-    NATIVE: Mapping[str, str] = {"exp": "np.exp", "log": "np.log", "Abs": "np.abs", "sign": "np.sign",
-                                 "tanh": "np.tanh", "sin": "np.sin", "cos": "np.cos"}
+    NATIVE: Mapping[str, str] = {
+        "exp": "np.exp",
+        "log": "np.log",
+        "Abs": "np.abs",
+        "sign": "np.sign",
+        "tanh": "np.tanh",
+        "sin": "np.sin",
+        "cos": "np.cos",
+    }
 
     def __init__(
         self, slots: Mapping[str, Text], call: Callable[[str, int, list[Text]], Text], plain: Collection[str] = ()

@@ -206,8 +206,8 @@ class NodeWriter:
         if isinstance(inner, (SumOver, AlongAxis)) and not (isinstance(inner, AlongAxis) and inner.keeps):
             own = inner.x.labels
             fits = len(own) == len(to) and all(
-                mine == other or (mine in inner.over and other not in own)
-                for mine, other in zip(own, to, strict=True))
+                mine == other or (mine in inner.over and other not in own) for mine, other in zip(own, to, strict=True)
+            )
             kept = tuple(label if label in inner.labels else None for label in own)
             if fits and inner.labels and kept[0] is not None:
                 if isinstance(inner, AlongAxis):

@@ -112,8 +112,9 @@ class _Scheduler:
     def signs(self, writer: _Statement, reader: _Statement, ref: Ref, term: Term) -> tuple[str, ...] | None:
         """Sign of (round that is read - present round) for every common loop; None where they never meet."""
         depth = len(self.tensors[ref.tensor].family)
-        scope = Scope((*reader.equation.ranges, *term.bounds), self.depths, tuple(sorted(term.conditions,
-                                                                                         key=lambda c: c.key)))
+        scope = Scope(
+            (*reader.equation.ranges, *term.bounds), self.depths, tuple(sorted(term.conditions, key=lambda c: c.key))
+        )
         written = writer.equation.lhs.index[:depth]
         result: list[str] = []
         loops = [b.var for b in writer.loops]
@@ -187,9 +188,7 @@ class _Scheduler:
             raise DerivationError(message)
         return replace(first, lo=lo, hi=hi)
 
-    def joined(
-        self, first: _Group, second: _Group, level: int, edges: list[_Edge], *, near: bool
-    ) -> _Group | None:
+    def joined(self, first: _Group, second: _Group, level: int, edges: list[_Edge], *, near: bool) -> _Group | None:
         """One loop for both, where every member that the second reads is there in time.
 
         Those that read nothing of each other share a loop only if they stand next to each other (``near``).
@@ -261,8 +260,12 @@ def renamed_index(equation: Equation, old: str, new: str) -> Equation:
         spare = next(f"{new}{k}" for k in range(1, len(taken) + 2) if f"{new}{k}" not in taken)
         mapping[new] = var(spare)
     lhs = Ref(equation.lhs.tensor, tuple(form.substitute(mapping) for form in equation.lhs.index))
-    return replace(equation, lhs=lhs, terms=tuple(t.substitute(mapping) for t in equation.terms),
-                   ranges=tuple(b.substitute(mapping) for b in equation.ranges))
+    return replace(
+        equation,
+        lhs=lhs,
+        terms=tuple(t.substitute(mapping) for t in equation.terms),
+        ranges=tuple(b.substitute(mapping) for b in equation.ranges),
+    )
 
 
 def _below(scope: Scope, small: Affine, large: Affine) -> bool:

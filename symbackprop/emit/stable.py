@@ -47,13 +47,19 @@ def stable(equations: Sequence[Equation], network: Network) -> tuple[tuple[int, 
         factors = [factor for term in equation.terms for factor in term.factors]
         if source is None or not any(_divides(factor, source[0].tensor) for factor in factors):
             continue
-        changed = {name: _put_in(reader, todo[equation.lhs.tensor], *source) for name, reader in todo.items()
-                   if name != equation.lhs.tensor}
+        changed = {
+            name: _put_in(reader, todo[equation.lhs.tensor], *source)
+            for name, reader in todo.items()
+            if name != equation.lhs.tensor
+        }
         if any(_reads(reader, equation.lhs.tensor) for reader in changed.values()):
             continue
         todo = changed
-    return tuple((place, _without_quotients(todo[e.lhs.tensor], network)) for place, e in enumerate(equations)
-                 if e.lhs.tensor in todo)
+    return tuple(
+        (place, _without_quotients(todo[e.lhs.tensor], network))
+        for place, e in enumerate(equations)
+        if e.lhs.tensor in todo
+    )
 
 
 def _sigmoid(name: str, network: Network) -> tuple[Ref, Ref] | None:
@@ -90,8 +96,9 @@ def _without_quotient(term: Term, network: Network) -> Term:
                 continue
             inverse = factor.template in (1 / SIGMOID(argument), 1 / slot(0))
             kept = [(rest if inverse else value) if f is slope else f for f in term.factors if f is not factor]
-            return _without_quotient(product(term.coefficient, kept, bounds=term.bounds, conditions=term.conditions,
-                                             use=term.use), network)
+            return _without_quotient(
+                product(term.coefficient, kept, bounds=term.bounds, conditions=term.conditions, use=term.use), network
+            )
     return term
 
 
@@ -114,13 +121,21 @@ def _is_quotient_of(factor: Apply, slope: Apply, network: Network) -> bool:
 
 def _divides(factor: Factor, tensor: str) -> bool:
     """True for 1/p and 1/(1 - p)."""
-    return (isinstance(factor, Apply) and factor.template in (1 / slot(0), 1 / (1 - slot(0)))
-            and isinstance(factor.args[0], Ref) and factor.args[0].tensor == tensor)
+    return (
+        isinstance(factor, Apply)
+        and factor.template in (1 / slot(0), 1 / (1 - slot(0)))
+        and isinstance(factor.args[0], Ref)
+        and factor.args[0].tensor == tensor
+    )
 
 
 def _reads(equation: Equation, tensor: str) -> bool:
-    return any(isinstance(arg, Ref) and arg.tensor == tensor for term in equation.terms for factor in term.factors
-               for arg in (factor.args if isinstance(factor, Apply) else (factor,)))
+    return any(
+        isinstance(arg, Ref) and arg.tensor == tensor
+        for term in equation.terms
+        for factor in term.factors
+        for arg in (factor.args if isinstance(factor, Apply) else (factor,))
+    )
 
 
 def _put_in(reader: Equation, adjoint: Equation, p: Ref, z: Ref) -> Equation:
@@ -161,9 +176,7 @@ def _mapping(ref: Ref, index: tuple[Affine, ...]) -> dict[str, Affine]:
 # Logarithms of softmax and sigmoid outputs
 
 
-def stable_logarithms(
-    node: Elementwise, network: Network, around: Surroundings
-) -> tuple[Any, tuple[Node, ...]]:
+def stable_logarithms(node: Elementwise, network: Network, around: Surroundings) -> tuple[Any, tuple[Node, ...]]:
     """Logarithms of softmax and sigmoid outputs, computed from what these were computed from."""
     template, args = node.template, list(node.args)
     if not template.has(sp.log):
@@ -219,8 +232,9 @@ def _source(node: Node, network: Network, around: Surroundings) -> tuple[str, No
         return None
     order = around.order(ref.tensor)
     stored = tuple(Axis(labels[k], extents[labels[k]]) for k in order)
-    leaf: Node = Leaf(ref=Ref(ref.tensor, ref.index[:depth]), over=stored,
-                      order=() if order == tuple(range(len(order))) else order)
+    leaf: Node = Leaf(
+        ref=Ref(ref.tensor, ref.index[:depth]), over=stored, order=() if order == tuple(range(len(order))) else order
+    )
     if kind == "softmax":
         leaf = AlongAxis(name="log_softmax", x=leaf, over=over)
     return kind, leaf if leaf.labels == node.labels else Transpose(x=leaf, to=node.labels)

@@ -124,9 +124,14 @@ def test_rows_and_columns_give_the_same_numbers_up_to_transposition(name):
             np.testing.assert_allclose(theirs, ours, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("shorthand", [
-    "mlp:4-3-2", "mlp:3-4-2,relu,softmax,cross_entropy", "mlp:3-4-1,tanh,sigmoid,binary_cross_entropy",
-])
+@pytest.mark.parametrize(
+    "shorthand",
+    [
+        "mlp:4-3-2",
+        "mlp:3-4-2,relu,softmax,cross_entropy",
+        "mlp:3-4-1,tanh,sigmoid,binary_cross_entropy",
+    ],
+)
 def test_large_inputs_in_float32_give_no_warning_and_the_right_digits(shorthand):
     room = module(shorthand)
     rng = np.random.default_rng(1)
@@ -141,7 +146,8 @@ def test_large_inputs_in_float32_give_no_warning_and_the_right_digits(shorthand)
         loss, gradients = room["loss_and_gradients"](parameters, inputs, **functions)
     with np.errstate(all="ignore"):
         exact, expected = room["loss_and_gradients"](
-            mapped(parameters, floats(np.longdouble)), mapped(inputs, floats(np.longdouble)), **functions)
+            mapped(parameters, floats(np.longdouble)), mapped(inputs, floats(np.longdouble)), **functions
+        )
     assert loss == pytest.approx(exact, rel=1e-5)
     for name, gradient in gradients.items():
         scale = max(float(np.max(np.abs(expected[name]))), 1e-30)
@@ -153,8 +159,10 @@ def test_large_inputs_in_float32_give_no_warning_and_the_right_digits(shorthand)
 
 
 def layers(sizes, rng):
-    return {"W": [rng.standard_normal((b, a)) for a, b in pairwise(sizes)],
-            "b": [rng.standard_normal(b) for b in sizes[1:]]}
+    return {
+        "W": [rng.standard_normal((b, a)) for a, b in pairwise(sizes)],
+        "b": [rng.standard_normal(b) for b in sizes[1:]],
+    }
 
 
 @pytest.mark.parametrize("sizes", [(3,), (3, 2), (1, 1, 1), (2, 3, 4, 5, 6, 2)])
@@ -205,7 +213,7 @@ def test_recurrences_run_for_any_number_of_steps(steps):
 
 def test_loops_run_in_the_direction_of_the_recurrence():
     text = source(spec.load(str(gallery("birnn"))))
-    forward = text[text.index("def forward"):text.index("def loss_and_gradients")]
+    forward = text[text.index("def forward") : text.index("def loss_and_gradients")]
     assert "for t in range(1, T + 1):" in forward
     assert "for t in range(T, 0, -1):" in forward
 
@@ -220,12 +228,12 @@ def rows():
 
 
 ERRORS = [
-    ({"W1": np.ones((3, 2))},            {}, "W1 has axes (d, h): expected shape (4, 2), found (3, 2)"),
-    ({"W2": np.ones(2)},                 {}, "W2 has axes (h, o): expected 2 of them, found shape (2,)"),
-    ({"W3": np.ones(2)},                 {}, "unknown name 'W3' in parameters; expected W1, W2"),
-    ({}, {"Y": np.ones((2, 2))},             "Y has axes (N, o): expected shape (5, 2), found (2, 2)"),
-    ({"W1": [["a"]]},                    {}, "W1: expected numbers, found an array of dtype <U1"),
-    ({}, {"X": np.ones((0, 4))},             "X: an axis N of length 0 makes N = 0; expected at least 1"),
+    ({"W1": np.ones((3, 2))}, {}, "W1 has axes (d, h): expected shape (4, 2), found (3, 2)"),
+    ({"W2": np.ones(2)}, {}, "W2 has axes (h, o): expected 2 of them, found shape (2,)"),
+    ({"W3": np.ones(2)}, {}, "unknown name 'W3' in parameters; expected W1, W2"),
+    ({}, {"Y": np.ones((2, 2))}, "Y has axes (N, o): expected shape (5, 2), found (2, 2)"),
+    ({"W1": [["a"]]}, {}, "W1: expected numbers, found an array of dtype <U1"),
+    ({}, {"X": np.ones((0, 4))}, "X: an axis N of length 0 makes N = 0; expected at least 1"),
 ]
 
 
@@ -331,8 +339,13 @@ def test_training_takes_examples_of_families_given_as_one_array():
 
 
 def test_a_parameter_without_effect_has_a_zero_gradient():
-    network = spec.network(name="idle", forward="C = sum((X @ W)**2)", loss="C", parameters=["W", "B"],
-                           shapes={"X": "N d", "W": "d h", "B": "h"})
+    network = spec.network(
+        name="idle",
+        forward="C = sum((X @ W)**2)",
+        loss="C",
+        parameters=["W", "B"],
+        shapes={"X": "N d", "W": "d h", "B": "h"},
+    )
     room = run(source(network))
     parameters, inputs, _ = example(room)
     assert not room["loss_and_gradients"](parameters, inputs)[1]["B"].any()
@@ -374,12 +387,19 @@ def test_a_wrong_gradient_fails_the_script(capsys):
 
 
 LINES = {
-    "seed_000": ["k[i] = 2 * (yhat - y) * f_prime(s[n + 1])", "k[i] = (W[i + 1].T @ k[i + 1]) * f_prime(s[i])",
-                 "dW[i] = np.outer(k[i], z[i - 1])"],
+    "seed_000": [
+        "k[i] = 2 * (yhat - y) * f_prime(s[n + 1])",
+        "k[i] = (W[i + 1].T @ k[i + 1]) * f_prime(s[i])",
+        "dW[i] = np.outer(k[i], z[i - 1])",
+    ],
     "seed_001": ["dWx = np.outer(dH1, X1) + np.outer(dH2, X2)", "dH1 = Wh.T @ dH2"],
     "seed_002": ["z[l] = W[l] @ a[l - 1] + b[l]", "da[l] = 2 * (a[L] - y)", "dW[l] = np.outer(db[l], a[l - 1])"],
-    "seed_003": ["O_delta = 2 * (O_out - Y) * O_out * (1 - O_out)", "H_error = O_delta @ W2.T",
-                 "H_delta = H_error * H_out * (1 - H_out)", "dW1 = X.T @ H_delta / N"],
+    "seed_003": [
+        "O_delta = 2 * (O_out - Y) * O_out * (1 - O_out)",
+        "H_error = O_delta @ W2.T",
+        "H_delta = H_error * H_out * (1 - H_out)",
+        "dW1 = X.T @ H_delta / N",
+    ],
     "wildml": ["z1 = x @ W1 + b1", "L = -np.sum(y * log_softmax(z2)) / N", "z2_delta = yhat - y"],
     "lstm": ["cat = np.concatenate([a_prev, x])", "p_f = W_f @ cat + b_f[:, None]"],
     "embed": ["x = E[ids]", "dE = scatter_add(dx, ids, V)"],
@@ -413,8 +433,13 @@ C = sum((dW - Y)**2) / N
 
 
 def test_names_never_collide_with_those_of_the_module():
-    network = spec.network(name="awkward", forward=NAMES, loss="C", parameters=["W"],
-                           shapes={"X": "N dtype", "W": "dtype range", "Y": "N range"})
+    network = spec.network(
+        name="awkward",
+        forward=NAMES,
+        loss="C",
+        parameters=["W"],
+        shapes={"X": "N dtype", "W": "dtype range", "Y": "N range"},
+    )
     room = run(source(network))
     assert max(room["check"]().values()) < LARGEST_ERROR
     assert set(room["forward"](*example(room)[:2])) == {"np_", "sizes", "forward", "dW", "C"}

@@ -28,15 +28,16 @@ LOSSES = {
 }
 
 LAYERS = {
-    "dense":      ("y = dense(x, W, b)", {"x": "N d", "W": "d h", "b": "h"}),
-    "rnn_cell":   ("y = rnn_cell(x, h, W, U, b)", {"x": "N d", "h": "N n", "W": "d n", "U": "n n", "b": "n"}),
-    "lstm_cell":  ("y, c1 = lstm_cell(x, h, c, W, U, b)",
-                   {"x": "N d", "h": "N n", "c": "N n", "W": "d 4*n", "U": "n 4*n", "b": "4*n"}),
-    "gru_cell":   ("y = gru_cell(x, h, W, U, b)",
-                   {"x": "N d", "h": "N n", "W": "d 3*n", "U": "n 3*n", "b": "3*n"}),
+    "dense": ("y = dense(x, W, b)", {"x": "N d", "W": "d h", "b": "h"}),
+    "rnn_cell": ("y = rnn_cell(x, h, W, U, b)", {"x": "N d", "h": "N n", "W": "d n", "U": "n n", "b": "n"}),
+    "lstm_cell": (
+        "y, c1 = lstm_cell(x, h, c, W, U, b)",
+        {"x": "N d", "h": "N n", "c": "N n", "W": "d 4*n", "U": "n 4*n", "b": "4*n"},
+    ),
+    "gru_cell": ("y = gru_cell(x, h, W, U, b)", {"x": "N d", "h": "N n", "W": "d 3*n", "U": "n 3*n", "b": "3*n"}),
     "layer_norm": ("y = layer_norm(x, gamma, beta)", {"x": "N d", "gamma": "d", "beta": "d"}),
     "batch_norm": ("y = batch_norm(x, gamma, beta)", {"x": "N d", "gamma": "d", "beta": "d"}),
-    "attention":  ("y = attention(q, k, v)", {"q": "T d", "k": "S d", "v": "S h"}),
+    "attention": ("y = attention(q, k, v)", {"q": "T d", "k": "S d", "v": "S h"}),
 }
 LAYER_SIZES = {"N": 3, "d": 2, "n": 4, "h": 5, "T": 3, "S": 4}
 
@@ -64,7 +65,8 @@ def close_in_float32(room, parameters, inputs):
         loss, gradients = room["loss_and_gradients"](cast(parameters, np.float32), cast(inputs, np.float32))
     with np.errstate(all="ignore"):
         exact, expected = room["loss_and_gradients"](
-            cast(cast(parameters, np.float32), np.longdouble), cast(cast(inputs, np.float32), np.longdouble))
+            cast(cast(parameters, np.float32), np.longdouble), cast(cast(inputs, np.float32), np.longdouble)
+        )
     assert loss == pytest.approx(exact, rel=1e-5, abs=1e-30)
     for name, gradient in gradients.items():
         scale = scaled(expected[name])
@@ -75,8 +77,14 @@ def close_in_float32(room, parameters, inputs):
 @pytest.mark.parametrize("name", sorted(ACTIVATION))
 def test_activations(name, preset):
     argument = "square(X @ W + b) + 1" if name in POSITIVE else "X @ W + b"
-    network = spec.network(name="activation", forward=f"z = {argument}\na = {name}(z)\nC = sum(a * Y)", loss="C",
-                           parameters=["W", "b"], shapes=DENSE, sizes=SIZES)
+    network = spec.network(
+        name="activation",
+        forward=f"z = {argument}\na = {name}(z)\nC = sum(a * Y)",
+        loss="C",
+        parameters=["W", "b"],
+        shapes=DENSE,
+        sizes=SIZES,
+    )
     room = run(network, preset)
     assert max(room["check"](seed=2).values()) < 1e-8
     row = ACTIVATION[name]
@@ -91,8 +99,14 @@ def test_activations(name, preset):
 @pytest.mark.parametrize("preset", ["deltas", "rows", "columns"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses(name, preset):
-    network = spec.network(name="loss", forward=f"z = X @ W + b\nC = {LOSSES[name]}", loss="C",
-                           parameters=["W", "b"], shapes=DENSE, sizes=SIZES)
+    network = spec.network(
+        name="loss",
+        forward=f"z = X @ W + b\nC = {LOSSES[name]}",
+        loss="C",
+        parameters=["W", "b"],
+        shapes=DENSE,
+        sizes=SIZES,
+    )
     room = run(network, preset)
     assert max(room["check"](seed=2).values()) < 1e-8
     rng = np.random.default_rng(0)
@@ -103,8 +117,14 @@ def test_losses(name, preset):
 
 @pytest.mark.parametrize("relay", [False, True])
 def test_logarithms_of_softmax_are_stable_in_any_storage(relay):
-    network = spec.network(name="loss", forward='z = X @ W + b\np = softmax(z, "h")\nC = -sum(Y * log(p))', loss="C",
-                           parameters=["W", "b"], shapes=DENSE, sizes=SIZES)
+    network = spec.network(
+        name="loss",
+        forward='z = X @ W + b\np = softmax(z, "h")\nC = -sum(Y * log(p))',
+        loss="C",
+        parameters=["W", "b"],
+        shapes=DENSE,
+        sizes=SIZES,
+    )
     chosen = notation.load("columns")
     layout = notation.layout(network, chosen, relay=relay)
     room = {"__name__": "generated"}
@@ -118,6 +138,7 @@ def test_logarithms_of_softmax_are_stable_in_any_storage(relay):
 def test_layers(name, preset):
     text, shapes = LAYERS[name]
     used = {name: size for name, size in LAYER_SIZES.items() if any(name in axes for axes in shapes.values())}
-    network = spec.network(name="layer", forward=f"{text}\nC = sum(sin(y))", loss="C", parameters=list(shapes),
-                           shapes=shapes, sizes=used)
+    network = spec.network(
+        name="layer", forward=f"{text}\nC = sum(sin(y))", loss="C", parameters=list(shapes), shapes=shapes, sizes=used
+    )
     assert max(run(network, preset)["check"](seed=2).values()) < 1e-8

@@ -31,8 +31,11 @@ LABELS = "ijkm"
 
 def back(equation: Equation, source, **options) -> list:
     """The terms that the cases of the lifted equation stand for."""
-    return [replace(term, conditions=term.conditions | case.conditions)
-            for case in lift(equation, source, **options) for term in unlift(case.node)]
+    return [
+        replace(term, conditions=term.conditions | case.conditions)
+        for case in lift(equation, source, **options)
+        for term in unlift(case.node)
+    ]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
@@ -61,12 +64,17 @@ def test_lift_then_unlift_gives_the_equation_back_in_any_storage(path):
 
 def written(text: str, shapes: dict[str, str], target: str, **options) -> str:
     """NumPy text of one forward equation, or with ``∂`` of a gradient."""
-    network = spec.network(name="example", forward=text, shapes=shapes, loss="C",
-                           parameters=[p for p in shapes if p[0].isupper() and p != "N"], **options.pop("tables", {}))
+    network = spec.network(
+        name="example",
+        forward=text,
+        shapes=shapes,
+        loss="C",
+        parameters=[p for p in shapes if p[0].isupper() and p != "N"],
+        **options.pop("tables", {}),
+    )
     derivation = adjoint.derive(network, Choices(signals="all", slopes="output"))
     around = surroundings(derivation, vectors=options.pop("vectors", "columns"))
-    equation = (derivation.chains[target[1:]].equation if target.startswith("∂")
-                else network.definitions(target)[0])
+    equation = derivation.chains[target[1:]].equation if target.startswith("∂") else network.definitions(target)[0]
     (case,) = lift(equation, around)
     return NodeWriter(Names(derivation, notation.load("deltas")), around).exact(case.node).code
 
@@ -87,8 +95,8 @@ C = sum((o - y)**2)
 """
 
 FORMS = [
-    (NETWORK, ROWS, "z",  "columns", "X @ W + B"),
-    (NETWORK, ROWS, "C",  "columns", "np.sum((o - y)**2) / N"),
+    (NETWORK, ROWS, "z", "columns", "X @ W + B"),
+    (NETWORK, ROWS, "C", "columns", "np.sum((o - y)**2) / N"),
     (NETWORK, ROWS, "∂o", "columns", "2 * (o - y) / N"),
     (NETWORK, ROWS, "∂V", "columns", "a.T @ do"),
     (NETWORK, ROWS, "∂a", "columns", "do @ V.T"),
@@ -111,7 +119,7 @@ def test_textbook_forms(text, shapes, target, vectors, expected):
 def node_of(text: str, shapes: dict[str, str], target: str, **tables):
     network = spec.network(name="example", forward=text, shapes=shapes, loss="C", parameters=["x"], **tables)
     derivation = adjoint.derive(network)
-    equation = (derivation.chains[target[1:]].equation if target.startswith("∂") else network.definitions(target)[0])
+    equation = derivation.chains[target[1:]].equation if target.startswith("∂") else network.definitions(target)[0]
     (case,) = lift(equation, derivation)
     return case.node
 
@@ -127,16 +135,23 @@ def test_the_adjoint_of_a_slice_has_zeros_around():
 
 
 def test_a_strided_convolution_multiplies_gathered_entries():
-    node = node_of("z[e,t] = sum(x[e,2*t+k] * w[k], k)\nC = sum(sin(z))", {"x": "N 2*T+K-2", "w": "K"}, "z",
-                   indices={"e": "N", "t": "T", "k": "K"})
+    node = node_of(
+        "z[e,t] = sum(x[e,2*t+k] * w[k], k)\nC = sum(sin(z))",
+        {"x": "N 2*T+K-2", "w": "K"},
+        "z",
+        indices={"e": "N", "t": "T", "k": "K"},
+    )
     assert isinstance(node, MatMul)
     assert isinstance(node.a, Gather)
 
 
 def test_channels_make_it_an_einsum():
-    node = node_of("z[e,f,t] = sum(x[e,c,2*t+k] * w[f,c,k], c, k)\nC = sum(sin(z))",
-                   {"x": "N c 2*T+K-2", "w": "F c K"}, "z",
-                   indices={"e": "N", "f": "F", "c": "c", "t": "T", "k": "K"})
+    node = node_of(
+        "z[e,f,t] = sum(x[e,c,2*t+k] * w[f,c,k], c, k)\nC = sum(sin(z))",
+        {"x": "N c 2*T+K-2", "w": "F c K"},
+        "z",
+        indices={"e": "N", "f": "F", "c": "c", "t": "T", "k": "K"},
+    )
     assert isinstance(node, Einsum)
 
 
@@ -170,8 +185,19 @@ def networks(draw) -> Network:
     tensors["C"] = Tensor(name="C", role="loss")
     different = {"I": 2, "J": 3, "K": 4, "M": 5}
     sizes = draw(st.sampled_from([different, dict.fromkeys("IJKM", 1), dict.fromkeys("IJKM", 3)]))
-    return Network(name="random", title="", notation=None, loss="C", parameters=parameters, inputs=(), batch=None,
-                   tensors=tensors, equations=(z, loss), program=(z, loss), sizes=sizes)
+    return Network(
+        name="random",
+        title="",
+        notation=None,
+        loss="C",
+        parameters=parameters,
+        inputs=(),
+        batch=None,
+        tensors=tensors,
+        equations=(z, loss),
+        program=(z, loss),
+        sizes=sizes,
+    )
 
 
 @given(networks(), st.booleans())
@@ -192,8 +218,10 @@ def test_code_of_random_equations_agrees_with_their_elements(network, turned):
     exec(compile(emit_module(derivation, layout=layout), "<random>", "exec"), room)
     values = draw(network, seed=1, sizes=network.sizes)
     interpreter = Interpreter(network, values, {f"∂{n}": [c.equation] for n, c in derivation.chains.items()})
-    parameters = {name: np.transpose(values.arrays[name, ()]) if turned else values.arrays[name, ()]
-                  for name in network.parameters}
+    parameters = {
+        name: np.transpose(values.arrays[name, ()]) if turned else values.arrays[name, ()]
+        for name in network.parameters
+    }
     loss, gradients = room["loss_and_gradients"](parameters, {})
     assert loss == pytest.approx(float(interpreter.tensor("C")), rel=1e-9, abs=1e-9)
     for name, gradient in gradients.items():

@@ -41,22 +41,22 @@ def leaf(name: str, *axes: Axis) -> Leaf:
 X, W, G, B = leaf("X", N, D), leaf("W", D, H), leaf("G", N, H), leaf("b", H)
 
 BUILT = [
-    (MatMul(a=X, b=W),                                             ("n", "h")),
-    (MatMul(a=Transpose(x=X, to=("d", "n")), b=G),                 ("d", "h")),
-    (MatMul(a=leaf("x", D), b=W),                                  ("h",)),
+    (MatMul(a=X, b=W), ("n", "h")),
+    (MatMul(a=Transpose(x=X, to=("d", "n")), b=G), ("d", "h")),
+    (MatMul(a=leaf("x", D), b=W), ("h",)),
     (MatMul(a=leaf("S", N, H, D), b=W.__class__(ref=Ref("V"), over=(D, Axis("o", size("O"))))), ("n", "h", "o")),
-    (Outer(a=leaf("u", N), b=B),                                   ("n", "h")),
-    (Hadamard(factors=(G, G)),                                     ("n", "h")),
-    (Add(terms=(G, Broadcast(x=B, to=(N, H)))),                    ("n", "h")),
-    (SumOver(x=G, over=("n",)),                                    ("h",)),
-    (Scale(coefficient=sp.Rational(1, 2), x=G),                    ("n", "h")),
+    (Outer(a=leaf("u", N), b=B), ("n", "h")),
+    (Hadamard(factors=(G, G)), ("n", "h")),
+    (Add(terms=(G, Broadcast(x=B, to=(N, H)))), ("n", "h")),
+    (SumOver(x=G, over=("n",)), ("h",)),
+    (Scale(coefficient=sp.Rational(1, 2), x=G), ("n", "h")),
     (Elementwise(template=slot(0) - slot(1), args=(G, B), over=(N, H)), ("n", "h")),
-    (AlongAxis(name="max", x=G, over=("h",), keeps=False),         ("n",)),
-    (Pick(x=G, label="n", at=Affine(1)),                           ("h",)),
+    (AlongAxis(name="max", x=G, over=("h",), keeps=False), ("n",)),
+    (Pick(x=G, label="n", at=Affine(1)), ("h",)),
     (Gather(x=leaf("A", N, D), index=(var("i"), var("i")), over=(Axis("i", size("N")),)), ("i",)),
-    (Lookup(table=W, label="d", ids=leaf("y", N)),                 ("n", "h")),
-    (ScatterAdd(x=G, ids=leaf("y", N), at=D),                      ("d", "h")),
-    (Einsum(factors=(X, W), to=(H, N)),                            ("h", "n")),
+    (Lookup(table=W, label="d", ids=leaf("y", N)), ("n", "h")),
+    (ScatterAdd(x=G, ids=leaf("y", N), at=D), ("d", "h")),
+    (Einsum(factors=(X, W), to=(H, N)), ("h", "n")),
 ]
 
 

@@ -46,7 +46,8 @@ class Templates:
         kinds = ((sp.Add, self._add), (sp.Mul, self._mul), (sp.exp, self._exp), (sp.Pow, self._pow),
                  (sp.Rational, self._number), (Where, self._where), (Compare, self._iverson))
         write = next((method for kind, method in kinds if isinstance(template, kind)), self._call)
-        return write(template, leaves) if template is not sp.pi else Piece(self.target.signs["pi"])
+        constant = {sp.pi: "pi", sp.E: "e"}.get(template)
+        return Piece(self.target.signs[constant]) if constant else write(template, leaves)
 
     def _exp(self, power: Any, leaves: Leaves) -> Piece:
         return self.target.power(self.target.signs["e"], self.piece(power.args[0], leaves))

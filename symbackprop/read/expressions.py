@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 _SIGNS = {"<": "<", ">": ">", r"\le": "<=", r"\leq": "<=", r"\ge": ">=", r"\geq": ">=", r"\ne": "!=", r"\neq": "!=",
           "=": "=="}
+_CONSTANTS: dict[tuple[str, ...], Any] = {(r"\pi",): sp.pi, ("e",): sp.E}
 _ONES = (r"\mathbf", "{", "1", "}")
 
 
@@ -238,8 +239,9 @@ class Expressions:
             return self._raised(item, self.quantities.ones(length.substitute(self.fixed)), item.sup)
         if nucleus == ("e",) and item.sup and not item.sub:
             return self._exponential(item)
-        if nucleus == (r"\pi",) and not item.sub:
-            return self._raised(item, values.of_factor(Apply(sp.pi, ())), item.sup)
+        constant = _CONSTANTS.get(nucleus) if not item.sub and "".join(nucleus) not in self.letters else None
+        if constant is not None:
+            return self._raised(item, values.of_factor(Apply(constant, ())), item.sup)
         primes = next((k for k, token in enumerate(item.sup) if token != "'"), len(item.sup))
         form = letter_form((*nucleus, *item.sup[:primes]), item.sub)
         if form is None or not form.variables <= self.letters:

@@ -274,5 +274,6 @@ def joined(parts: Sequence[Meaning], label: str, along: int, base: int) -> Meani
 
 
 def summed(meaning: Meaning, bounds: Sequence[Bound]) -> Meaning:
-    """The sum over indices that the formula names."""
-    return replace(meaning, terms=tuple(replace(t, bounds=(*bounds, *t.bounds)) for t in meaning.terms))
+    """The sum over indices that the formula names; a sum in brackets under it stays one factor where it can."""
+    terms = tuple(replace(t, bounds=(*bounds, *t.bounds)) for t in _one_factor(meaning.terms))
+    return replace(meaning, terms=terms)

@@ -125,7 +125,7 @@ def lift(
 ) -> tuple[Case, ...]:
     """The equation in matrix form: one case for each set of conditions on family indices, to be added up.
 
-    >>> from symbackprop.affine import Bound
+    >>> from symbackprop.affine import Bound, size
     >>> n, i, j = (Bound(v, Affine(), size(s) - 1) for v, s in (("n", "N"), ("i", "d"), ("j", "h")))
     >>> axes = {"X": ("N", "d"), "g": ("N", "h"), "G": ("d", "h")}
     >>> tensors = {name: Tensor(name=name, axes=tuple(map(size, sizes))) for name, sizes in axes.items()}

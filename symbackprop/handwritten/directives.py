@@ -11,16 +11,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from symbackprop.errors import SpecError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from symbackprop.affine import Affine
     from symbackprop.handwritten.expression import Condition, Node
     from symbackprop.handwritten.formula import Formula
 
+_Kept = TypeVar("_Kept")
 PRODUCTS = ("matrix", "entrywise", "inner", "outer")
 RELATIONS = ("equal", "positive multiple", "multiple", "approximately equal", "definition")
 Meaning = Literal["matrix", "entrywise", "inner", "outer"]
@@ -69,10 +71,12 @@ class Index:
     """``index i = 1..n`` (``lo`` and ``hi``) or ``index j over hidden`` (``over``: an axis, a size or a tensor)."""
 
     letter: str
-    lo: str = ""
-    hi: str = ""
-    over: str = ""
-    formula: Formula
+    lo: Formula | None = None
+    hi: Formula | None = None
+    over: Formula | None = None
+    lower: Affine | None = None
+    """The least value and the largest, in the author's counting, once the network is known."""
+    upper: Affine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -244,54 +248,28 @@ class State:
 
     now: Directives = field(default_factory=Directives)
 
-    def apply(self, directive: Directive) -> None:  # noqa: C901, PLR0912 - one line a directive
-        """Let a directive hold from here on."""
+    def apply(self, directive: Directive) -> None:
+        """Let a directive hold from here on; of two about one name, letter or sign the later."""
         now = self.now
         match directive:
             case Let():
-                kept = tuple(let for let in now.lets if let.key != directive.key)
-                self.now = replace(now, lets=(*kept, directive))
-            case Claim():
-                self.now = replace(now, claim=directive)
+                self.now = replace(now, lets=_renewed(now.lets, directive, "key"))
             case Index():
-                kept_indices = tuple(index for index in now.indices if index.letter != directive.letter)
-                self.now = replace(now, indices=(*kept_indices, directive))
-            case Base():
-                self.now = replace(now, base=directive.base)
+                self.now = replace(now, indices=_renewed(now.indices, directive, "letter"))
+            case ProductSign():
+                self.now = replace(now, products=_renewed(now.products, directive, "sign"))
+            case RelationSign():
+                self.now = replace(now, relations=_renewed(now.relations, directive, "sign"))
             case Function():
                 self.now = replace(now, functions=(*now.functions, directive))
             case Scalar():
                 self.now = replace(now, scalars=(*now.scalars, directive))
-            case Layout():
-                if directive.of != "matrices":
-                    now = replace(now, layout_vectors=directive.layout)
-                self.now = now if directive.of == "vectors" else replace(now, layout_matrices=directive.layout)
-            case Vectors():
-                self.now = replace(now, vectors=directive.orientation)
-            case ProductSign():
-                kept_signs = tuple(sign for sign in now.products if sign.sign != directive.sign)
-                self.now = replace(now, products=(*kept_signs, directive))
-            case Prime():
-                self.now = replace(now, prime=directive.meaning)
-            case Partial():
-                self.now = replace(now, explicit=directive.explicit)
-            case RelationSign():
-                kept_relations = tuple(sign for sign in now.relations if sign.sign != directive.sign)
-                self.now = replace(now, relations=(*kept_relations, directive))
-            case Einstein():
-                self.now = replace(now, einstein=directive.on)
             case Operator():
                 self.now = replace(now, operators=(*now.operators, directive))
             case Fact():
                 self.now = replace(now, facts=(*now.facts, directive))
-            case CaseConditions():
-                self.now = replace(now, cases=directive)
-            case Ignore():
-                self.now = replace(now, ignore=True)
-            case ExpectWrong():
-                self.now = replace(now, expect_wrong=True)
-            case Net():
-                pass
+            case _:
+                self.now = replace(now, **_settings(directive))
 
     def take(self, *, has_cases: bool) -> Directives:
         """What holds for the next formula; conditions of cases wait for a formula that has some."""
@@ -301,6 +279,39 @@ class State:
             blank = Directives()
             self.now = replace(self.now, **{name: getattr(blank, name) for name in passing})
         return taken
+
+
+def _renewed(kept: tuple[_Kept, ...], new: _Kept, name: str) -> tuple[_Kept, ...]:
+    """Directives with a later one at the end, without those it replaces."""
+    return (*(old for old in kept if getattr(old, name) != getattr(new, name)), new)
+
+
+def _settings(directive: Directive) -> dict[str, Any]:  # noqa: PLR0911 - one return a kind
+    """What a directive that replaces all earlier ones of its kind sets."""
+    match directive:
+        case Claim():
+            return {"claim": directive}
+        case CaseConditions():
+            return {"cases": directive}
+        case Layout():
+            whom = ("vectors", "matrices") if directive.of == "all" else (directive.of,)
+            return {f"layout_{who}": directive.layout for who in whom}
+        case Base():
+            return {"base": directive.base}
+        case Vectors():
+            return {"vectors": directive.orientation}
+        case Prime():
+            return {"prime": directive.meaning}
+        case Partial():
+            return {"explicit": directive.explicit}
+        case Einstein():
+            return {"einstein": directive.on}
+        case Ignore():
+            return {"ignore": True}
+        case ExpectWrong():
+            return {"expect_wrong": True}
+        case _:
+            return {}
 
 
 # ---- one line -----------------------------------------------------------------------------------------------------
@@ -321,11 +332,11 @@ def read(formula: Formula) -> tuple[Directive, ...]:
     reader = _READERS.get(word.lower())
     if reader is None:
         shown = word or formula.text[:20]
-        raise _error(f"no directive '{shown}'; {nearest(word, _READERS)}", formula)
+        raise _error(formula, f"no directive '{shown}'; {nearest(word, _READERS)}")
     return reader(formula.cut(len(word), len(formula.text)))
 
 
-def _error(message: str, formula: Formula, at: int = 0) -> DirectiveError:
+def _error(formula: Formula, message: str, at: int = 0) -> DirectiveError:
     line, column = formula.place(at) if formula.text else (formula.line, formula.column)
     return DirectiveError(message, line=line, column=column)
 
@@ -340,10 +351,10 @@ def _split(formula: Formula, expected: str) -> tuple[Formula, Formula]:
             break
     at = formula.text.find("=") if at < 0 else at
     if at < 0:
-        raise _error(f"expected {expected}", formula)
+        raise _error(formula, f"expected {expected}")
     left, right = formula.cut(0, at), formula.cut(at + 1, len(formula.text))
     if not left.text or not right.text:
-        raise _error(f"expected {expected}", formula)
+        raise _error(formula, f"expected {expected}")
     return left, right
 
 
@@ -355,7 +366,7 @@ def _undollared(formula: Formula) -> tuple[Formula, bool]:
         if len(text) > 2 * width and text.startswith(mark) and text.endswith(mark):
             return formula.cut(width, len(text) - width), True
     if "$" in text:
-        raise _error("a dollar sign without its partner", formula, text.index("$"))
+        raise _error(formula, "a dollar sign without its partner", text.index("$"))
     return formula, False
 
 
@@ -375,13 +386,13 @@ def key(name: str) -> str:
 
 def _nothing(formula: Formula, directive: Directive, word: str) -> tuple[Directive, ...]:
     if formula.text:
-        raise _error(f"'{word}' takes nothing more", formula)
+        raise _error(formula, f"'{word}' takes nothing more")
     return (directive,)
 
 
 def _net(formula: Formula) -> tuple[Directive, ...]:
     if not formula.text.startswith("=") or not formula.text[1:].strip():
-        raise _error("expected 'net = FILE'", formula)
+        raise _error(formula, "expected 'net = FILE'")
     return (Net(file=formula.text[1:].strip()),)
 
 
@@ -393,13 +404,13 @@ def _let(formula: Formula) -> tuple[Directive, ...]:
 
 def _claim(formula: Formula) -> tuple[Directive, ...]:
     if not formula.text:
-        raise _error("expected 'claim QUANTITY', such as 'claim dC/dW[l]'", formula)
+        raise _error(formula, "expected 'claim QUANTITY', such as 'claim dC/dW[l]'")
     return (Claim(value=_value(formula)),)
 
 
 def _accumulate(formula: Formula) -> tuple[Directive, ...]:
     if not formula.text:
-        raise _error("expected 'accumulate QUANTITY', such as 'accumulate dC/dW[l]'", formula)
+        raise _error(formula, "expected 'accumulate QUANTITY', such as 'accumulate dC/dW[l]'")
     return (Claim(value=_value(formula), accumulate=True),)
 
 
@@ -410,24 +421,24 @@ _OVER = re.compile(_LETTERS + r"\s+over\s+(?P<over>.+)")
 
 
 def _index(formula: Formula) -> tuple[Directive, ...]:
-    text = formula.text
+    text = formula.text.replace("$", " ")
     if found := _BASE.fullmatch(text):
         if found["base"] not in {"0", "1"}:
-            raise _error("indices count from 0 or from 1: 'index base 0'", formula, found.start("base"))
+            raise _error(formula, "indices count from 0 or from 1: 'index base 0'", found.start("base"))
         return (Base(base=int(found["base"])),)
-    if found := _RANGE.fullmatch(text.replace("$", " ")):
-        lo, hi, over = found["lo"], found["hi"], ""
-    elif found := _OVER.fullmatch(text.replace("$", " ")):
-        lo, hi, over = "", "", found["over"]
+    parts: dict[str, Formula] = {}
+    for pattern in (_RANGE, _OVER):
+        if found := pattern.fullmatch(text):
+            parts = {name: formula.cut(*found.span(name)) for name in found.groupdict() if name != "letters"}
+            break
     else:
-        raise _error("expected 'index i = 1..n', 'index j over AXIS' or 'index base 0'", formula)
+        raise _error(formula, "expected 'index i = 1..n', 'index j over AXIS' or 'index base 0'")
     letters = [letter.strip() for letter in found["letters"].split(",")]
     for letter in letters:
         if not re.fullmatch(r"\\?[A-Za-z]\w*'*", letter):
-            raise _error(f"'{letter}' is no index letter", formula)
-    return tuple(
-        Index(letter=letter, lo=lo.strip(), hi=hi.strip(), over=over.strip(), formula=formula) for letter in letters
-    )
+            raise _error(formula, f"'{letter}' is no index letter")
+    lo, hi, over = (parts.get(name) for name in ("lo", "hi", "over"))
+    return tuple(Index(letter=letter, lo=lo, hi=hi, over=over) for letter in letters)
 
 
 def _function(formula: Formula) -> tuple[Directive, ...]:
@@ -435,14 +446,14 @@ def _function(formula: Formula) -> tuple[Directive, ...]:
     name = formula.cut(0, found.start()) if found else formula
     name, _ = _undollared(name)
     if not name.text:
-        raise _error(r"expected 'function f' or 'function \ell loss'", formula)
+        raise _error(formula, r"expected 'function f' or 'function \ell loss'")
     return tuple(Function(name=part, loss=found is not None) for part in _listed(name))
 
 
 def _scalar(formula: Formula) -> tuple[Directive, ...]:
     name, _ = _undollared(formula)
     if not name.text:
-        raise _error("expected 'scalar x'", formula)
+        raise _error(formula, "expected 'scalar x'")
     return tuple(Scalar(name=part) for part in _listed(name))
 
 
@@ -467,8 +478,8 @@ def _layout(formula: Formula) -> tuple[Directive, ...]:
     of = whom.get(tuple(rest))
     if len(layouts) != 1 or of is None:
         raise _error(
-            "expected 'layout numerator' or 'layout denominator', or 'layout of vectors …', 'layout of matrices …'",
             formula,
+            "expected 'layout numerator' or 'layout denominator', or 'layout of vectors …', 'layout of matrices …'",
         )
     return (Layout(layout=layouts[0], of=of),)  # type: ignore[arg-type]  # both were compared with the literals
 
@@ -480,7 +491,7 @@ def _vectors(formula: Formula) -> tuple[Directive, ...]:
             return (Vectors(orientation="rows"),)
         case ["columns"]:
             return (Vectors(orientation="columns"),)
-    raise _error("expected 'vectors rows' or 'vectors columns'", formula)
+    raise _error(formula, "expected 'vectors rows' or 'vectors columns'")
 
 
 def _product(formula: Formula) -> tuple[Directive, ...]:
@@ -488,9 +499,9 @@ def _product(formula: Formula) -> tuple[Directive, ...]:
     sign = left.text.strip("$ ")
     meaning = " ".join(right.text.split())
     if meaning not in PRODUCTS:
-        raise _error(f"no kind of product '{meaning}'; {nearest(meaning, PRODUCTS)}", right)
+        raise _error(right, f"no kind of product '{meaning}'; {nearest(meaning, PRODUCTS)}")
     if not (_SIGN.fullmatch(sign) or sign == "juxtaposition"):
-        raise _error(rf"'{sign}' is no product sign; expected one such as \cdot, *, \circ or juxtaposition", left)
+        raise _error(left, rf"'{sign}' is no product sign; expected one such as \cdot, *, \circ or juxtaposition")
     return (ProductSign(sign=sign, meaning=meaning),)  # type: ignore[arg-type]  # compared with the literals
 
 
@@ -500,7 +511,7 @@ def _prime(formula: Formula) -> tuple[Directive, ...]:
             return (Prime(meaning="transpose"),)
         case ["derivative"]:
             return (Prime(meaning="derivative"),)
-    raise _error("expected 'prime transpose' or 'prime derivative'", formula)
+    raise _error(formula, "expected 'prime transpose' or 'prime derivative'")
 
 
 def _partial(formula: Formula) -> tuple[Directive, ...]:
@@ -509,19 +520,19 @@ def _partial(formula: Formula) -> tuple[Directive, ...]:
             return (Partial(explicit=True),)
         case ["total"]:
             return (Partial(explicit=False),)
-    raise _error("expected 'partial explicit' or 'partial total'", formula)
+    raise _error(formula, "expected 'partial explicit' or 'partial total'")
 
 
 def _relation(formula: Formula) -> tuple[Directive, ...]:
     found = re.match(r"\$?\s*(\\[A-Za-z]+|:=|=|~|≈|∝|≡)\s*\$?\s*=\s*", formula.text)
     if not found:
-        raise _error(r"expected 'relation \approx = positive multiple'", formula)
+        raise _error(formula, r"expected 'relation \approx = positive multiple'")
     sign, meaning = found[1], " ".join(formula.text[found.end() :].split())
     if sign == "=":
-        raise _error("the sign = means equality and cannot be redefined", formula)
+        raise _error(formula, "the sign = means equality and cannot be redefined")
     if meaning not in RELATIONS:
         raise _error(
-            f"no relation '{meaning}'; {nearest(meaning, RELATIONS)}", formula, min(found.end(), len(formula.text) - 1)
+            formula, f"no relation '{meaning}'; {nearest(meaning, RELATIONS)}", min(found.end(), len(formula.text) - 1)
         )
     return (RelationSign(sign=sign, meaning=meaning),)
 
@@ -532,7 +543,7 @@ def _sum(formula: Formula) -> tuple[Directive, ...]:
             return (Einstein(),)
         case ["written", "indices"]:
             return (Einstein(on=False),)
-    raise _error("expected 'sum repeated indices'", formula)
+    raise _error(formula, "expected 'sum repeated indices'")
 
 
 def _operator(formula: Formula) -> tuple[Directive, ...]:
@@ -544,7 +555,7 @@ def _operator(formula: Formula) -> tuple[Directive, ...]:
 def _fact(formula: Formula) -> tuple[Directive, ...]:
     inside, _ = _undollared(formula)
     if not re.search(r"[=<>]|\\(?:leq?|geq?|ge|lt|gt)(?![A-Za-z])", inside.text):
-        raise _error(r"expected a fact such as '\sum_k y_k = 1' or 'z > 0'", formula)
+        raise _error(formula, r"expected a fact such as '\sum_k y_k = 1' or 'z > 0'")
     return (Fact(formula=inside),)
 
 
@@ -552,13 +563,13 @@ def _cases(formula: Formula) -> tuple[Directive, ...]:
     inside, _ = _undollared(formula)
     rows = _listed(inside, ";")
     if not rows:
-        raise _error("expected the conditions in order, 'cases l = M; l < M'", formula)
+        raise _error(formula, "expected the conditions in order, 'cases l = M; l < M'")
     return (CaseConditions(rows=rows),)
 
 
 def _expect(formula: Formula) -> tuple[Directive, ...]:
     if formula.text.split() != ["wrong"]:
-        raise _error("expected 'expect wrong'", formula)
+        raise _error(formula, "expected 'expect wrong'")
     return (ExpectWrong(),)
 
 

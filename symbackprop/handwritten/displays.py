@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from symbackprop.handwritten.expression import Span
 from symbackprop.handwritten.formula import Lines, Problem
-from symbackprop.handwritten.macros import Token
+
+if TYPE_CHECKING:
+    from symbackprop.handwritten.macros import Token
 
 ENVIRONMENTS = frozenset(
     (

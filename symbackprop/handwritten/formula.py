@@ -15,9 +15,9 @@ from symbackprop.handwritten.expression import Span
 
 
 class Lines:
-    """Line and column, from 1, of the places of a text.
+    r"""Line and column, from 1, of the places of a text.
 
-    >>> Lines("ab\\ncd").place(4)
+    >>> Lines("ab\ncd").place(4)
     (2, 2)
     """
 

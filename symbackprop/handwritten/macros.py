@@ -69,7 +69,7 @@ class Macro:
     starred: bool = False
 
 
-class _Exceeded(Exception):
+class _ExceededError(Exception):
     """A call grew beyond the limits."""
 
 
@@ -105,7 +105,7 @@ class Expander:
             try:
                 if self._step(token, output):
                     return output
-            except _Exceeded as error:
+            except _ExceededError as error:
                 call = self._call or token
                 self._stack.clear()
                 del output[mark:]
@@ -138,7 +138,7 @@ class Expander:
             self._characters += length
             if self._characters > CALL_CHARACTERS:
                 message = f"expands to more than {CALL_CHARACTERS} characters"
-                raise _Exceeded(message)
+                raise _ExceededError(message)
 
     def _problem(self, message: str, token: Token) -> None:
         line, column = self.lines.place(token.start)
@@ -211,7 +211,7 @@ class Expander:
             found.append(token)
             if len(found) > CALL_CHARACTERS:
                 message = f"has an argument of more than {CALL_CHARACTERS} tokens"
-                raise _Exceeded(message)
+                raise _ExceededError(message)
         return found
 
     def _optional(self) -> list[Token] | None:
@@ -241,11 +241,11 @@ class Expander:
             found.append(token)
             if len(found) > CALL_CHARACTERS:
                 message = f"has an argument of more than {CALL_CHARACTERS} tokens"
-                raise _Exceeded(message)
+                raise _ExceededError(message)
         return found
 
     def _skip_conditional(self) -> None:
-        """Skip to the ``\\fi`` of an ``\\iffalse``."""
+        r"""Skip to the ``\fi`` of an ``\iffalse``."""
         depth = 1
         for match in _CONDITIONAL.finditer(self.source, self._at):
             depth += -1 if match[0] == r"\fi" else 1
@@ -265,10 +265,10 @@ class Expander:
         if self._total > EXPANSIONS:
             self.macros.clear()
             message = f"is the last: more than {EXPANSIONS} macros are not expanded"
-            raise _Exceeded(message)
+            raise _ExceededError(message)
         if self._count > CALL_EXPANSIONS or len(self._stack) > DEEPEST:
             message = f"expands to more than {CALL_EXPANSIONS} macros, or more than {DEEPEST} deep"
-            raise _Exceeded(message)
+            raise _ExceededError(message)
         end = token.end
         arguments = self._arguments(macro)
         if not self._stack:

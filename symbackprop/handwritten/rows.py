@@ -46,6 +46,8 @@ _DROPPED_WITH_ARGUMENT = frozenset((r"\label", r"\tag", r"\intertext", r"\shorti
 _OPERATORS = frozenset((r"\cdot", r"\odot", r"\circ", r"\otimes", r"\times", r"\oplus", r"\pm", r"\star", r"\ast"))
 _LIST_DOTS = frozenset((r"\vdots", r"\dots", r"\cdots", r"\ldots"))
 _BLANKS = frozenset((r"\,", r"\;", r"\:", r"\!", r"\ ", r"\quad", r"\qquad", "~", r"\enspace", r"\thinspace"))
+_SIDES = 2
+"""Cells of one formula in an alignment."""
 _TEXTS = frozenset((r"\text", r"\textrm", r"\mbox", r"\mathrm", r"\textit", r"\hbox", r"\textnormal"))
 _PLUS = re.compile(r"\s*[+*/·×−-]")
 _RELATION = re.compile(r"\s*(?::=|\+=|-=|" + PLAIN_RELATION.pattern + ")")
@@ -215,7 +217,7 @@ def _joined(rows: list[Row]) -> Row:
 
 def _columns(row: Row, kind: str) -> list[Row]:
     """Several formulas side by side in one row of an alignment, one each; a text beside a formula stays with it."""
-    if kind in _WITHOUT_COLUMNS or len(row.cells) <= 2:  # noqa: PLR2004 - one formula: left and right side
+    if kind in _WITHOUT_COLUMNS or len(row.cells) <= _SIDES:
         return [row]
     found = [Row(row.cells[:2], row.directives)]
     for at in range(2, len(row.cells), 2):

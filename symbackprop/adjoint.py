@@ -16,7 +16,7 @@ import sympy as sp
 from symbackprop.affine import Size, const
 from symbackprop.chainrule import active_tensors, chain_rule, readers
 from symbackprop.derivation import Chain, Choices, Derivation, Step
-from symbackprop.errors import DerivationError
+from symbackprop.errors import DerivationError, SpecError
 from symbackprop.index import (
     Along,
     Apply,
@@ -35,7 +35,7 @@ from symbackprop.index import (
     refs_of,
     slot,
 )
-from symbackprop.oracle import Interpreter, draw, stand_in_sizes
+from symbackprop.oracle import Interpreter, Values, draw, stand_in_sizes
 from symbackprop.rewrite.cases import cases
 from symbackprop.rewrite.delta import contract_all
 from symbackprop.rewrite.engine import Context, simplify
@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 
 CHECK_LARGEST = 6
 """Sizes at which steps are checked stay below this where the network is free to choose."""
+DRAWS = 24
+"""Points that are tried until the forward pass is defined; the second half of them positive."""
 TOLERANCE = 1e-9
 """Largest difference of the two sides of a step, relative to the largest entry; rounding stays far below."""
 
@@ -397,12 +399,37 @@ def _partial(network: Network, lhs: Tensor, factor: Opaque, k: int, arg: Ref) ->
 # Numeric checks of steps
 
 
+def _where_defined(network: Network) -> Values:
+    """Values at which every tensor of the forward pass is finite: as drawn, else positive ones.
+
+    Raises: SpecError where a few dozen points have none.
+    """
+    sizes = stand_in_sizes(network, CHECK_LARGEST)
+    for attempt in range(DRAWS):
+        values = draw(network, seed=1 + attempt, sizes=sizes, scale=0.7)
+        if attempt >= DRAWS // 2:
+            drawn = {name for name in (*network.inputs, *network.parameters) if network.tensors[name].below is None}
+            free = drawn - {fact.tensor for fact in network.facts}
+            arrays = {key: np.abs(a) + 0.1 * attempt if key[0] in free else a for key, a in values.arrays.items()}
+            values = replace(values, arrays=arrays)
+        interpreter = Interpreter(network, values)
+        with np.errstate(all="ignore"):
+            arrays = {key: a for e in network.equations for key, a in interpreter.equation(e).items()}
+        if all(np.all(np.isfinite(a)) for a in arrays.values()):
+            return values
+    message = (
+        "no random values were found at which every function of the forward pass is defined, so no step could be "
+        "checked; is a logarithm or a root taken of something negative? A fact such as 'x > 0' restricts what is drawn"
+    )
+    raise SpecError(message, source=network.source)
+
+
 class Checker:
     """Compares both sides of a step on random values: consistent forward values, true adjoints, different sizes."""
 
     def __init__(self, network: Network, starts: Mapping[str, Equation]) -> None:
         self.network = network
-        self.values = draw(network, seed=1, sizes=stand_in_sizes(network, CHECK_LARGEST), scale=0.7)
+        self.values = _where_defined(network)
         contracted = {adjoint_name(n): [contract_all(start, network.scope())] for n, start in starts.items()}
         self.interpreter = Interpreter(network, self.values, contracted)
         self.seen: dict[Equation, dict[tuple[int, ...], Any]] = {}

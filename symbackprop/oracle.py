@@ -315,7 +315,8 @@ class Interpreter:
     def equation(self, equation: Equation) -> dict[tuple[int, ...], Array]:
         """The right side for every value of the family indices of the left side."""
         depth = self._depth(equation.lhs)
-        loops = equation.ranges[:depth]
+        outer = {v for form in equation.lhs.index[:depth] for v in form.variables}
+        loops = tuple(b for b in equation.ranges if b.var in outer)
         result: dict[tuple[int, ...], Array] = {}
         for env in self._loop(loops, {}):
             at = tuple(form.evaluate(env, self.values.size) for form in equation.lhs.index[:depth])

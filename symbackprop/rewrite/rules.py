@@ -31,7 +31,7 @@ from symbackprop.index import (
     slot,
     variables_of,
 )
-from symbackprop.rewrite.delta import contract_all, with_provable_dropped
+from symbackprop.rewrite.delta import contract, contract_all
 from symbackprop.rewrite.engine import Context, Rule
 from symbackprop.tables.activations import ACTIVATION
 
@@ -159,7 +159,7 @@ def _substituted(equation: Equation, definition: Equation, context: Context) -> 
             terms.append(term)
             continue
         terms.extend(_expanded(term, place, definition))
-    kept = (with_provable_dropped(t, scope) for t in terms)
+    kept = (contract(t, scope) for t in terms)
     return replace(equation, terms=collect(t for t in kept if t is not None))
 
 

@@ -96,16 +96,20 @@ class Printer(NamePrinter):
     def term(self, term: Term, frame: Frame | None = None) -> str:
         """One term with its sign; without a frame, its own letters are chosen."""
         if frame is None:
-            frame = self.frames(Equation(lhs=Ref(""), terms=(term,), ranges=()))[0] if not term.variables else \
-                self._own_frame(term)
+            frame = (
+                self.frames(Equation(lhs=Ref(""), terms=(term,), ranges=()))[0]
+                if not term.variables
+                else self._own_frame(term)
+            )
         return self._sum([(term, frame)])[0]
 
     def _own_frame(self, term: Term) -> Frame:
         names = tuple(sorted(term.variables))
         letters = {name: name for name in (*names, *(b.var for b in term.bounds))}
         refs = [ref for factor in term.factors for ref in primal_elements(self.spelling, factor)]
-        families = frozenset(v for ref in refs for form in ref.index[: family_count(self.spelling, ref.tensor)]
-                             for v in form.variables)
+        families = frozenset(
+            v for ref in refs for form in ref.index[: family_count(self.spelling, ref.tensor)] for v in form.variables
+        )
         return Frame(letters, families, self.preset.indices.base)
 
     def _sum(self, pairs: Sequence[tuple[Term, Frame]], hidden: Collection[Cond] = ()) -> tuple[str, ...]:
@@ -113,8 +117,11 @@ class Printer(NamePrinter):
         parts: list[str] = []
         for term, frame in pairs:
             sign, piece = self._term(term, frame, hidden)
-            text = self.target.within(piece, PRODUCT) if piece.level == ADD and (sign < 0 or len(pairs) > 1) \
+            text = (
+                self.target.within(piece, PRODUCT)
+                if piece.level == ADD and (sign < 0 or len(pairs) > 1)
                 else piece.text
+            )
             if sign < 0:
                 parts.append(f"{self.target.signs['minus']} {text}" if parts else f"{self.target.signs['minus']}{text}")
             else:
@@ -155,16 +162,20 @@ class Printer(NamePrinter):
         parts = [text.piece(case.node) for case in always]
         if special:
             parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
-        return Line(left=left, parts=tuple(p.text if not k else f"{self.target.signs['plus']} {p.text}"
-                                           for k, p in enumerate(parts)))
+        return Line(
+            left=left,
+            parts=tuple(p.text if not k else f"{self.target.signs['plus']} {p.text}" for k, p in enumerate(parts)),
+        )
 
     def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> str:
         groups = [tuple(sorted(case.conditions, key=lambda c: c.key)) for case in cases]
         shown = [", ".join(self.condition(c, frame) for c in group) for group in groups]
-        if any(not _apart(a, b, scope) for k, a in enumerate(groups) for b in groups[k + 1:]):
+        if any(not _apart(a, b, scope) for k, a in enumerate(groups) for b in groups[k + 1 :]):
             plus = f" {self.target.signs['plus']} "
-            return plus.join(self.target.product([*(self.iverson(c, frame) for c in group), text.piece(case.node)]).text
-                             for group, case in zip(groups, cases, strict=True))
+            return plus.join(
+                self.target.product([*(self.iverson(c, frame) for c in group), text.piece(case.node)]).text
+                for group, case in zip(groups, cases, strict=True)
+            )
         rows = [(text.piece(case.node).text, words) for case, words in zip(cases, shown, strict=True)]
         if not _exhaustive(groups, scope):
             rows.append(("0", self.target.signs["otherwise"]))
@@ -235,7 +246,7 @@ class Printer(NamePrinter):
             if isinstance(factor, Apply) and not isinstance(factor.template, sp.exp):
                 base, exponent = factor.template.as_base_exp()
                 if exponent.is_Rational and exponent.is_negative:
-                    under.append(self.factor(Apply(base ** -exponent, factor.args), frame))
+                    under.append(self.factor(Apply(base**-exponent, factor.args), frame))
                     continue
             over.append(self.factor(factor, frame))
         return over, under
@@ -297,10 +308,13 @@ class Printer(NamePrinter):
         inner = frame
         if not alone >= set(running):
             inner = self._with_letters(running, frame)
-            shown = [self._between(inner.letters[name], frame.form(size)) for name, size in
-                     zip(running, factor.sizes, strict=True)]
-            pattern = pattern.add_sub(*(item for k, items in enumerate(shown)
-                                        for item in ((Symbol(","), *items) if k else items)))
+            shown = [
+                self._between(inner.letters[name], frame.form(size))
+                for name, size in zip(running, factor.sizes, strict=True)
+            ]
+            pattern = pattern.add_sub(
+                *(item for k, items in enumerate(shown) for item in ((Symbol(","), *items) if k else items))
+            )
         text = f"{self.target.pattern(pattern)}{self.target.brackets(self.reference(factor.arg, inner))}"
         if factor.at is None:
             return Piece(text)
@@ -333,7 +347,6 @@ class Printer(NamePrinter):
         return Leaves(pieces, indices)
 
 
-
 def axis_of(network: Network, ref: Ref, position: int) -> Affine | None:
     """The size of the axis at a position of an element, at its own family indices; None for a family index."""
     known = network.tensors[ref.tensor]
@@ -358,7 +371,7 @@ def _exclusive(
         key = tuple(sorted((c for c in term.conditions if c.form.variables <= free), key=lambda c: c.key))
         groups.setdefault(key, []).append((term, frame))
     keys = list(groups)
-    if all(_apart(first, second, scope) for k, first in enumerate(keys) for second in keys[k + 1:]):
+    if all(_apart(first, second, scope) for k, first in enumerate(keys) for second in keys[k + 1 :]):
         return list(groups.items())
     return None
 
@@ -380,9 +393,7 @@ def _exhaustive(groups: Sequence[tuple[Cond, ...]], scope: Scope) -> bool:
     return len(groups) == 2 and scope.assuming([last.negated()]).decide(groups[0][0]) is True  # noqa: PLR2004
 
 
-def _parted(
-    factors: Sequence[Factor], bound: set[str]
-) -> tuple[list[Factor], list[Factor], list[Factor]]:
+def _parted(factors: Sequence[Factor], bound: set[str]) -> tuple[list[Factor], list[Factor], list[Factor]]:
     """Factors before, under and after the sum: those that the bound indices do not touch stay outside."""
     if not bound:
         return list(factors), [], []

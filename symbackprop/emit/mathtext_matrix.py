@@ -108,8 +108,9 @@ class ArrayTemplates(Templates):
         if not arrays or coefficient < 0:
             return super()._mul(product, leaves)
         scalar = sp.Mul(coefficient, *(part for part in parts if part not in arrays))
-        return self.hadamard([self.piece(part, leaves) for part in arrays],
-                             [] if scalar == 1 else [self.piece(scalar, leaves)])
+        return self.hadamard(
+            [self.piece(part, leaves) for part in arrays], [] if scalar == 1 else [self.piece(scalar, leaves)]
+        )
 
     def hadamard(self, pieces: Sequence[Piece], scalars: Sequence[Piece] = ()) -> Piece:
         """The entrywise product of arrays; scalars stand before the first, to which juxtaposition binds them."""
@@ -129,8 +130,10 @@ class ArrayTemplates(Templates):
         inner = self.piece(base, leaves)
         shown = self.piece(exponent, leaves)
         bare = inner.level == ATOM and not inner.height and not self._has_superscript(inner.text)
-        return self.target.power(inner.text if bare else self.target.brackets(inner),
-                                 Piece(f"{self.target.sign(chr(92) + 'circ')} {shown.text}", ADD))
+        return self.target.power(
+            inner.text if bare else self.target.brackets(inner),
+            Piece(f"{self.target.sign(chr(92) + 'circ')} {shown.text}", ADD),
+        )
 
 
 class MatrixText:
@@ -217,8 +220,9 @@ class MatrixText:
         first, second = (axis.label for axis in axes)
         if len(node.over) == _MATRIX:
             left, right = ones[first], ones[second]
-            return self.product(left[0] if self.rows else left[1], self.piece(node.x),
-                                right[1] if self.rows else right[0])
+            return self.product(
+                left[0] if self.rows else left[1], self.piece(node.x), right[1] if self.rows else right[0]
+            )
         matrix = self.piece(node.x), self.turned(node.x)
         if node.over == (first,):
             return self.product(ones[first][0], matrix[0]) if self.rows else self.product(matrix[1], ones[first][0])
@@ -340,7 +344,8 @@ class MatrixText:
         if not isinstance(node, Scale):
             return False, self.piece(node)
         constants = self.printer.constant_pieces(
-            abs(node.coefficient), [self._constant(each) for each in node.scalars if self._constant(each)], self.frame)
+            abs(node.coefficient), [self._constant(each) for each in node.scalars if self._constant(each)], self.frame
+        )
         scalars = [self.piece(each) for each in node.scalars if not self._constant(each)]
         unit = isinstance(node.x, Number) and node.x.form.is_constant and node.x.form.const == 1
         negative = node.coefficient < 0
@@ -380,8 +385,12 @@ def _factored(node: Node) -> Node:
         whole: Node = Broadcast(x=scale.x, to=node.to)
         return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=whole)
     bound = {b.var for b in node.bounds}
-    if any(not isinstance(part, Number) or part.form.variables & bound
-           for scalar in scale.scalars for part in scalar.walk() if not isinstance(part, Elementwise)):
+    if any(
+        not isinstance(part, Number) or part.form.variables & bound
+        for scalar in scale.scalars
+        for part in scalar.walk()
+        if not isinstance(part, Elementwise)
+    ):
         return node
     whole = FamilySum(x=scale.x, bounds=node.bounds, conditions=node.conditions)
     return Scale(coefficient=scale.coefficient, scalars=scale.scalars, x=whole)

@@ -33,8 +33,9 @@ class Frame:
 
     def form(self, form: Affine) -> Affine:
         """The form over printed letters, in printed counting."""
-        return form.substitute({
-            name: var(own) - (0 if name in self.families else self.base) for name, own in self.letters.items()})
+        return form.substitute(
+            {name: var(own) - (0 if name in self.families else self.base) for name, own in self.letters.items()}
+        )
 
 
 class NamePrinter:
@@ -57,8 +58,10 @@ class NamePrinter:
     def frames(self, equation: Equation) -> tuple[Frame, ...]:
         """How each term's indices are printed (one frame where there is no term)."""
         families = equation_families(self.spelling, equation)
-        return tuple(Frame(m, own, self.preset.indices.base)
-                     for m, own in zip(assign(self.spelling, equation), families, strict=True))
+        return tuple(
+            Frame(m, own, self.preset.indices.base)
+            for m, own in zip(assign(self.spelling, equation), families, strict=True)
+        )
 
     # -- signs ---------------------------------------------------------------------------------------------------------
 
@@ -111,8 +114,9 @@ class NamePrinter:
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
         partial = self.target.signs["partial"]
-        return self.target.frac(Piece(partial + self.target.pattern(top or named(loss))),
-                                Piece(partial + self.target.pattern(pattern)))
+        return self.target.frac(
+            Piece(partial + self.target.pattern(top or named(loss))), Piece(partial + self.target.pattern(pattern))
+        )
 
     def named(self, ref: Ref, frame: Frame) -> Pattern | None:
         """The name of an element with its indices in place; of a whole array where all axes are placeholders."""
@@ -125,8 +129,10 @@ class NamePrinter:
         shown = tuple(self._letter_shown(form, frame) for form in ref.index)
         pattern = self.spelling.element(ref.tensor, shown) if "/" not in ref.tensor else None
         values = [self.affine(frame.form(form)) for form in family]
-        values += [(Symbol(":"),) if hidden else self.affine(frame.form(form) + frame.base)
-                   for form, hidden in zip(axes, local, strict=True)]
+        values += [
+            (Symbol(":"),) if hidden else self.affine(frame.form(form) + frame.base)
+            for form, hidden in zip(axes, local, strict=True)
+        ]
         return pattern and pattern.fill(values)
 
     def _letter_shown(self, form: Affine, frame: Frame) -> str:
@@ -139,8 +145,10 @@ class NamePrinter:
     def _own_family(self, name: str) -> tuple[Affine, ...]:
         tensor = self.network.tensors.get(primal_name(name))
         letters = self.spelling.letters
-        return tuple(var(letters.get((primal_name(name), k)) or b.hint or b.var)
-                     for k, b in enumerate(tensor.family if tensor else ()))
+        return tuple(
+            var(letters.get((primal_name(name), k)) or b.hint or b.var)
+            for k, b in enumerate(tensor.family if tensor else ())
+        )
 
     def array(self, ref: Ref, frame: Frame | None = None) -> Piece:
         """A whole array with family indices alone; a derivative by the array where its adjoint has no name."""
@@ -163,8 +171,9 @@ class NamePrinter:
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
         partial = self.target.signs["partial"]
-        return self.target.frac(Piece(partial + self.target.pattern(top or named(loss))),
-                                Piece(partial + self.target.pattern(pattern)))
+        return self.target.frac(
+            Piece(partial + self.target.pattern(top or named(loss))), Piece(partial + self.target.pattern(pattern))
+        )
 
     # -- indices, conditions, shapes -----------------------------------------------------------------------------------
 
@@ -232,6 +241,7 @@ class NamePrinter:
             letter = self.target.items(self.spelling.letter(frame.letters.get(bound.var, bound.hint or bound.var)))
             lower, upper = (self.form(frame.form(limit) + shift) for limit in (bound.lo, bound.hi))
             comma = ", " if self.target.name == "unicode" else r",\ "
-            shown.append(f"{letter} = {lower}, {self.target.signs['dots']}, {upper}" if lower != upper
-                         else f"{letter} = {lower}")
+            shown.append(
+                f"{letter} = {lower}, {self.target.signs['dots']}, {upper}" if lower != upper else f"{letter} = {lower}"
+            )
         return (comma if shown else "").join(shown)

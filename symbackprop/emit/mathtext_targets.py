@@ -96,8 +96,9 @@ class Target:
         """Factors side by side; a factor that is a sum is bracketed, so is a Σ unless it stands last."""
         if len(pieces) == 1:
             return pieces[0]
-        shown = [self.within(p, SUM if k == len(pieces) - 1 and p.level == SUM else PRODUCT)
-                 for k, p in enumerate(pieces)]
+        shown = [
+            self.within(p, SUM if k == len(pieces) - 1 and p.level == SUM else PRODUCT) for k, p in enumerate(pieces)
+        ]
         level = SUM if pieces[-1].level == SUM else PRODUCT
         return Piece(self.side_by_side(shown), level, max(p.height for p in pieces))
 
@@ -114,9 +115,26 @@ class Latex(Target):
 
     name = "latex"
     signs: ClassVar[Mapping[str, str]] = {
-        "minus": "-", "plus": "+", "cdot": r"\cdot", "partial": r"\partial ", "le": r"\le", "ge": r"\ge", "ne": r"\ne",
-        "lt": "<", "gt": ">", "eq": "=", "mid": r"\mid", "ones": r"\mathbf{1}", "pi": r"\pi", "e": "e", "colon": ":",
-        "dots": r"\dots", "otherwise": r"\text{otherwise}", "circ": r"\circ", "in": r"\in", "times": r"\times",
+        "minus": "-",
+        "plus": "+",
+        "cdot": r"\cdot",
+        "partial": r"\partial ",
+        "le": r"\le",
+        "ge": r"\ge",
+        "ne": r"\ne",
+        "lt": "<",
+        "gt": ">",
+        "eq": "=",
+        "mid": r"\mid",
+        "ones": r"\mathbf{1}",
+        "pi": r"\pi",
+        "e": "e",
+        "colon": ":",
+        "dots": r"\dots",
+        "otherwise": r"\text{otherwise}",
+        "circ": r"\circ",
+        "in": r"\in",
+        "times": r"\times",
         "reals": r"\mathbb{R}",
     }
     _SIZES: ClassVar[tuple[tuple[str, str], ...]] = (("", ""), (r"\Bigl", r"\Bigr"), (r"\biggl", r"\biggr"))
@@ -165,21 +183,89 @@ class Latex(Target):
 
 
 _GREEK = {
-    "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η",
-    "theta": "θ", "vartheta": "ϑ", "iota": "ι", "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π",
-    "rho": "ρ", "sigma": "σ", "tau": "τ", "upsilon": "υ", "phi": "φ", "varphi": "φ", "chi": "χ", "psi": "ψ",
-    "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Xi": "Ξ", "Pi": "Π", "Sigma": "Σ",
-    "Upsilon": "Υ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "ell": "ℓ",
+    "alpha": "α",
+    "beta": "β",
+    "gamma": "γ",
+    "delta": "δ",
+    "epsilon": "ε",
+    "varepsilon": "ε",
+    "zeta": "ζ",
+    "eta": "η",
+    "theta": "θ",
+    "vartheta": "ϑ",
+    "iota": "ι",
+    "kappa": "κ",
+    "lambda": "λ",
+    "mu": "μ",
+    "nu": "ν",
+    "xi": "ξ",
+    "pi": "π",
+    "rho": "ρ",
+    "sigma": "σ",
+    "tau": "τ",
+    "upsilon": "υ",
+    "phi": "φ",
+    "varphi": "φ",
+    "chi": "χ",
+    "psi": "ψ",
+    "omega": "ω",
+    "Gamma": "Γ",
+    "Delta": "Δ",
+    "Theta": "Θ",
+    "Lambda": "Λ",
+    "Xi": "Ξ",
+    "Pi": "Π",
+    "Sigma": "Σ",
+    "Upsilon": "Υ",
+    "Phi": "Φ",
+    "Psi": "Ψ",
+    "Omega": "Ω",
+    "ell": "ℓ",
 }
 _COMMANDS = {
-    "partial": "∂", "odot": "⊙", "circ": "∘", "otimes": "⊗", "cdot": "·", "times": "×", "top": "ᵀ", "langle": "⟨",
-    "rangle": "⟩", "prime": "′", "star": "⋆", "ast": "∗", "infty": "∞", "nabla": "∇", "dagger": "†", "_": "_",
-    "le": "≤", ",": " ", "{": "{", "}": "}", "|": "‖", "tanh": "tanh", "log": "log", "exp": "exp", "max": "max",
-    "sin": "sin", "cos": "cos",
+    "partial": "∂",
+    "odot": "⊙",
+    "circ": "∘",
+    "otimes": "⊗",
+    "cdot": "·",
+    "times": "×",
+    "top": "ᵀ",
+    "langle": "⟨",
+    "rangle": "⟩",
+    "prime": "′",
+    "star": "⋆",
+    "ast": "∗",
+    "infty": "∞",
+    "nabla": "∇",
+    "dagger": "†",
+    "_": "_",
+    "le": "≤",
+    ",": " ",
+    "{": "{",
+    "}": "}",
+    "|": "‖",
+    "tanh": "tanh",
+    "log": "log",
+    "exp": "exp",
+    "max": "max",
+    "sin": "sin",
+    "cos": "cos",
 }
-_COMBINING = {"hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304",
-              "overline": "\u0304", "dot": "\u0307", "ddot": "\u0308", "vec": "\u20d7", "check": "\u030c",
-              "breve": "\u0306", "acute": "\u0301", "grave": "\u0300"}
+_COMBINING = {
+    "hat": "\u0302",
+    "widehat": "\u0302",
+    "tilde": "\u0303",
+    "widetilde": "\u0303",
+    "bar": "\u0304",
+    "overline": "\u0304",
+    "dot": "\u0307",
+    "ddot": "\u0308",
+    "vec": "\u20d7",
+    "check": "\u030c",
+    "breve": "\u0306",
+    "acute": "\u0301",
+    "grave": "\u0300",
+}
 _SUB = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 _SUP = str.maketrans("0123456789+-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ")
 
@@ -189,9 +275,27 @@ class Unicode(Target):
 
     name = "unicode"
     signs: ClassVar[Mapping[str, str]] = {
-        "minus": "-", "plus": "+", "cdot": "·", "partial": "∂", "le": "≤", "ge": "≥", "ne": "≠", "lt": "<", "gt": ">",
-        "eq": "=", "mid": "|", "ones": "1", "pi": "π", "e": "e", "colon": ":", "dots": "…", "otherwise": "otherwise",
-        "circ": "∘", "in": "∈", "times": "×", "reals": "ℝ",
+        "minus": "-",
+        "plus": "+",
+        "cdot": "·",
+        "partial": "∂",
+        "le": "≤",
+        "ge": "≥",
+        "ne": "≠",
+        "lt": "<",
+        "gt": ">",
+        "eq": "=",
+        "mid": "|",
+        "ones": "1",
+        "pi": "π",
+        "e": "e",
+        "colon": ":",
+        "dots": "…",
+        "otherwise": "otherwise",
+        "circ": "∘",
+        "in": "∈",
+        "times": "×",
+        "reals": "ℝ",
     }
 
     def items(self, items: Sequence[Item]) -> str:

@@ -43,8 +43,15 @@ class Templates:
         """The template with its slots filled."""
         if template in leaves.pieces:
             return leaves.pieces[template]
-        kinds = ((sp.Add, self._add), (sp.Mul, self._mul), (sp.exp, self._exp), (sp.Pow, self._pow),
-                 (sp.Rational, self._number), (Where, self._where), (Compare, self._iverson))
+        kinds = (
+            (sp.Add, self._add),
+            (sp.Mul, self._mul),
+            (sp.exp, self._exp),
+            (sp.Pow, self._pow),
+            (sp.Rational, self._number),
+            (Where, self._where),
+            (Compare, self._iverson),
+        )
         write = next((method for kind, method in kinds if isinstance(template, kind)), self._call)
         constant = {sp.pi: "pi", sp.E: "e"}.get(template)
         return Piece(self.target.signs[constant]) if constant else write(template, leaves)
@@ -90,7 +97,7 @@ class Templates:
         for part in sorted(sp.Mul.make_args(rest), key=place):
             base, exponent = (part, sp.S.One) if isinstance(part, sp.exp) else part.as_base_exp()
             if exponent.is_Rational and exponent.is_negative:
-                under.append(self.piece(base ** -exponent, leaves))
+                under.append(self.piece(base**-exponent, leaves))
             else:
                 over.append(self.piece(part, leaves))
         if coefficient.p != 1:
@@ -106,7 +113,7 @@ class Templates:
     def _pow(self, power: Any, leaves: Leaves) -> Piece:
         base, exponent = power.as_base_exp()
         if exponent.is_Rational and exponent.is_negative:
-            return self.target.frac(Piece("1"), self.piece(base ** -exponent, leaves))
+            return self.target.frac(Piece("1"), self.piece(base**-exponent, leaves))
         if exponent == sp.Rational(1, 2):
             return self.target.root(self.piece(base, leaves))
         inner = self.piece(base, leaves)
@@ -140,16 +147,21 @@ class Templates:
 
     def _comparison(self, compare: Any, leaves: Leaves) -> str:
         sign, left, right = compare.args
-        return (f"{self.piece(left, leaves).text} {self.target.signs[_RELATIONS[sign.name]]} "
-                f"{self.piece(right, leaves).text}")
+        return (
+            f"{self.piece(left, leaves).text} {self.target.signs[_RELATIONS[sign.name]]} "
+            f"{self.piece(right, leaves).text}"
+        )
 
     def _where(self, choice: Any, leaves: Leaves) -> Piece:
         rows: list[tuple[str, str]] = []
         rest = choice
         while isinstance(rest, Where):
             test, value, rest = rest.args
-            shown = self._comparison(test, leaves) if isinstance(test, Compare) else (
-                f"{self.piece(test, leaves).text} {self.target.signs['ne']} 0")
+            shown = (
+                self._comparison(test, leaves)
+                if isinstance(test, Compare)
+                else (f"{self.piece(test, leaves).text} {self.target.signs['ne']} 0")
+            )
             rows.append((self.piece(value, leaves).text, shown))
         rows.append((self.piece(rest, leaves).text, self.target.signs["otherwise"]))
         return Piece(self.target.cases(rows), ATOM, 2)

@@ -22,12 +22,47 @@ _LETTERS = (
 GREEK = frozenset(_LETTERS.split())
 """Names that are written as a Greek letter (and ``ell``, which has a command of its own)."""
 
-ACCENTS = frozenset((
-    "vec", "hat", "tilde", "bar", "dot", "ddot", "widehat", "widetilde", "overline", "underline", "check",
-    "breve", "acute", "grave", "mathring", "overrightarrow"))
-FONTS = frozenset((
-    "mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathcal", "mathbb", "mathfrak", "mathscr", "mathnormal",
-    "boldsymbol", "bm", "text", "textbf", "textit", "textrm", "operatorname"))
+ACCENTS = frozenset(
+    (
+        "vec",
+        "hat",
+        "tilde",
+        "bar",
+        "dot",
+        "ddot",
+        "widehat",
+        "widetilde",
+        "overline",
+        "underline",
+        "check",
+        "breve",
+        "acute",
+        "grave",
+        "mathring",
+        "overrightarrow",
+    )
+)
+FONTS = frozenset(
+    (
+        "mathbf",
+        "mathrm",
+        "mathit",
+        "mathsf",
+        "mathtt",
+        "mathcal",
+        "mathbb",
+        "mathfrak",
+        "mathscr",
+        "mathnormal",
+        "boldsymbol",
+        "bm",
+        "text",
+        "textbf",
+        "textit",
+        "textrm",
+        "operatorname",
+    )
+)
 SHAPES = frozenset(("mathbf", "boldsymbol", "bm", "vec"))
 """Marks that an element drops where the whole array wears them (a bold or arrowed vector)."""
 _SUFFIX_ACCENTS = {"hat": "hat", "tilde": "tilde", "bar": "bar", "dot": "dot"}
@@ -88,8 +123,12 @@ class Pattern:
     @property
     def holes(self) -> tuple[int, ...]:
         """Positions that occur, in order of writing."""
-        return tuple(item.position for part in (self.nucleus, self.sub, self.sup)
-                     for item in _flat(part) if isinstance(item, Hole))
+        return tuple(
+            item.position
+            for part in (self.nucleus, self.sub, self.sup)
+            for item in _flat(part)
+            if isinstance(item, Hole)
+        )
 
     def fill(self, values: Sequence[tuple[Item, ...]]) -> Pattern:
         """The name with indices in its holes; commas keep apart what would run together.
@@ -298,8 +337,7 @@ def _scripts(stream: _Stream, letters: Mapping[str, int], *, closed: bool) -> li
 
 def _takes_argument(item: Item) -> bool:
     """True where braces that follow are arguments and stay."""
-    return item == Symbol("}") or (
-        isinstance(item, Symbol) and item.text in {r"\sqrt", r"\frac"})
+    return item == Symbol("}") or (isinstance(item, Symbol) and item.text in {r"\sqrt", r"\frac"})
 
 
 def _close(stream: _Stream) -> None:

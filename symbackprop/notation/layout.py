@@ -24,8 +24,10 @@ def layout(network: Network, preset: Preset, *, relay: bool = False) -> Mapping[
     columns where one axis is that of the examples, weights input-first or output-first where the forward equations
     sum over exactly one of the two axes of a parameter.
     """
-    return {name: _order(network, preset, name) if relay else tuple(range(len(tensor.axes)))
-            for name, tensor in network.tensors.items()}
+    return {
+        name: _order(network, preset, name) if relay else tuple(range(len(tensor.axes)))
+        for name, tensor in network.tensors.items()
+    }
 
 
 def _order(network: Network, preset: Preset, name: str) -> tuple[int, ...]:

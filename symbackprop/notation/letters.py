@@ -77,8 +77,12 @@ def equation_families(spelling: Spelling, equation: Equation) -> tuple[frozenset
 
 def layers_of(factor: Apply) -> list[Value]:
     """The indices that say which layer's function is applied (a one-hot entry has a place, no layer)."""
-    slots = {each for call in sp.preorder_traversal(factor.template)
-             if getattr(call, "row", "onehot") != "onehot" for each in call.args[:-1]}
+    slots = {
+        each
+        for call in sp.preorder_traversal(factor.template)
+        if getattr(call, "row", "onehot") != "onehot"
+        for each in call.args[:-1]
+    }
     return [arg for k, arg in enumerate(factor.args) if isinstance(arg, Value) and slot(k) in slots]
 
 
@@ -94,8 +98,10 @@ def _term_families(spelling: Spelling, term: Term) -> frozenset[str]:
 def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]:
     """For each term, the printed letter of every index in it; the letters of free indices are the same in all."""
     families = equation_families(spelling, equation)
-    refs = [primal_element(spelling.network, equation.lhs) if equation.lhs.tensor else equation.lhs,
-            *(r for t in equation.terms for f in t.factors for r in primal_elements(spelling, f))]
+    refs = [
+        primal_element(spelling.network, equation.lhs) if equation.lhs.tensor else equation.lhs,
+        *(r for t in equation.terms for f in t.factors for r in primal_elements(spelling, f)),
+    ]
     free: dict[str, str] = {}
     names = [v for form in equation.lhs.index for v in _in_order(form)]
     names += [v for term in equation.terms for v in sorted(term.variables) if v not in names]
@@ -104,8 +110,9 @@ def assign(spelling: Spelling, equation: Equation) -> tuple[dict[str, str], ...]
         free[name] = _choose(spelling, name, refs, hints.get(name, ""), set(free.values()), family=name in families[0])
     if not equation.terms:
         return (free,)
-    return tuple(_with_bounds(spelling, refs[0], term, free, own)
-                 for term, own in zip(equation.terms, families, strict=True))
+    return tuple(
+        _with_bounds(spelling, refs[0], term, free, own) for term, own in zip(equation.terms, families, strict=True)
+    )
 
 
 def _with_bounds(
@@ -175,8 +182,9 @@ def _layer_letters(spelling: Spelling, name: str, refs: list[Ref]) -> Iterator[s
             continue
         layer = atom.at[0]
         offset = layer.const + 1
-        if {v for v in layer.variables if layer.linear.get(v) == 1} == layer.variables & here != set() \
-                and 0 <= offset < len(letters):
+        if {
+            v for v in layer.variables if layer.linear.get(v) == 1
+        } == layer.variables & here != set() and 0 <= offset < len(letters):
             yield letters[offset]
 
 
@@ -211,4 +219,5 @@ def _is_typed(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
 def _on_batch(spelling: Spelling, name: str, refs: list[Ref]) -> bool:
     batch = spelling.network.batch
     return batch is not None and any(
-        _axis_text(spelling, ref.tensor, position) == batch for ref, position in _positions(name, refs))
+        _axis_text(spelling, ref.tensor, position) == batch for ref, position in _positions(name, refs)
+    )

@@ -125,8 +125,10 @@ class Preset:
 
     def __post_init__(self) -> None:
         if self.choices.pull != "none" and not any(rule.of == "*" and not rule.role for rule in self.adjoints):
-            message = (f"notation '{self.name}': signals without their constant are no derivatives, "
-                       "so a rule must name every one of them")
+            message = (
+                f"notation '{self.name}': signals without their constant are no derivatives, "
+                "so a rule must name every one of them"
+            )
             raise SpecError(message)
 
 
@@ -136,7 +138,11 @@ _CHOICES = {
     "slopes": ("output", "prime"),
 }
 _TABLES: dict[str, Any] = {
-    "orientation": Orientation, "families": Families, "names": Names, "signs": Signs, "indices": Indices,
+    "orientation": Orientation,
+    "families": Families,
+    "names": Names,
+    "signs": Signs,
+    "indices": Indices,
     "choices": Choices,
 }
 
@@ -148,8 +154,9 @@ def names() -> tuple[str, ...]:
     >>> names()
     ('columns', 'deltas', 'rows', 'scalar', 'subscript-layers', 'superscript-names')
     """
-    return tuple(sorted(f.name.removesuffix(".toml") for f in resources.files(__package__).iterdir()
-                        if f.name.endswith(".toml")))
+    return tuple(
+        sorted(f.name.removesuffix(".toml") for f in resources.files(__package__).iterdir() if f.name.endswith(".toml"))
+    )
 
 
 @cache

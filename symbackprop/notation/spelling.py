@@ -140,8 +140,13 @@ class Spelling:
             known = self.network.tensors.get(tensor)
             ours = known is not None and known.role not in {"parameter", "input", "loss"}
             self._signals[tensor] = next(
-                (rule for rule in self.preset.adjoints
-                 if ours and rule.fits(tensor) and (not rule.role or tensor in self.pre_activations)), None)
+                (
+                    rule
+                    for rule in self.preset.adjoints
+                    if ours and rule.fits(tensor) and (not rule.role or tensor in self.pre_activations)
+                ),
+                None,
+            )
         return self._signals[tensor]
 
     def size(self, name: str, count: int = 0) -> Pattern:
@@ -159,8 +164,11 @@ class Spelling:
         A dot stands above single letters alone; longer names take primes.
         """
         pattern = self._function(name, count)
-        single = len(pattern.nucleus) == 1 and isinstance(pattern.nucleus[0], Symbol) and (
-            len(pattern.nucleus[0].text) == 1 or pattern.nucleus[0].text.removeprefix("\\") in GREEK)
+        single = (
+            len(pattern.nucleus) == 1
+            and isinstance(pattern.nucleus[0], Symbol)
+            and (len(pattern.nucleus[0].text) == 1 or pattern.nucleus[0].text.removeprefix("\\") in GREEK)
+        )
         if order and single and self.preset.signs.slope == "dot":
             return pattern.with_nucleus((Mark("dot" if order == 1 else "ddot", pattern.nucleus),))
         return pattern.with_nucleus((*pattern.nucleus, *(Symbol("'") for _ in range(order))))
@@ -213,8 +221,11 @@ class Spelling:
     def _in_family(self, base: Pattern, positions: tuple[int, ...], letters: tuple[str, ...]) -> Pattern:
         """The base name with its layer or time indices where the preset puts them."""
         families = self.preset.families
-        low = [p for p, x in zip(positions, letters, strict=True)
-               if families.place == "subscript" or x in families.in_subscript]
+        low = [
+            p
+            for p, x in zip(positions, letters, strict=True)
+            if families.place == "subscript" or x in families.in_subscript
+        ]
         high = [p for p in positions if p not in low]
         if low:
             base = base.add_sub(*_listed(low))
@@ -271,7 +282,8 @@ class Spelling:
         if other is not None:
             taken |= {"subscript"} if other.axes else set()
             low = self.preset.families.place == "subscript" or any(
-                (b.hint or b.var) in self.preset.families.in_subscript for b in other.family)
+                (b.hint or b.var) in self.preset.families.in_subscript for b in other.family
+            )
             if other.family:
                 taken |= {"subscript"} if low else {"superscript", "bracketed"}
         styles = (self.preset.names.numbers, "subscript", "bracketed", "superscript")
@@ -282,7 +294,11 @@ class Spelling:
         look = shape(pattern)
         return not any(
             shape(spelling(text, {x: k for k, x in enumerate(letters)})) == look
-            for other, entries in self._author.items() if other != name for letters, text in entries if letters)
+            for other, entries in self._author.items()
+            if other != name
+            for letters, text in entries
+            if letters
+        )
 
     def _build_elements(self) -> None:
         taken: set[object] = set()
@@ -311,8 +327,11 @@ class Spelling:
             if name in self._elements:
                 continue
             small = base.with_nucleus(tuple(map(_lower, base.nucleus)))
-            use_small = (self.preset.names.lowercase_elements and len(tensor.axes) > 1
-                         and shape(Pattern(small.nucleus)) not in nuclei)
+            use_small = (
+                self.preset.names.lowercase_elements
+                and len(tensor.axes) > 1
+                and shape(Pattern(small.nucleus)) not in nuclei
+            )
             options = [self._with_elements(name, _unmarked(small))] if use_small else []
             options += [plain, self._with_elements(name, base), self._plain[name]]
             pattern = next((p for p in options if shape(p) not in taken), self._with_elements(name, whole(name)))
@@ -339,8 +358,14 @@ class Spelling:
         tensor = self.network.tensors[name]
         count = len(tensor.family)
         order = self.layout.get(name, tuple(range(len(tensor.axes))))
-        raised = [k for k in order if self.preset.names.examples == "superscript" and not base.sup
-                  and len(order) > 1 and str(tensor.axes[k]) == self.network.batch]
+        raised = [
+            k
+            for k in order
+            if self.preset.names.examples == "superscript"
+            and not base.sup
+            and len(order) > 1
+            and str(tensor.axes[k]) == self.network.batch
+        ]
         if len(raised) == 1:
             base = base.add_sup(Symbol("("), Hole(count + raised[0]), Symbol(")"))
             order = tuple(k for k in order if k != raised[0])
@@ -415,6 +440,7 @@ def _bracketed(items: tuple[Item, ...], opening: str, closing: str) -> tuple[Ite
 
 def _unmarked(pattern: Pattern) -> Pattern:
     """Without the arrow or bold face of a whole vector."""
+
     def bare(items: tuple[Item, ...]) -> tuple[Item, ...]:
         if len(items) != 1 or not isinstance(items[0], Mark):
             return items
@@ -469,8 +495,11 @@ def partial_element(network: Network, function: str, ref: Ref) -> Ref | None:
             continue
         family: list[Affine] = []
         for own in map(single_letter, equation.lhs.index):
-            solved = [form - (mine - var(own)) for mine, form in zip(argument.index[:count], ref.index, strict=False)
-                      if mine.linear.get(own) == 1]
+            solved = [
+                form - (mine - var(own))
+                for mine, form in zip(argument.index[:count], ref.index, strict=False)
+                if mine.linear.get(own) == 1
+            ]
             family += solved[:1]
         found = Ref(partial_name(function, place), (*family, *ref.index[count:]))
         if len(family) == len(equation.lhs.index) and primal_element(network, found) == ref:

@@ -44,8 +44,17 @@ if TYPE_CHECKING:
     from symbackprop.read.quantities import Quantities
     from symbackprop.read.syntax import Item, Part, Relation, Sequence, Sum, Tokens
 
-_SIGNS = {"<": "<", ">": ">", r"\le": "<=", r"\leq": "<=", r"\ge": ">=", r"\geq": ">=", r"\ne": "!=", r"\neq": "!=",
-          "=": "=="}
+_SIGNS = {
+    "<": "<",
+    ">": ">",
+    r"\le": "<=",
+    r"\leq": "<=",
+    r"\ge": ">=",
+    r"\geq": ">=",
+    r"\ne": "!=",
+    r"\neq": "!=",
+    "=": "==",
+}
 _CONSTANTS: dict[tuple[str, ...], Any] = {(r"\pi",): sp.pi, ("e",): sp.E}
 _ONES = (r"\mathbf", "{", "1", "}")
 
@@ -79,8 +88,13 @@ class Expressions:
 
     @property
     def _operations(self) -> dict[str, Callable[[Meaning, Meaning], Meaning]]:
-        return {r"\odot": values.entrywise, r"\circ": values.entrywise, r"\otimes": values.outer,
-                r"\cdot": self._multiplied, r"\times": self._multiplied}
+        return {
+            r"\odot": values.entrywise,
+            r"\circ": values.entrywise,
+            r"\otimes": values.outer,
+            r"\cdot": self._multiplied,
+            r"\times": self._multiplied,
+        }
 
     def _multiplied(self, first: Meaning, second: Meaning) -> Meaning:
         return values.multiplied(first, second, self.base)
@@ -166,7 +180,7 @@ class Expressions:
         if place == len(node.sub):
             limits: tuple[Affine | None, Affine | None] = self._implied(name, body, node)
         else:
-            limits = index_form(self.names, node.sub[place + 1:]), index_form(self.names, node.sup)
+            limits = index_form(self.names, node.sub[place + 1 :]), index_form(self.names, node.sup)
         if limits[0] is None or limits[1] is None:
             message = f"the limits of the sum over {name} are no indices"
             raise failure(message, node)
@@ -225,8 +239,9 @@ class Expressions:
 
     def _can_raise(self, sup: Tokens) -> bool:
         """True for what a power or transpose looks like."""
-        return not sup or sup == self.quantities.transpose or \
-            _exponent(sup[1:] if sup[0] == r"\circ" else sup) is not None
+        return (
+            not sup or sup == self.quantities.transpose or _exponent(sup[1:] if sup[0] == r"\circ" else sup) is not None
+        )
 
     def _sign(self, item: Item) -> Meaning:
         """What is no name of the network: e, π, a vector of ones, an index used as a number."""
@@ -290,8 +305,12 @@ class Expressions:
     ) -> tuple[int, Meaning] | None:
         r"""``softmax_{K}(Z)``, ``\max_{1 \le j \le K}(z_j)``: a function along the axis that the subscript names."""
         for found in self.names.find(nucleus, (), ()):
-            if found.what.kind == "function" and found.what.name in AXIS_FUNCTION and \
-                    isinstance(argument.atom, Group) and len(argument.atom.sums) == 1:
+            if (
+                found.what.kind == "function"
+                and found.what.name in AXIS_FUNCTION
+                and isinstance(argument.atom, Group)
+                and len(argument.atom.sums) == 1
+            ):
                 if r"\le" in sub:
                     return used, self._along_window(found.what.name, sub, replace(argument, place=item.place))
                 inner = self.sum(argument.atom.sums[0])
@@ -321,8 +340,9 @@ class Expressions:
         inner = self.sum(item.atom.sums[0]) if isinstance(item.atom, Group) else Meaning(())
         self.letters = outside
         entry = self._forms(_split(item.sub, ",")) if item.sub else None
-        return self._raised(item, self._guarded(item, self.quantities.window, name, inner, letters, sizes, entry),
-                            item.sup)
+        return self._raised(
+            item, self._guarded(item, self.quantities.window, name, inner, letters, sizes, entry), item.sup
+        )
 
     def _norm(self, item: Item, norm: Norm) -> Meaning:
         """The square of a norm: all entries squared and added up."""
@@ -392,8 +412,10 @@ class Expressions:
         form = index_form(self.names, node.tokens)
         if form is not None and form.variables and form.variables <= self.letters:
             return form
-        if any(found.what.kind in {"tensor", "element"} and not found.rest
-               for found in self.names.find(*split_scripts(node.tokens))):
+        if any(
+            found.what.kind in {"tensor", "element"} and not found.rest
+            for found in self.names.find(*split_scripts(node.tokens))
+        ):
             return None
         return form
 
@@ -401,8 +423,13 @@ class Expressions:
         """1 where values compare as said, else 0; a label compared with an index is a one-hot entry."""
         left, right = self.sum(relation.left), self.sum(relation.right)
         ref, form = lone_ref(left), self._index(relation.right)
-        if relation.sign == "=" and form is not None and ref is not None and not is_adjoint(ref.tensor) and \
-                self.quantities.network.tensors[ref.tensor].below is not None:
+        if (
+            relation.sign == "="
+            and form is not None
+            and ref is not None
+            and not is_adjoint(ref.tensor)
+            and self.quantities.network.tensors[ref.tensor].below is not None
+        ):
             return values.of_factor(Apply(function("onehot")(slot(0), slot(1)), (ref, Value(form))))
         sign = sp.Symbol(_SIGNS[relation.sign])
         return self._guarded(relation, values.combined, [left, right], lambda a, b: Compare(sign, a, b))

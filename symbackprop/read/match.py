@@ -166,8 +166,14 @@ class Names:
         self._add("function", name, self.spelling.function(name, count, order), order=order, count=count)
 
     def _add(  # noqa: PLR0913 - the parts of a spelling
-        self, kind: str, name: str, pattern: Pattern, *,
-        letters: tuple[tuple[int, str], ...] = (), order: int = 0, count: int = 0,
+        self,
+        kind: str,
+        name: str,
+        pattern: Pattern,
+        *,
+        letters: tuple[tuple[int, str], ...] = (),
+        order: int = 0,
+        count: int = 0,
     ) -> None:
         nucleus = visible(tokens(pattern.nucleus))
         spelled = Spelled(kind, name, nucleus, pattern.sub, pattern.sup, letters, order, count)
@@ -289,7 +295,7 @@ def split_scripts(text: Tokens) -> tuple[Tokens, Tokens, Tokens]:
     rest = place
     while rest + 1 < len(text):
         end = _group(text, rest + 1)
-        body = text[rest + 1:end]
+        body = text[rest + 1 : end]
         scripts[text[rest]] = body[1:-1] if body and body[0] == "{" else body
         rest = end
     return text[:place], scripts["_"], scripts["^"]

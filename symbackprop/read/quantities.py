@@ -57,8 +57,9 @@ class Quantities:
         self.preset = preset if isinstance(preset, Preset) else load(preset or self.network.notation)
         self.spelling = Spelling(self.network, self.preset, layout)
         self.base = self.preset.indices.base
-        losses = sorted({f.name for e in self.network.equations for t in e.terms for f in t.factors
-                         if isinstance(f, Opaque)})
+        losses = sorted(
+            {f.name for e in self.network.equations for t in e.terms for f in t.factors if isinstance(f, Opaque)}
+        )
         counts = dict.fromkeys((*ACTIVATION, *AXIS_FUNCTION), 0)
         counts |= {name: f.family for name, f in self.network.functions.items() if name not in losses}
         self.names = Names(self.spelling, counts, losses)
@@ -101,8 +102,9 @@ class Quantities:
         tensor = self.network.tensors[primal_name(name)]
         own = {b.var: form for b, form in zip(tensor.family, family, strict=True)}
         labels = [self.label() for _ in tensor.axes]
-        extents = {label: axis.substitute(own).substitute(fixed)
-                   for label, axis in zip(labels, tensor.axes, strict=True)}
+        extents = {
+            label: axis.substitute(own).substitute(fixed) for label, axis in zip(labels, tensor.axes, strict=True)
+        }
         order = self.spelling.layout.get(primal_name(name), tuple(range(len(labels))))
         stored = [labels[k] for k in order]
         axes: tuple[str | None, ...] = self.vector(stored[0]) if len(stored) == 1 else tuple(stored)
@@ -189,7 +191,11 @@ class Quantities:
         return values.of_factor(Along(name, arg, sizes, None), axes, meaning.extents)
 
     def window(
-        self, name: str, meaning: Meaning, letters: Sequence[str], sizes: Sequence[Affine],
+        self,
+        name: str,
+        meaning: Meaning,
+        letters: Sequence[str],
+        sizes: Sequence[Affine],
         entry: tuple[Affine, ...] | None,
     ) -> Meaning:
         """A function of the entries that letters run through."""
@@ -206,7 +212,7 @@ class Quantities:
         element = primal_element(self.network, ref)
         tensor = self.network.tensors[element.tensor]
         own = {b.var: form for b, form in zip(tensor.family, element.index, strict=False)}
-        places = element.index[len(tensor.family):]
+        places = element.index[len(tensor.family) :]
         return tuple(axis.substitute(own) for axis, form in zip(tensor.axes, places, strict=True) if is_local(form))
 
 

@@ -89,19 +89,31 @@ class Reader:
             back = self.base if bound.var in shift else 0
             hint = "" if bound.var.startswith("@") else bound.var
             bounds.append(Bound(bound.var, bound.lo.substitute(shift) - back, bound.hi.substitute(shift) - back, hint))
-        return product(term.coefficient, [self._shifted(f, shift) for f in term.factors], bounds=bounds,
-                       conditions=[c.substitute(shift) for c in term.conditions])
+        return product(
+            term.coefficient,
+            [self._shifted(f, shift) for f in term.factors],
+            bounds=bounds,
+            conditions=[c.substitute(shift) for c in term.conditions],
+        )
 
     def _shifted(self, factor: Any, shift: Mapping[str, Affine]) -> Any:
         if isinstance(factor, Ref):
             count = family_count(self.spelling, factor.tensor)
-            return Ref(factor.tensor, tuple(
-                form.substitute(shift) - (0 if k < count or is_local(form) else self.base)
-                for k, form in enumerate(factor.index)))
+            return Ref(
+                factor.tensor,
+                tuple(
+                    form.substitute(shift) - (0 if k < count or is_local(form) else self.base)
+                    for k, form in enumerate(factor.index)
+                ),
+            )
         if isinstance(factor, Apply):
-            return Apply(factor.template, tuple(
-                self._shifted(arg, shift) if isinstance(arg, Ref) else Value(arg.form.substitute(shift))
-                for arg in factor.args))
+            return Apply(
+                factor.template,
+                tuple(
+                    self._shifted(arg, shift) if isinstance(arg, Ref) else Value(arg.form.substitute(shift))
+                    for arg in factor.args
+                ),
+            )
         if isinstance(factor, Along):
             at = None if factor.at is None else tuple(form.substitute(shift) - self.base for form in factor.at)
             return Along(factor.name, self._shifted(factor.arg, shift), factor.sizes, at)

@@ -213,7 +213,7 @@ def _misfit(text: str, error: UnexpectedInput) -> ReadError:
     if (isinstance(error, UnexpectedToken) and error.token.type == "$END") or not text.strip():
         lines = text.split("\n")
         return ReadError("the formula ends too early", line=len(lines), column=len(lines[-1]) + 1)
-    found = text[error.pos_in_stream:][:1]
+    found = text[error.pos_in_stream :][:1]
     return ReadError(f"{found!r} does not fit here", line=error.line, column=error.column)
 
 
@@ -228,8 +228,15 @@ def failure(message: str, part: Part) -> ReadError:
 def _parser() -> Lark:
     text = resources.files(__package__).joinpath("latex.lark").read_text(encoding="utf-8")
     marks = "|".join(sorted(ACCENTS | FONTS, key=lambda name: (-len(name), name)))
-    return Lark(text.replace("__MARKS__", marks), start="chain", parser="lalr", lexer="basic",
-                propagate_positions=True, keep_all_tokens=True, maybe_placeholders=False)
+    return Lark(
+        text.replace("__MARKS__", marks),
+        start="chain",
+        parser="lalr",
+        lexer="basic",
+        propagate_positions=True,
+        keep_all_tokens=True,
+        maybe_placeholders=False,
+    )
 
 
 def _tokens(children: list[Any]) -> Tokens:
@@ -280,8 +287,9 @@ class _Builder(Transformer[Token, Any]):
 
     def seq(self, meta: Any, children: list[Any]) -> Sequence:
         tail = _of(children, BigSum)
-        return Sequence(place=_place(meta), tokens=_tokens(children), items=_of(children, Item),
-                        tail=tail[0] if tail else None)
+        return Sequence(
+            place=_place(meta), tokens=_tokens(children), items=_of(children, Item), tail=tail[0] if tail else None
+        )
 
     def bigsum(self, meta: Any, children: list[Any]) -> BigSum:
         sub, sup = _scripts(children)

@@ -49,9 +49,11 @@ class Meaning:
     def relabelled(self, names: Mapping[str, str]) -> Meaning:
         """Other names for labels."""
         mapping = {old: var(new) for old, new in names.items()}
-        return Meaning(tuple(term.substitute(mapping) for term in self.terms),
-                       tuple(names.get(a, a) if a else a for a in self.axes),
-                       {names.get(a, a): e for a, e in self.extents.items()})
+        return Meaning(
+            tuple(term.substitute(mapping) for term in self.terms),
+            tuple(names.get(a, a) if a else a for a in self.axes),
+            {names.get(a, a): e for a, e in self.extents.items()},
+        )
 
 
 def number(value: Any) -> Meaning:
@@ -59,8 +61,9 @@ def number(value: Any) -> Meaning:
     return Meaning((product(value),)) if value else Meaning(())
 
 
-def of_factor(factor: Factor, axes: tuple[str | None, ...] = (None, None),
-              extents: Mapping[str, Affine] | None = None) -> Meaning:
+def of_factor(
+    factor: Factor, axes: tuple[str | None, ...] = (None, None), extents: Mapping[str, Affine] | None = None
+) -> Meaning:
     """One factor."""
     return Meaning((product(1, [factor]),), axes, extents or {})
 
@@ -124,8 +127,9 @@ def combined(meanings: Sequence[Meaning], change: Callable[..., Any]) -> Meaning
 
 def unified(first: Meaning, second: Meaning) -> Meaning:
     """The second under the labels of the first; their axes stand in the same places."""
-    if len(first.axes) != len(second.axes) or any((a is None) != (b is None)
-                                                  for a, b in zip(first.axes, second.axes, strict=True)):
+    if len(first.axes) != len(second.axes) or any(
+        (a is None) != (b is None) for a, b in zip(first.axes, second.axes, strict=True)
+    ):
         message = f"{_shape(first)} and {_shape(second)} do not fit entry by entry"
         raise MeaningError(message)
     pairs = [(b, a) for a, b in zip(first.axes, second.axes, strict=True) if a is not None and b is not None]
@@ -200,8 +204,9 @@ def outer(first: Meaning, second: Meaning) -> Meaning:
     if len(first.labels) != 1 or len(second.labels) != 1:
         message = "an outer product is of two vectors"
         raise MeaningError(message)
-    return Meaning(times(first.terms, second.terms), (*first.labels, *second.labels),
-                   {**first.extents, **second.extents})
+    return Meaning(
+        times(first.terms, second.terms), (*first.labels, *second.labels), {**first.extents, **second.extents}
+    )
 
 
 def turned(meaning: Meaning) -> Meaning:
@@ -238,8 +243,12 @@ def _merged(a: Term, b: Term) -> Term:
     if clash:
         everything = taken | {x.var for x in b.bounds} | b.variables
         a = a.rename_bounds({name: fresh(name, everything) for name in sorted(clash)})
-    return product(a.coefficient * b.coefficient, (*a.factors, *b.factors), bounds=(*a.bounds, *b.bounds),
-                   conditions=a.conditions | b.conditions)
+    return product(
+        a.coefficient * b.coefficient,
+        (*a.factors, *b.factors),
+        bounds=(*a.bounds, *b.bounds),
+        conditions=a.conditions | b.conditions,
+    )
 
 
 def under(meaning: Meaning, conditions: Iterable[Cond]) -> Meaning:

@@ -20,8 +20,14 @@ from symbackprop.read import Reader, aligned
 ROOT = Path(__file__).parents[2]
 EXAMPLE, FIRST, SECOND, THIRD = map(var, "eijk")
 BOUNDS = {"i": Bound("i", const(0), size("d") - 1), "k": Bound("k", const(0), size("o") - 1)}
-ELEMENTS = (Ref("X", (EXAMPLE, FIRST)), Ref("W1", (FIRST, SECOND)), Ref("H_out", (EXAMPLE, SECOND)),
-            Ref("W2", (SECOND, THIRD)), Ref("Y", (EXAMPLE, THIRD)), Ref("MSE"))
+ELEMENTS = (
+    Ref("X", (EXAMPLE, FIRST)),
+    Ref("W1", (FIRST, SECOND)),
+    Ref("H_out", (EXAMPLE, SECOND)),
+    Ref("W2", (SECOND, THIRD)),
+    Ref("Y", (EXAMPLE, THIRD)),
+    Ref("MSE"),
+)
 LEAVES = st.sampled_from([slot(0), slot(1), slot(2), sp.Integer(2), sp.Integer(1)])
 SIGMOID, TANH = function("sigmoid"), function("tanh")
 
@@ -29,9 +35,16 @@ SIGMOID, TANH = function("sigmoid"), function("tanh")
 def larger(parts):
     pair = st.tuples(parts, parts)
     return st.one_of(
-        pair.map(lambda p: p[0] + p[1]), pair.map(lambda p: p[0] - p[1]), pair.map(lambda p: p[0] * p[1]),
-        parts.map(lambda x: -x), parts.map(lambda x: x**2), parts.map(lambda x: x**-1 if x != 0 else x),
-        parts.map(sp.exp), parts.map(lambda x: SIGMOID(x) ** 2), parts.map(function("sigmoid", 1)), parts.map(TANH),
+        pair.map(lambda p: p[0] + p[1]),
+        pair.map(lambda p: p[0] - p[1]),
+        pair.map(lambda p: p[0] * p[1]),
+        parts.map(lambda x: -x),
+        parts.map(lambda x: x**2),
+        parts.map(lambda x: x**-1 if x != 0 else x),
+        parts.map(sp.exp),
+        parts.map(lambda x: SIGMOID(x) ** 2),
+        parts.map(function("sigmoid", 1)),
+        parts.map(TANH),
         pair.map(lambda p: Where(Compare(sp.Symbol(">"), slot(0), p[0]), p[1], slot(1))),
     )
 
@@ -75,8 +88,10 @@ def flat(each):
         factor = term.factors[0] if len(term.factors) == 1 else None
         parts = [term]
         if isinstance(factor, Apply) and isinstance(factor.template, sp.Add):
-            parts = [product(term.coefficient, [apply(part, *factor.args)], bounds=term.bounds,
-                             conditions=term.conditions) for part in factor.template.args]
+            parts = [
+                product(term.coefficient, [apply(part, *factor.args)], bounds=term.bounds, conditions=term.conditions)
+                for part in factor.template.args
+            ]
         keys += [str(part.key) for part in parts]
     return sorted(keys)
 

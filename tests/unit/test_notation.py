@@ -32,14 +32,17 @@ def test_default_preset_is_one_of_the_presets():
     assert notation.DEFAULT in notation.names()
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("[signs]\nhadamrad = 'x'\n", "unknown key 'hadamrad'; did you mean 'hadamard'"),
-    ("colour = 'x'\n", "unknown key 'colour'"),
-    ("[families]\nplace = 'above'\n", "families.place is 'above'; known: subscript, superscript"),
-    ("[choices]\nsignals = 'some'\n", "choices.signals is 'some'; known: activation, all, pre-activation"),
-    ("[choices]\npull = 'batch'\n", "a rule must name every one of them"),
-    ("[[adjoints]]\nof = '*'\n", "exactly one of suffix, append and letter"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[signs]\nhadamrad = 'x'\n", "unknown key 'hadamrad'; did you mean 'hadamard'"),
+        ("colour = 'x'\n", "unknown key 'colour'"),
+        ("[families]\nplace = 'above'\n", "families.place is 'above'; known: subscript, superscript"),
+        ("[choices]\nsignals = 'some'\n", "choices.signals is 'some'; known: activation, all, pre-activation"),
+        ("[choices]\npull = 'batch'\n", "a rule must name every one of them"),
+        ("[[adjoints]]\nof = '*'\n", "exactly one of suffix, append and letter"),
+    ],
+)
 def test_faulty_preset_is_refused_with_the_reason(text, message):
     whole = text + DELTAS if "=" in text.split("\n", maxsplit=1)[0] else DELTAS + text
     with pytest.raises(SpecError) as error:
@@ -58,39 +61,45 @@ def test_preset_without_program_text_is_enough():
     assert latex(Spelling(network, preset).element("W1")) == "W_{1,#0#1}"
 
 
-@pytest.mark.parametrize(("name", "numbers", "shown"), [
-    ("H_in",    "subscript",   "H_{in}"),
-    ("yhat",    "subscript",   r"\hat{y}"),
-    ("x_hat",   "subscript",   r"\hat{x}"),
-    ("c_tilde", "subscript",   r"\tilde{c}"),
-    ("W1",      "subscript",   "W_1"),
-    ("W1",      "superscript", "W^1"),
-    ("W12",     "bracketed",   "W^{(12)}"),
-    ("theta",   "subscript",   r"\theta"),
-    ("lam",     "subscript",   r"\lambda"),
-    ("MSE",     "subscript",   r"\mathit{MSE}"),
-    ("w_a",     "subscript",   "w_a"),
-    ("c_prev",  "subscript",   "c_{prev}"),
-])
+@pytest.mark.parametrize(
+    ("name", "numbers", "shown"),
+    [
+        ("H_in", "subscript", "H_{in}"),
+        ("yhat", "subscript", r"\hat{y}"),
+        ("x_hat", "subscript", r"\hat{x}"),
+        ("c_tilde", "subscript", r"\tilde{c}"),
+        ("W1", "subscript", "W_1"),
+        ("W1", "superscript", "W^1"),
+        ("W12", "bracketed", "W^{(12)}"),
+        ("theta", "subscript", r"\theta"),
+        ("lam", "subscript", r"\lambda"),
+        ("MSE", "subscript", r"\mathit{MSE}"),
+        ("w_a", "subscript", "w_a"),
+        ("c_prev", "subscript", "c_{prev}"),
+    ],
+)
 def test_names_without_spelling_are_set_well(name, numbers, shown):
     assert latex(named(name, numbers)) == shown
 
 
-@pytest.mark.parametrize(("text", "letters", "values", "shown"), [
-    ("w_{1ij}",                         "ij",  ("1", "11"),       "w_{1,1,11}"),
-    ("w_{1ij}",                         "ij",  ("1", "1"),        "w_{1,11}"),
-    ("w_{1ij}",                         "ij",  ("k", "j"),        "w_{1kj}"),
-    ("x_i^{(e)}",                       "ei",  ("1", "2"),        "x_2^{(1)}"),
-    ("h_{in,i}^{(e)}",                  "ei",  ("2", "3"),        "h_{in,3}^{(2)}"),
-    (r"w_{ij}^{(\ell)}",                "lij", ("l+1", "j", "i"), "w_{ji}^{(l+1)}"),
-    (r"\Gamma_u^{\langle t \rangle}",   "t",   ("t-1",),          r"\Gamma_u^{\langle t-1\rangle}"),
-    (r"\vec{\mathbf{a}}^{(\ell)}",      "l",   ("L",),            r"\vec{\mathbf{a}}^{(L)}"),
-    ("x_{ti}",                          "ti",  ("t+1", "i"),      "x_{t+1,i}"),
-    ("W^{x}_{kj}",                      "kj",  ("k", "j"),        "W_{kj}^x"),
-    (r"\sqrt{ab}_{i}",                  "i",   ("3",),            r"\sqrt{ab}_3"),
-    (r"\frac{a}{b}",                    "",    (),                r"\frac{a}{b}"),
-    (r"\left(x_i\right)",               "i",   ("2",),            r"\left(x_2\right)"),
-])
+@pytest.mark.parametrize(
+    ("text", "letters", "values", "shown"),
+    [
+        ("w_{1ij}", "ij", ("1", "11"), "w_{1,1,11}"),
+        ("w_{1ij}", "ij", ("1", "1"), "w_{1,11}"),
+        ("w_{1ij}", "ij", ("k", "j"), "w_{1kj}"),
+        ("x_i^{(e)}", "ei", ("1", "2"), "x_2^{(1)}"),
+        ("h_{in,i}^{(e)}", "ei", ("2", "3"), "h_{in,3}^{(2)}"),
+        (r"w_{ij}^{(\ell)}", "lij", ("l+1", "j", "i"), "w_{ji}^{(l+1)}"),
+        (r"\Gamma_u^{\langle t \rangle}", "t", ("t-1",), r"\Gamma_u^{\langle t-1\rangle}"),
+        (r"\vec{\mathbf{a}}^{(\ell)}", "l", ("L",), r"\vec{\mathbf{a}}^{(L)}"),
+        ("x_{ti}", "ti", ("t+1", "i"), "x_{t+1,i}"),
+        ("W^{x}_{kj}", "kj", ("k", "j"), "W_{kj}^x"),
+        (r"\sqrt{ab}_{i}", "i", ("3",), r"\sqrt{ab}_3"),
+        (r"\frac{a}{b}", "", (), r"\frac{a}{b}"),
+        (r"\left(x_i\right)", "i", ("2",), r"\left(x_2\right)"),
+    ],
+)
 def test_indices_go_where_their_letters_stand(text, letters, values, shown):
     pattern = spelling(text, {letter: place for place, letter in enumerate(letters)})
     assert latex(pattern.fill(items(*values))) == shown
@@ -139,10 +148,13 @@ T = 3
     assert latex(names.tensor("h0")) == "h^{(0)}"
 
 
-@pytest.mark.parametrize(("preset", "expected"), [
-    ("rows",    {"X": (0, 1), "W1": (0, 1), "H_in": (0, 1)}),
-    ("columns", {"X": (1, 0), "W1": (1, 0), "H_in": (1, 0)}),
-])
+@pytest.mark.parametrize(
+    ("preset", "expected"),
+    [
+        ("rows", {"X": (0, 1), "W1": (0, 1), "H_in": (0, 1)}),
+        ("columns", {"X": (1, 0), "W1": (1, 0), "H_in": (1, 0)}),
+    ],
+)
 def test_relayed_arrays_follow_the_preset(preset, expected):
     network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     found = notation.layout(network, notation.load(preset), relay=True)

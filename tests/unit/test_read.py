@@ -21,7 +21,6 @@ CORPUS = tuple(sorted((ROOT / "tests/data/networks").glob("*.toml")))
 FORMS = tuple(sorted((ROOT / "tests/data/notation").glob("*.toml")))
 
 
-
 @cache
 def derived(path, preset):
     return adjoint.derive(spec.load(str(path)), notation.load(preset).choices)
@@ -42,8 +41,10 @@ def flat(terms):
         factor = term.factors[0] if len(term.factors) == 1 else None
         parts = [term]
         if isinstance(factor, Apply) and isinstance(factor.template, sp.Add):
-            parts = [product(term.coefficient, [apply(part, *factor.args)], bounds=term.bounds,
-                             conditions=term.conditions) for part in factor.template.args]
+            parts = [
+                product(term.coefficient, [apply(part, *factor.args)], bounds=term.bounds, conditions=term.conditions)
+                for part in factor.template.args
+            ]
         keys += [str(part.key) for part in parts]
     return sorted(keys)
 
@@ -119,18 +120,21 @@ def test_every_member_of_a_chain_is_an_equation():
     assert [len(e.terms) for e in found] == [1, 1]
 
 
-@pytest.mark.parametrize(("text", "column", "message"), [
-    ("H_{in} = X W_1 +",             17, "the formula ends too early"),
-    ("H_{in} = X W_1)",              15, "')' does not fit here"),
-    ("H_{in} = X W_2",               12, "a product over d and h entries"),
-    ("H_{in} = X W_1^T",             12, "a product over"),
-    ("H_{in} = Q W_1",               10, "nothing here is called 'Q'"),
-    (r"H_{in} = X \odot W_1",        18, "does not fit one of"),
-    ("H_{in}",                     None, "an equation needs a left and a right side"),
-    ("2 H_{in} = X W_1",              1, "the left side is not a quantity"),
-    (r"O_{delta} = \frac{\partial Q}{\partial O_{in}}", 13, "only derivatives of the loss"),
-    (r"H_{in} = \sigma",             10, r"nothing here is called '\sigma'"),
-])
+@pytest.mark.parametrize(
+    ("text", "column", "message"),
+    [
+        ("H_{in} = X W_1 +", 17, "the formula ends too early"),
+        ("H_{in} = X W_1)", 15, "')' does not fit here"),
+        ("H_{in} = X W_2", 12, "a product over d and h entries"),
+        ("H_{in} = X W_1^T", 12, "a product over"),
+        ("H_{in} = Q W_1", 10, "nothing here is called 'Q'"),
+        (r"H_{in} = X \odot W_1", 18, "does not fit one of"),
+        ("H_{in}", None, "an equation needs a left and a right side"),
+        ("2 H_{in} = X W_1", 1, "the left side is not a quantity"),
+        (r"O_{delta} = \frac{\partial Q}{\partial O_{in}}", 13, "only derivatives of the loss"),
+        (r"H_{in} = \sigma", 10, r"nothing here is called '\sigma'"),
+    ],
+)
 def test_what_cannot_be_read_is_refused_at_its_place(text, column, message):
     network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     with pytest.raises(ReadError) as error:

@@ -15,10 +15,8 @@ from symbackprop.emit import terminal
 from symbackprop.emit.mathtext import Printer
 from symbackprop.index import primal_name
 
-NETWORKS = [
-    *map(gallery.path, gallery.names()),
-    *sorted((Path(__file__).parents[1] / "data" / "networks").glob("*.toml")),
-]
+CORPUS = sorted((Path(__file__).parents[1] / "data" / "networks").glob("*.toml"))
+NETWORKS = [*map(gallery.path, gallery.names()), *(pytest.param(p, marks=pytest.mark.slow, id=p.stem) for p in CORPUS)]
 SOFTMAX = """
 name = "s"
 loss = "C"
@@ -66,7 +64,7 @@ def text_of(view: View) -> str:
 
 
 @pytest.mark.parametrize("path", NETWORKS, ids=lambda p: p.stem)
-@pytest.mark.parametrize("preset", [None, "rows", "columns"])
+@pytest.mark.parametrize("preset", [None, pytest.param("rows", marks=pytest.mark.slow)])
 def test_forms_of_an_adjoint_end_in_its_result(path: Path, preset: str | None) -> None:
     view = view_of(str(path), preset)
     for chain in view.derivation.chains.values():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import mpmath
 import numpy as np
 import pytest
 import sympy as sp
 
-from symbackprop import spec
+from symbackprop import gallery, spec
 from symbackprop.adjoint import derive
 from symbackprop.derivation import Choices
 from symbackprop.document.graph import Element, concrete_sizes
@@ -29,9 +31,7 @@ SMALL = {"n": 2, "m": 2, "N": 2, "L": 2, "M": 2}
 
 def load(name: str) -> Network:
     """A network of the gallery."""
-    from symbackprop.gallery import path
-
-    return spec.load(str(path(name)))
+    return spec.load(str(gallery.path(name)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -107,7 +107,7 @@ def value_of_terms(terms: tuple[Term, ...], expanded: Expanded) -> Any:
     return sum((expanded.term(term, {}) for term in terms), sp.S.Zero)
 
 
-@pytest.mark.parametrize("slopes", ["output", "prime"])
+@pytest.mark.parametrize("slopes", ["output", pytest.param("prime", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", SEEDS)
 def test_paths_multiply_and_add_up_to_the_derivative_of_the_expanded_loss(name: str, slopes: str) -> None:
     network = load(name)
@@ -122,26 +122,25 @@ def test_paths_multiply_and_add_up_to_the_derivative_of_the_expanded_loss(name: 
         sizes[family] = {k: 2 + k % 2 for k in sizes[family]}
     graph, expanded = Unrolled(network, sizes, slopes=slopes), Expanded(network, sizes)
     loss = expanded.value(graph.loss)
+    symbols = sorted(loss.free_symbols, key=str)
     rng = random.Random(name)
-    point = {s: sp.Rational(rng.randint(-9, 9), 7) for s in sorted(loss.free_symbols, key=str)}
+    point = [mpmath.mpf(rng.randint(-9, 9)) / 7 for _ in symbols]
     for parameter in network.parameters:
         element = graph.first(parameter)
         paths = graph.paths(element)
         assert graph.count(element) == len(paths) > 0
-        terms = collect(term for path in paths for term in path.product)
-        ours = value_of_terms(terms, expanded).subs(point)
-        theirs = sp.diff(loss, expanded.symbol(element)).subs(point)
-        assert abs(sp.N(ours - theirs, 30)) < 1e-25
+        ours = value_of_terms(collect(term for path in paths for term in path.product), expanded)
+        theirs = sp.diff(loss, expanded.symbol(element))
+        with mpmath.workdps(40):
+            left, right = sp.lambdify(symbols, [ours, theirs], "mpmath", cse=True)(*point)
+            assert abs(left - right) < mpmath.mpf(10) ** -30
 
 
-def everything() -> list[str]:
-    """All network files at hand."""
-    from pathlib import Path
-
-    from symbackprop import gallery
-
+def everything() -> list[Any]:
+    """All network files at hand; those beyond the gallery are for the long run."""
     folder = Path(__file__).parents[1] / "data" / "networks"
-    return [*(str(gallery.path(name)) for name in gallery.names()), *map(str, sorted(folder.glob("*.toml")))]
+    known = [str(gallery.path(name)) for name in gallery.names()]
+    return [*known, *(pytest.param(str(p), marks=pytest.mark.slow, id=p.stem) for p in sorted(folder.glob("*.toml")))]
 
 
 @pytest.mark.parametrize("source", everything(), ids=lambda s: s.rsplit("/", 1)[-1])

@@ -95,8 +95,8 @@ def test_matrix_form_is_that_of_the_document(network, preset, tensor, text):
             "s",
             (
                 r"\delta_j^{(\ell)} = \begin{cases} (a_j^{(M)} - \hat{y}_j) a_j^{(M)} (1 - a_j^{(M)}) & \ell = M \\ "
-                r"\biggl(\sum_{k} \delta_k^{(\ell+1)} w_{jk}^{(\ell+1)}\biggr) a_j^{(\ell)} (1 - a_j^{(\ell)}) & \ell < M "
-                r"\end{cases}"
+                r"\biggl(\sum_{k} \delta_k^{(\ell+1)} w_{jk}^{(\ell+1)}\biggr) a_j^{(\ell)} (1 - a_j^{(\ell)}) "
+                r"& \ell < M \end{cases}"
             ),
         ),
         (
@@ -109,7 +109,10 @@ def test_matrix_form_is_that_of_the_document(network, preset, tensor, text):
             "seed_002",
             "columns",
             "W",
-            r"\frac{\partial C_0}{\partial w_{ij}^{(\ell)}} = \frac{\partial C_0}{\partial b_i^{(\ell)}} a_j^{(\ell-1)}",
+            (
+                r"\frac{\partial C_0}{\partial w_{ij}^{(\ell)}} = "
+                r"\frac{\partial C_0}{\partial b_i^{(\ell)}} a_j^{(\ell-1)}"
+            ),
         ),
         (
             "seed_003",

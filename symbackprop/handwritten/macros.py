@@ -229,6 +229,8 @@ class Expander:
         """Tokens up to a delimiter outside braces, which is dropped."""
         found: list[Token] = []
         depth = 0
+        first = self._skip_blanks()
+        self._push([] if first is None else [first])
         while (token := self._next()) is not None:
             depth += (token.text == "{") - (token.text == "}")
             at = token.text.find(delimiter) if depth == 0 and not token.text.startswith("%") else -1

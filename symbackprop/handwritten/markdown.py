@@ -22,13 +22,13 @@ _PART = re.compile(
     r"|^(?P<quote>[ \t]{0,3}(?:>[ \t]?)*[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*(?P<language>[^\n`]*)\n(?P<code>.*?)"
     r"(?:^(?P<close>[ \t>]*(?P=fence)[`~]*)[ \t]*$|\Z)"
     r"|(?P<github>\$`[^`\n]+`\$)"
-    r"|(?P<ticks>(?<!`)(?P<mark>`+)(?!`).+?(?<!`)(?P=mark)(?!`))"
+    r"|(?P<ticks>(?<!`)(?P<mark>`+)(?!`)(?:(?!\n\s*\n).)+?(?<!`)(?P=mark)(?!`))"
     r"|(?P<double>\$\$.+?\$\$)"
     r"|(?P<environment>\\begin\{(?P<name>(?:" + _NAMES + r")\*?)\}.*?\\end\{(?P=name)\})"
     r"|(?P<display>\\\\?\[.+?\\\\?\])"
     r"|(?P<round>\\\\?\((?:(?!\n\s*\n).)+?\\\\?\))"
     r"|(?P<escape>\\[\\$`<])"
-    r"|(?P<single>\$(?=[^\s$])(?:\\.|(?!\n\s*\n)[^$\\])*?(?<=[^\s\\])\$(?!\d))"
+    r"|(?P<single>(?<![\w$])\$(?=[^\s$])(?:\\.|(?!\n\s*\n)[^$\\])*?(?<=[^\s\\])\$(?!\d))"
     r"|(?P<open>\$\$|\\begin\{(?:" + _NAMES + r")\*?\}(?=[ \t]*$))",
     re.DOTALL | re.MULTILINE,
 )

@@ -239,7 +239,9 @@ class _Parser:
         if name in self.letters or name in self.sizes:
             return Letter(form=self.name_form(name, token))
         known = [*self.network.tensors, *(f"d{tensor}" for tensor in self.network.tensors), *self.sizes]
-        raise self.error(token, f"no quantity '{name}' in the network; {nearest(name, known)}")
+        other = next((each for each in sorted(known) if each.lower() == name.lower()), None)
+        hint = f"did you mean '{other}'?" if other else nearest(name, known)
+        raise self.error(token, f"no quantity '{name}' in the network; {hint}")
 
     def tensor(self, name: str, token: _Token) -> Quantity:
         """A tensor with its brackets, family indices first."""

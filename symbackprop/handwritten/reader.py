@@ -1,0 +1,133 @@
+"""What the parts of the reader share: the names in force, places for nodes, the choices that ambiguous text leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from symbackprop.handwritten.expression import Node, Operation
+from symbackprop.handwritten.parse import Item, Items, tokens
+from symbackprop.handwritten.tokens import ReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from symbackprop.affine import Affine
+    from symbackprop.handwritten.formula import Formula
+    from symbackprop.handwritten.names import Declared, Names
+    from symbackprop.network import Network
+
+DOTS = "dots"
+"""The operation that stands for an ellipsis in a matrix."""
+TRANSPOSES = frozenset((("T",), (r"\top",), ("t", "r")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredFunction:
+    """A function that a directive declares: ``family`` counts its layer indices."""
+
+    head: str
+    name: str
+    letters: tuple[str, ...] = ()
+    loss: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Against what a formula is read: the network and what the directives before the formula say.
+
+    ``indices`` maps declared index letters to the axis, size or tensor they run over ("" where only a range is given);
+    ``claimed`` where a directive says what the formula is about, so that its left side need not be readable.
+    """
+
+    network: Network
+    lets: tuple[Declared, ...] = ()
+    scalars: tuple[str, ...] = ()
+    indices: Mapping[str, str] = field(default_factory=dict)
+    functions: tuple[DeclaredFunction, ...] = ()
+    operators: tuple[str, ...] = ()
+    prime: Literal["transpose", "derivative"] | None = None
+    base: int = 1
+    explicit: bool = False
+    claimed: bool = False
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads the items of one formula. ``choices`` say which reading to take at the places that ``points`` records."""
+
+    formula: Formula
+    names: Names
+    context: Context
+    sum_of: Callable[[Reader, Items], Node]
+    choices: Mapping[tuple[str, int], int] = field(default_factory=dict)
+    points: dict[tuple[str, int], int] = field(default_factory=dict)
+    repairs: list[str] = field(default_factory=list)
+
+    def value(self, items: Items) -> Node:
+        """The value of a sum."""
+        return self.sum_of(self, items)
+
+    def pick(self, what: str, place: int, options: int) -> int:
+        """Which of several readings to take here; the others are taken in later rounds."""
+        if options > 1:
+            self.points[what, place] = options
+        return min(self.choices.get((what, place), 0), options - 1)
+
+    def at(self, first: Item, last: Item | None = None) -> dict[str, Any]:
+        """Place and source of a node from its first to its last item."""
+        return self.at_range(first.start, (last or first).end)
+
+    def at_range(self, start: int, end: int) -> dict[str, Any]:
+        """Place and source of ``text[start:end]``."""
+        return {"span": self.formula.part(start, end), "source": self.formula.text[start:end]}
+
+    def error(self, message: str, item: Item | None = None) -> ReadError:
+        """An error at an item."""
+        if item is None:
+            return ReadError(message)
+        return ReadError(message, item.start, item.end)
+
+    def form(self, items: Items) -> Affine | None:
+        """Items as an index or a size; None for anything else."""
+        return self.names.form(tokens(items))
+
+
+@dataclass(slots=True)
+class Cursor:
+    """A place in a sequence of items."""
+
+    items: Items
+    place: int = 0
+
+    def peek(self, ahead: int = 0) -> Item | None:
+        """The item here, or further on; None behind the end."""
+        return self.items[self.place + ahead] if self.place + ahead < len(self.items) else None
+
+    def take(self) -> Item:
+        """The item here; the cursor moves on."""
+        self.place += 1
+        return self.items[self.place - 1]
+
+    @property
+    def rest(self) -> Items:
+        """What is left."""
+        return self.items[self.place:]
+
+
+def split(items: Items, kinds: frozenset[str]) -> list[Items]:
+    """Items between separators."""
+    result: list[list[Item]] = [[]]
+    for item in items:
+        if item.kind in kinds:
+            result.append([])
+        else:
+            result[-1].append(item)
+    return [tuple(part) for part in result]
+
+
+def is_dots(node: Node) -> bool:
+    """True for the mark of an ellipsis."""
+    return isinstance(node, Operation) and node.name == DOTS
+

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.affine import Affine, Bound, Cond, Scope, var
 from symbackprop.errors import DerivationError
 from symbackprop.index import Along, Apply, Equation, Opaque, Ref, Term
+from symbackprop.rewrite.delta import restricted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -59,9 +60,43 @@ def schedule(
 ) -> tuple[Rounds | Do, ...]:
     """Equations in loops, in an order in which everything read has been computed.
 
-    Raises: DerivationError where no order of rounds exists.
+    Where no order of rounds exists, families of a fixed number of members are taken member by member.
+
+    Raises: DerivationError where that gives no order either.
     """
-    return _Scheduler(equations, tensors, depths).run()
+    try:
+        return _Scheduler(equations, tensors, depths).run()
+    except DerivationError:
+        single = [(part, k) for k, e in enumerate(equations) for part in _member_by_member(e, tensors, depths)]
+        if len(single) == len(equations):
+            raise
+        steps = _Scheduler([part for part, _ in single], tensors, depths).run()
+        return tuple(_placed(step, [place for _, place in single]) for step in steps)
+
+
+def _member_by_member(
+    equation: Equation, tensors: Mapping[str, Tensor], depths: frozenset[str]
+) -> tuple[Equation, ...]:
+    """One equation for each member, where the range of the first loop is two plain numbers."""
+    loops = family_loops(equation, tensors)
+    if not loops or not loops[0].lo.is_constant or not loops[0].hi.is_constant:
+        return (equation,)
+    first = loops[0]
+    members = []
+    for value in range(first.lo.const, first.hi.const + 1):
+        fixed = {first.var: Affine(value)}
+        ranges = tuple(b.substitute(fixed) for b in equation.ranges if b.var != first.var)
+        terms = restricted((t.substitute(fixed) for t in equation.terms), (), Scope(ranges, depths))
+        lhs = Ref(equation.lhs.tensor, tuple(form.substitute(fixed) for form in equation.lhs.index))
+        members.append(replace(equation, lhs=lhs, terms=terms, ranges=ranges))
+    return tuple(members)
+
+
+def _placed(step: Rounds | Do, places: Sequence[int]) -> Rounds | Do:
+    """The step with the places of the equations that were split."""
+    if isinstance(step, Do):
+        return replace(step, place=places[step.place])
+    return replace(step, body=tuple(_placed(inner, places) for inner in step.body))
 
 
 def family_loops(equation: Equation, tensors: Mapping[str, Tensor]) -> tuple[Bound, ...]:

@@ -19,13 +19,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
+import sympy as sp
+
 from symbackprop.affine import Affine, Bound, Cond, var
 from symbackprop.errors import DerivationError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-    import sympy as sp
 
     from symbackprop.index import Ref
 
@@ -515,3 +515,48 @@ class Einsum(Node):
     @property
     def axes(self) -> tuple[Axis, ...]:
         return self.to
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What matrix notation can say
+
+_MATRIX = 2
+
+
+def is_writable(node: Node) -> bool:
+    """True where every part of the node has a place in matrix notation."""
+    return all(_fits(each) for each in node.walk())
+
+
+def _fits(node: Node) -> bool:  # noqa: PLR0911 - one line a kind
+    rank = len(node.axes)
+    match node:
+        case Leaf() | Hadamard() | Add() | Scale() | FamilySum():
+            return True
+        case Number():
+            return rank == 0
+        case Transpose():
+            return rank == _MATRIX
+        case Concat():
+            return rank <= _MATRIX
+        case MatMul():
+            return max(len(node.a.axes), len(node.b.axes)) <= _MATRIX or len(node.b.axes) == _MATRIX
+        case Outer():
+            return True
+        case SumOver():
+            return len(node.x.axes) <= _MATRIX
+        case Broadcast():
+            return rank <= _MATRIX
+        case Elementwise():
+            return all(len(arg.axes) in {0, rank} or rank == _MATRIX for arg in node.args) and not _peculiar(node)
+        case AlongAxis():
+            sizes = [axis.extent for axis in node.x.axes]
+            return len(node.over) == 1 and (len(sizes) <= 1 or (len(sizes) == _MATRIX and len(set(sizes)) == _MATRIX))
+        case OpaqueCall():
+            return True
+    return False
+
+
+def _peculiar(node: Elementwise) -> bool:
+    """One-hot entries compare a label with a place, which whole arrays do not show."""
+    return any(getattr(part, "row", "") == "onehot" for part in sp.preorder_traversal(node.template))

@@ -15,7 +15,7 @@ from symbackprop.document.blocks import Derivative, Formula, Lifted, Sum, Times
 from symbackprop.document.pattern import own_letters
 from symbackprop.index import Apply, Equation, Ref, Term, primal_name, product
 from symbackprop.lift import lift
-from symbackprop.matrix import Einsum
+from symbackprop.matrix import is_writable
 from symbackprop.notation.spelling import Spelling
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class View:
     def lifted(self, equation: Equation) -> Lifted | None:
         """The matrix form; None where whole arrays cannot say it, or where there are only scalars."""
         cases = lift(equation, self.derivation, self.layout, self.preset.orientation.vectors)
-        if any(isinstance(part, Einsum) for case in cases for part in case.node.walk()):
+        if not all(is_writable(case.node) for case in cases):
             return None
         if all(not part.axes for case in cases for part in case.node.walk()):
             return None

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import sympy as sp
 
 from symbackprop.affine import Affine, Scope
-from symbackprop.emit.mathtext_matrix import MatrixText, is_writable
+from symbackprop.emit.mathtext_matrix import MatrixText
 from symbackprop.emit.mathtext_names import Frame, NamePrinter
 from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, decimal_text
 from symbackprop.index import LOCAL, Along, Apply, Equation, Opaque, Ref, Term, Value, slot, variables_of
+from symbackprop.matrix import is_writable
 from symbackprop.notation.glyph import Symbol
 from symbackprop.notation.letters import family_count, primal_elements
 from symbackprop.notation.spelling import single_letter

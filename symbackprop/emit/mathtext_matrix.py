@@ -1,7 +1,7 @@
 """Matrix nodes as mathematics: products, transposes, entrywise products, sums over axes as products with ones.
 
 Vectors stand as the preset says. Arrays of more than two axes are written where only entrywise operations touch them;
-``is_writable`` tells what is, and the rest is for the index level.
+``matrix.is_writable`` tells what is, and the rest is for the index level.
 """
 
 from __future__ import annotations
@@ -42,45 +42,6 @@ if TYPE_CHECKING:
     from symbackprop.notation.glyph import Pattern
 
 _MATRIX = 2
-
-
-def is_writable(node: Node) -> bool:
-    """True where every part of the node has a place in matrix notation."""
-    return all(_fits(each) for each in node.walk())
-
-
-def _fits(node: Node) -> bool:  # noqa: PLR0911 - one line a kind
-    rank = len(node.axes)
-    match node:
-        case Leaf() | Hadamard() | Add() | Scale() | FamilySum():
-            return True
-        case Number():
-            return rank == 0
-        case Transpose():
-            return rank == _MATRIX
-        case Concat():
-            return rank <= _MATRIX
-        case MatMul():
-            return max(len(node.a.axes), len(node.b.axes)) <= _MATRIX or len(node.b.axes) == _MATRIX
-        case Outer():
-            return True
-        case SumOver():
-            return len(node.x.axes) <= _MATRIX
-        case Broadcast():
-            return rank <= _MATRIX
-        case Elementwise():
-            return all(len(arg.axes) in {0, rank} or rank == _MATRIX for arg in node.args) and not _peculiar(node)
-        case AlongAxis():
-            sizes = [axis.extent for axis in node.x.axes]
-            return len(node.over) == 1 and (len(sizes) <= 1 or (len(sizes) == _MATRIX and len(set(sizes)) == _MATRIX))
-        case OpaqueCall():
-            return True
-    return False
-
-
-def _peculiar(node: Elementwise) -> bool:
-    """One-hot entries compare a label with a place, which whole arrays do not show."""
-    return any(getattr(part, "row", "") == "onehot" for part in sp.preorder_traversal(node.template))
 
 
 class ArrayTemplates(Templates):

@@ -60,6 +60,9 @@ def check(
     network = derivation.network
     module = generated.run(source, network.name)
     sizes = stand_in_sizes(network)
+    for key in getattr(module, "SIZES", {}):  # sizes that the module knows only from the network file
+        if isinstance(key, str):
+            module.SIZES[key] = sizes[key]
     notes = [*_about_sizes(network, sizes), *_about_functions(network)]
     for attempt in range(REDRAWS):
         values = _drawn(network, seed, sizes, attempt)

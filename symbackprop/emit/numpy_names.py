@@ -52,6 +52,7 @@ OWN = (
     "BATCH_AXES",
     "FAMILIES",
     "DEPTHS",
+    "SIZES",
     "_checked",
     "_as_given",
     "_with_sum",

@@ -43,7 +43,7 @@ def forward(parameters, inputs, *, f):
         "z": [z[i] for i in range(n + 2)],
         "s": [s[i] for i in range(1, n + 2)],
         "yhat": yhat,
-        "MSE": MSE,
+        "MSE": np.asarray(MSE, dtype),
     }
 
 
@@ -107,7 +107,7 @@ def _checked(parameters, inputs):
     inputs = {name: _cast(value, dtype) for name, value in inputs.items()}
     shapes = []
     shapes.append(("x", (("q", 0),), inputs["x"].shape))
-    shapes.append(("W", ({"n": 1, "": 1},), (len(parameters["W"]),)))
+    shapes.append(("the list W", ({"n": 1, "": 1},), (len(parameters["W"]),)))
     for i, member in enumerate(parameters["W"], start=1):
         shapes.append((f"W[{i}]", (("q", i), ("q", i - 1)), member.shape))
     sizes = _solve(shapes, partial=True)
@@ -233,31 +233,36 @@ def _example(rng):
     n = 3
     q = {0: 2, 1: 4, 2: 5, 3: 6, 4: 1}
     parameters = {
-        "W": [np.asarray(rng.standard_normal((q[i], q[i - 1]))) for i in range(1, n + 2)],
+        "W": [np.asarray(0.5 * rng.standard_normal((q[i], q[i - 1]))) for i in range(1, n + 2)],
     }
     inputs = {
         "x": np.asarray(rng.standard_normal((q[0],))),
         "y": np.asarray(rng.standard_normal((q[n + 1],))),
     }
-    return parameters, inputs, {"f": (np.sin, np.cos)}
+    functions = {
+        "f": (np.sin, np.cos),
+    }
+    return parameters, inputs, functions
 
 
-def check(seed=0, step=1e-5):
-    """Largest difference between each gradient and central differences, relative to its largest entry."""
+def check(seed=0, step=1e-4):
+    """Largest difference between each gradient and central differences, relative to its largest entry.
+
+    Of large arrays, about fifty entries are compared.
+    """
     parameters, inputs, functions = _example(np.random.default_rng(seed))
     _, gradients = loss_and_gradients(parameters, inputs, **functions)
     errors = {}
     for name in PARAMETERS:
         largest, error = 1e-6, 0.0
         for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
-            for place in np.ndindex(array.shape):
-                kept = array[place]
-                losses = []
-                for moved in (kept + step, kept - step):
-                    array[place] = moved
-                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+            for place in list(np.ndindex(array.shape))[::max(1, array.size // 50)]:
+                kept, slope = array[place], 0.0
+                for weight, moves in ((8, 1), (-8, -1), (-1, 2), (1, -2)):
+                    array[place] = kept + moves * step
+                    slope += weight * float(forward(parameters, inputs, **functions)["MSE"]) / (12 * step)
                 array[place] = kept
-                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                error = max(error, abs(slope - gradient[place]))
                 largest = max(largest, abs(gradient[place]))
         errors[name] = error / largest
     return errors

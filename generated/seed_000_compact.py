@@ -41,7 +41,7 @@ def forward(parameters, inputs, *, f):
     return {
         "z": [z[i] for i in range(m + 2)],
         "s": [s[i] for i in range(1, m + 2)],
-        "MSE": MSE,
+        "MSE": np.asarray(MSE, dtype),
     }
 
 
@@ -105,7 +105,7 @@ def _checked(parameters, inputs):
     inputs = {name: _cast(value, dtype) for name, value in inputs.items()}
     shapes = []
     shapes.append(("x", (("n", 0),), inputs["x"].shape))
-    shapes.append(("W", ({"m": 1, "": 1},), (len(parameters["W"]),)))
+    shapes.append(("the list W", ({"m": 1, "": 1},), (len(parameters["W"]),)))
     for i, member in enumerate(parameters["W"], start=1):
         shapes.append((f"W[{i}]", (("n", i), ("n", i - 1)), member.shape))
     sizes = _solve(shapes, partial=True)
@@ -231,31 +231,36 @@ def _example(rng):
     m = 3
     n = {0: 3, 1: 4, 2: 5, 3: 2, 4: 1}
     parameters = {
-        "W": [np.asarray(rng.standard_normal((n[i], n[i - 1]))) for i in range(1, m + 2)],
+        "W": [np.asarray(0.5 * rng.standard_normal((n[i], n[i - 1]))) for i in range(1, m + 2)],
     }
     inputs = {
         "x": np.asarray(rng.standard_normal((n[0],))),
         "y": np.asarray(rng.standard_normal((n[m + 1],))),
     }
-    return parameters, inputs, {"f": (np.sin, np.cos)}
+    functions = {
+        "f": (np.sin, np.cos),
+    }
+    return parameters, inputs, functions
 
 
-def check(seed=0, step=1e-5):
-    """Largest difference between each gradient and central differences, relative to its largest entry."""
+def check(seed=0, step=1e-4):
+    """Largest difference between each gradient and central differences, relative to its largest entry.
+
+    Of large arrays, about fifty entries are compared.
+    """
     parameters, inputs, functions = _example(np.random.default_rng(seed))
     _, gradients = loss_and_gradients(parameters, inputs, **functions)
     errors = {}
     for name in PARAMETERS:
         largest, error = 1e-6, 0.0
         for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
-            for place in np.ndindex(array.shape):
-                kept = array[place]
-                losses = []
-                for moved in (kept + step, kept - step):
-                    array[place] = moved
-                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+            for place in list(np.ndindex(array.shape))[::max(1, array.size // 50)]:
+                kept, slope = array[place], 0.0
+                for weight, moves in ((8, 1), (-8, -1), (-1, 2), (1, -2)):
+                    array[place] = kept + moves * step
+                    slope += weight * float(forward(parameters, inputs, **functions)["MSE"]) / (12 * step)
                 array[place] = kept
-                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                error = max(error, abs(slope - gradient[place]))
                 largest = max(largest, abs(gradient[place]))
         errors[name] = error / largest
     return errors

@@ -21,7 +21,7 @@ INPUTS = {
 def forward(parameters, inputs, *, ell):
     """All tensors of the forward pass by name.
 
-    `ell` is (function, gradient); gradient returns a tuple in the order of its arguments.
+    `ell` is (function, gradient); gradient returns a tuple, one entry an argument.
 
     Raises: ValueError where names or shapes do not fit.
     """
@@ -39,7 +39,7 @@ def forward(parameters, inputs, *, ell):
         "H1": H1,
         "H2": H2,
         "Yhat": Yhat,
-        "loss": loss,
+        "loss": np.asarray(loss, dtype),
     }
 
 
@@ -224,15 +224,18 @@ def _example(rng):
     """Small random parameters and inputs."""
     n, h, o = 2, 3, 4
     parameters = {
-        "Wx": np.asarray(rng.standard_normal((h, n))),
-        "Wh": np.asarray(rng.standard_normal((h, h))),
-        "Wy": np.asarray(rng.standard_normal((o, h))),
+        "Wx": np.asarray(0.5 * rng.standard_normal((h, n))),
+        "Wh": np.asarray(0.5 * rng.standard_normal((h, h))),
+        "Wy": np.asarray(0.5 * rng.standard_normal((o, h))),
     }
     inputs = {
         "X1": np.asarray(rng.standard_normal((n,))),
         "X2": np.asarray(rng.standard_normal((n,))),
     }
-    return parameters, inputs, {"ell": (_smooth_loss, _smooth_gradient)}
+    functions = {
+        "ell": (_smooth_loss, _smooth_gradient),
+    }
+    return parameters, inputs, functions
 
 
 def _smooth_loss(*args):
@@ -245,22 +248,24 @@ def _smooth_gradient(*args):
     return tuple(np.cos(arg) + 2 * total for arg in args)
 
 
-def check(seed=0, step=1e-5):
-    """Largest difference between each gradient and central differences, relative to its largest entry."""
+def check(seed=0, step=1e-4):
+    """Largest difference between each gradient and central differences, relative to its largest entry.
+
+    Of large arrays, about fifty entries are compared.
+    """
     parameters, inputs, functions = _example(np.random.default_rng(seed))
     _, gradients = loss_and_gradients(parameters, inputs, **functions)
     errors = {}
     for name in PARAMETERS:
         largest, error = 1e-6, 0.0
         for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
-            for place in np.ndindex(array.shape):
-                kept = array[place]
-                losses = []
-                for moved in (kept + step, kept - step):
-                    array[place] = moved
-                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+            for place in list(np.ndindex(array.shape))[::max(1, array.size // 50)]:
+                kept, slope = array[place], 0.0
+                for weight, moves in ((8, 1), (-8, -1), (-1, 2), (1, -2)):
+                    array[place] = kept + moves * step
+                    slope += weight * float(forward(parameters, inputs, **functions)["loss"]) / (12 * step)
                 array[place] = kept
-                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                error = max(error, abs(slope - gradient[place]))
                 largest = max(largest, abs(gradient[place]))
         errors[name] = error / largest
     return errors

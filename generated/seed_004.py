@@ -42,7 +42,7 @@ def forward(parameters, inputs):
         "y": y,
         "s_z": s_z,
         "z": z,
-        "L": L,
+        "L": np.asarray(L, dtype),
     }
 
 
@@ -221,8 +221,8 @@ def _example(rng):
     """Small random parameters and inputs."""
     I, J, K = 2, 4, 3
     parameters = {
-        "w_a": np.asarray(rng.standard_normal((I, J))),
-        "w_b": np.asarray(rng.standard_normal((J, K))),
+        "w_a": np.asarray(0.5 * rng.standard_normal((I, J))),
+        "w_b": np.asarray(0.5 * rng.standard_normal((J, K))),
     }
     inputs = {
         "x": np.asarray(rng.standard_normal((I,))),
@@ -231,22 +231,24 @@ def _example(rng):
     return parameters, inputs, {}
 
 
-def check(seed=0, step=1e-5):
-    """Largest difference between each gradient and central differences, relative to its largest entry."""
+def check(seed=0, step=1e-4):
+    """Largest difference between each gradient and central differences, relative to its largest entry.
+
+    Of large arrays, about fifty entries are compared.
+    """
     parameters, inputs, functions = _example(np.random.default_rng(seed))
     _, gradients = loss_and_gradients(parameters, inputs, **functions)
     errors = {}
     for name in PARAMETERS:
         largest, error = 1e-6, 0.0
         for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
-            for place in np.ndindex(array.shape):
-                kept = array[place]
-                losses = []
-                for moved in (kept + step, kept - step):
-                    array[place] = moved
-                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+            for place in list(np.ndindex(array.shape))[::max(1, array.size // 50)]:
+                kept, slope = array[place], 0.0
+                for weight, moves in ((8, 1), (-8, -1), (-1, 2), (1, -2)):
+                    array[place] = kept + moves * step
+                    slope += weight * float(forward(parameters, inputs, **functions)["L"]) / (12 * step)
                 array[place] = kept
-                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                error = max(error, abs(slope - gradient[place]))
                 largest = max(largest, abs(gradient[place]))
         errors[name] = error / largest
     return errors

@@ -43,7 +43,7 @@ def forward(parameters, inputs):
     return {
         "a": [a[l] for l in range(M + 1)],
         "s": [s[l] for l in range(1, M + 1)],
-        "L": L,
+        "L": np.asarray(L, dtype),
     }
 
 
@@ -105,7 +105,7 @@ def _checked(parameters, inputs):
     inputs = {name: _cast(value, dtype) for name, value in inputs.items()}
     shapes = []
     shapes.append(("x", (("n", 0),), inputs["x"].shape))
-    shapes.append(("w", ("M",), (len(parameters["w"]),)))
+    shapes.append(("the list w", ("M",), (len(parameters["w"]),)))
     for l, member in enumerate(parameters["w"], start=1):
         shapes.append((f"w[{l}]", (("n", l - 1), ("n", l)), member.shape))
     sizes = _solve(shapes, partial=True)
@@ -231,7 +231,7 @@ def _example(rng):
     M = 3
     n = {0: 2, 1: 4, 2: 5, 3: 6}
     parameters = {
-        "w": [np.asarray(rng.standard_normal((n[l - 1], n[l]))) for l in range(1, M + 1)],
+        "w": [np.asarray(0.5 * rng.standard_normal((n[l - 1], n[l]))) for l in range(1, M + 1)],
     }
     inputs = {
         "x": np.asarray(rng.standard_normal((n[0],))),
@@ -240,22 +240,24 @@ def _example(rng):
     return parameters, inputs, {}
 
 
-def check(seed=0, step=1e-5):
-    """Largest difference between each gradient and central differences, relative to its largest entry."""
+def check(seed=0, step=1e-4):
+    """Largest difference between each gradient and central differences, relative to its largest entry.
+
+    Of large arrays, about fifty entries are compared.
+    """
     parameters, inputs, functions = _example(np.random.default_rng(seed))
     _, gradients = loss_and_gradients(parameters, inputs, **functions)
     errors = {}
     for name in PARAMETERS:
         largest, error = 1e-6, 0.0
         for array, gradient in zip(_members(parameters[name]), _members(gradients[name])):
-            for place in np.ndindex(array.shape):
-                kept = array[place]
-                losses = []
-                for moved in (kept + step, kept - step):
-                    array[place] = moved
-                    losses.append(loss_and_gradients(parameters, inputs, **functions)[0])
+            for place in list(np.ndindex(array.shape))[::max(1, array.size // 50)]:
+                kept, slope = array[place], 0.0
+                for weight, moves in ((8, 1), (-8, -1), (-1, 2), (1, -2)):
+                    array[place] = kept + moves * step
+                    slope += weight * float(forward(parameters, inputs, **functions)["L"]) / (12 * step)
                 array[place] = kept
-                error = max(error, abs((losses[0] - losses[1]) / (2 * step) - gradient[place]))
+                error = max(error, abs(slope - gradient[place]))
                 largest = max(largest, abs(gradient[place]))
         errors[name] = error / largest
     return errors

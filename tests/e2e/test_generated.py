@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,21 @@ def test_network_in_full_gives_the_same_results(name):
     again = api.derive(api.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8")))
     assert again.code() == (FOLDER / f"{name}.py").read_text(encoding="utf-8")
     assert again.network.toml == (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", ["1", "2718"])
+def test_output_does_not_depend_on_hash_order(seed, tmp_path):
+    environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
+    paths = [str(gallery.path(name)) for name in gallery.names()]
+    subprocess.run(
+        [sys.executable, "-m", "symbackprop", "build", *paths, "-o", "out"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+        capture_output=True,
+    )
+    for name in gallery.names():
+        for suffix in ("py", "tex", "toml"):
+            built = (tmp_path / "out" / f"{name}.{suffix}").read_bytes()
+            assert built == (FOLDER / f"{name}.{suffix}").read_bytes(), f"{name}.{suffix}"

@@ -31,7 +31,7 @@ from symbackprop.notation.glyph import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from symbackprop.handwritten.directives import Directives, Function, Let
+    from symbackprop.handwritten.directives import Directives, Function, Index, Let
     from symbackprop.handwritten.formula import Formula
     from symbackprop.network import Network
 
@@ -45,7 +45,8 @@ def context_of(network: Network, directives: Directives) -> Context:
     Raises: ReadError with the place of a name or a value that cannot be read.
     """
     functions = tuple(function_of(each) for each in directives.functions)
-    indices = {table.letter_name(index.letter) or index.letter: index.over for index in directives.indices}
+    indices = {table.letter_name(index.letter) or index.letter: _extent(index, directives.base)
+               for index in directives.indices}
     lets: list[Declared] = []
     for let in directives.lets:
         context = Context(network=network, lets=tuple(lets), indices=indices, functions=functions, base=directives.base)
@@ -55,6 +56,13 @@ def context_of(network: Network, directives: Directives) -> Context:
         network=network, lets=tuple(lets), scalars=tuple(s.name.text for s in directives.scalars), indices=indices,
         functions=functions, operators=tuple(o.formula.text for o in directives.operators), prime=directives.prime,
         base=directives.base, explicit=directives.explicit, claimed=directives.claim is not None)
+
+
+def _extent(index: Index, base: int) -> str:
+    """The axis or size that an index runs over, as axes are named; "" where that is not known."""
+    if index.upper is not None and index.lower == Affine(base):
+        return str(index.upper - (base - 1))
+    return index.over.text if index.over is not None else ""
 
 
 def declared(let: Let, context: Context) -> Declared:

@@ -174,6 +174,8 @@ def chain(reader: Reader, items: Items) -> tuple[Condition, ...] | None:
 def index_or_value(reader: Reader, items: Items) -> Node:
     """An index where it is one, else a value."""
     form = reader.form(items)
-    if form is not None:
+    named = any(m.entry.kind in {"tensor", "element", "let"} for i in items if i.kind == "name" and i.subs
+                for m in reader.names.find((i,)))
+    if form is not None and not named:
         return Letter(form=form, **reader.at(items[0], items[-1]))
     return reader.value(items)

@@ -80,7 +80,7 @@ class Entry:
     count: int = 0
     slots: tuple[int | str, ...] = ()
     family: int = 0
-    rank: int = 0
+    rank: int | None = 0
     letters: tuple[tuple[int, str], ...] = ()
     arguments: bool = False
     certainty: int = SPELLED
@@ -216,10 +216,10 @@ class Names:
 
     def add(self, entry: Entry) -> None:
         """One more spelling; a declared one hides what was declared under the same pattern."""
-        known = self.table.setdefault(entry.nucleus, [])
+        known = self.table.get(entry.nucleus, [])
         if entry.kind == "let":
-            known[:] = [e for e in known if e.kind != "let" or _pattern(e) != _pattern(entry)]
-        known.append(entry)
+            known = [e for e in known if e.kind != "let" or _pattern(e) != _pattern(entry)]
+        self.table[entry.nucleus] = [*known, entry]  # never in place: tables of formulas share what they do not change
         self.longest = max(self.longest, len(entry.nucleus))
 
     def is_known(self, nucleus: Tokens) -> bool:
@@ -271,7 +271,10 @@ class Names:
         """A usual variant is accepted with the letters of its family, with numbers and depths alone."""
         if entry.certainty != VARIANT:
             return True
-        return all(form.variables <= entry.own_letters for form in indices[:entry.family])
+        layers = indices[:entry.family]
+        if entry.sup and all(isinstance(part, Hole) for part in entry.sup):  # else a power, or a transpose
+            return all(f.variables <= entry.own_letters and f.terms and str(f) != "T" for f in layers)
+        return all(form.variables <= entry.own_letters for form in layers)
 
     def _demanded(self, entry: Entry, indices: tuple[Affine, ...]) -> bool:
         """True where the letters that tell names apart stand in their places."""
@@ -622,10 +625,27 @@ def _add_spelled(names: Names, spelling: Spelling, whole: Entry, letters: tuple[
     if len(letters) == whole.family:
         own = frozenset(kept)
         _add_pattern(names, replace(whole, own_letters=own), text, kept)
-    elif len(letters) == whole.family + whole.rank:
+    elif len(letters) == whole.family + (whole.rank or 0):
         demanded = tuple(enumerate(kept)) if whole.name in spelling.shared else ()
         entry = replace(whole, kind="element", count=len(kept), slots=slots, letters=demanded)
         _add_pattern(names, entry, text, kept)
+        if not whole.family and not demanded and ":" not in slots:
+            _add_example(names, entry, text, kept)
+
+
+def _add_example(names: Names, entry: Entry, text: str, letters: tuple[str, ...]) -> None:
+    """``x^{(e)}``, a whole example, where ``x_i^{(e)}`` is an element of it."""
+    head = head_of(text, letters)
+    above = [part.position for part in head.sup if isinstance(part, Hole)]
+    if len(above) != 1 or len(letters) != 2 or head.count != 2:  # noqa: PLR2004 - one index above, one below
+        return
+    sub = tuple(part for part in head.sub if not isinstance(part, Hole))
+    while sub and sub[-1] == ",":
+        sub = sub[:-1]
+    slots: tuple[int | str, ...] = tuple(0 if k == above[0] else ":" for k in range(2))
+    sup = tuple(Hole(0, part.offset) if isinstance(part, Hole) else part for part in head.sup)
+    names.add(replace(entry, nucleus=head.nucleus, looks=head.looks, sub=sub, sup=sup, count=1, slots=slots,
+                      certainty=PRESET))
 
 
 def _add_variants(names: Names, whole: Entry) -> None:

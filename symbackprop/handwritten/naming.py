@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     Operand = Callable[[Reader, Cursor], Node | None]
 
 _LONGEST_WORD = 24
+_MOST_AXES = 3
+"""Letters in a subscript that may be element indices of a value of unknown shape."""
 _LIST = frozenset(("comma", "semicolon"))
 _DOTTED = {r"\dot": 1, r"\ddot": 2}
 _REDUCTIONS = {"sum": "sum", "mean": "mean", "max": "max"}
@@ -50,6 +52,9 @@ _TAKES_ONE = frozenset(("name", "number", "group", "frac", "root", "array"))
 
 def name(reader: Reader, cursor: Cursor, factor: Factor, operand: Operand) -> Node:
     """What begins here with a letter: a name with its scripts and arguments, a differential, an operator."""
+    change = _touching_differential(reader, cursor, factor, operand)
+    if change is not None:
+        return change
     known = _longest(reader, cursor, factor)
     if known is not None:
         return known
@@ -64,6 +69,24 @@ def name(reader: Reader, cursor: Cursor, factor: Factor, operand: Operand) -> No
     if constant is not None:
         return constant
     return _unknown(reader, cursor, item)
+
+
+def _touching_differential(reader: Reader, cursor: Cursor, factor: Factor, operand: Operand) -> Node | None:
+    """``dW`` where ``d`` is a size too and no name begins with it: a differential first, a product otherwise."""
+    item, following = cursor.peek(), cursor.peek(1)
+    if item is None or item.nucleus != ("d",) or not item.bare or following is None or following.kind != "name":
+        return None
+    run = _run(reader, cursor)
+    longer = any(_usable(reader, m) for n in range(2, len(run) + 1) for m in reader.names.find(run[:n]))
+    own = [m for m in reader.names.find((item,)) if _usable(reader, m)]
+    if longer or not own or following.start != item.end or reader.pick("differential", item.start, 2):
+        return None
+    before = cursor.place
+    cursor.take()
+    node = _differential(reader, cursor, item, factor, operand)
+    if node is None:
+        cursor.place = before
+    return node
 
 
 def _run(reader: Reader, cursor: Cursor) -> Items:
@@ -87,14 +110,19 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
     for length in range(len(run), 0, -1):
         items = run[:length]
         found = [m for m in reader.names.find(items) if _usable(reader, m)]
-        if not _argument_follows(cursor.peek(length)):
-            found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
         if not found:
             continue
+        following = cursor.peek(length)
+        if not _argument_follows(following):
+            found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
+        listed = following is not None and following.kind == "group" and following.text == "("
+        found.sort(key=lambda m: m.entry.kind == "let" and m.entry.arguments and not listed)
         if length > 1 and found[0].entry.certainty >= PLAIN and _reads_letter_by_letter(reader, items):
             if not reader.pick("word", items[0].start, 2):
                 continue
-        best = [m for m in found if m.score[:5] == found[0].score[:5] and m.score[0] == found[0].score[0]]
+        best = [m for m in found if m.score[:5] == found[0].score[:5]]
+        if found[0].entry.kind in {"let", "scalar"}:
+            best = best[:1]
         best = _distinct(reader, best)
         match = best[reader.pick("name", items[0].start, len(best))]
         cursor.place = start + length
@@ -117,7 +145,9 @@ def _usable(reader: Reader, match: Match) -> bool:
     """True where what is left of the scripts makes sense."""
     entry = match.entry
     if entry.kind == "let":
-        return entry.form is None or not (match.rest_sub or match.rest_sup)
+        if entry.form is not None:
+            return not (match.rest_sub or match.rest_sup)
+        return not match.rest_sub or _let_indices(reader, match) is not None
     if entry.kind in {"tensor", "element"}:
         return _elements(reader, match) is not None
     if entry.kind == "function":
@@ -177,7 +207,7 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
     elif entry.kind == "let":
         if entry.form is not None:
             return Letter(form=entry.form, **place)
-        element = _let_elements(reader, match, last)
+        element = _with_slices(reader, _let_indices(reader, match) or ()) if match.rest_sub else ()
         node = Named(name=entry.name, index=match.indices, element=element, **place)
     else:
         found = _elements(reader, match)
@@ -231,16 +261,14 @@ def _with_slices(
     return tuple(result)
 
 
-def _let_elements(reader: Reader, match: Match, item: Item) -> tuple[Affine | Slice, ...]:
-    """Further indices on a name of the author's."""
-    if not match.rest_sub:
-        return ()
-    found = reader.names.elements(match.rest_sub, match.entry.rank or None)
-    if found is None:
-        found = reader.names.elements(match.rest_sub, None) or reader.names.elements(match.rest_sub, 1)
-    if not found:
-        raise reader.error("this index cannot be read", item)
-    return _with_slices(reader, found)
+def _let_indices(
+    reader: Reader, match: Match
+) -> tuple[Affine | tuple[tuple[str, ...], tuple[str, ...]], ...] | None:
+    """Further indices on a name of the author's: as many as its value has axes, where that is known."""
+    if match.entry.rank is not None:
+        return reader.names.elements(match.rest_sub, match.entry.rank) if match.entry.rank else None
+    found = reader.names.elements(match.rest_sub, None) or reader.names.elements(match.rest_sub, 1)
+    return found if found and len(found) <= _MOST_AXES else None
 
 
 def _with_arguments(reader: Reader, cursor: Cursor, node: Node, match: Match, last: Item) -> Node:
@@ -546,7 +574,7 @@ def _index(reader: Reader, item: Item) -> Node | None:
     if form is None:
         return None
     atom = form.single
-    if isinstance(atom, Var) and atom.name.partition("_")[0].rstrip("'") not in reader.names.letters:
+    if isinstance(atom, Var) and atom.name.rstrip("'") not in reader.names.letters:
         return None
     node = Letter(form=form, **reader.at(item))
     return atoms.powers(reader, node, tuple(i for group in item.sups for i in group), item)

@@ -32,6 +32,7 @@ _WORD_FONTS = frozenset((
 _PROSE = frozenset((
     "where", "and", "for", "if", "with", "or", "otherwise", "else", "when", "since", "so", "as", "is", "that", "then",
     "all", "by", "because", "let", "hence", "thus", "therefore", "also", "each", "every", "which", "gives", "to", "the"))
+_BASES = frozenset(("name", "number", "group", "frac", "root", "array"))
 _LABELLED = ("\\underbrace", "\\overbrace", "\\underset", "\\overset", "\\stackrel")
 _TEXT = re.compile(r"\\[a-z]+\s*\{(.*)\}$", re.DOTALL)
 
@@ -134,8 +135,18 @@ def _sequence(tree: Tree[Token]) -> Items:
     items: list[Item] = []
     for child in tree.children:
         if isinstance(child, Tree):
-            items += _item(child)
+            for item in _item(child):
+                if item.kind == "empty" and items and items[-1].kind in _BASES:
+                    items[-1] = _hung(items[-1], item)
+                else:
+                    items.append(item)
     return _over(_switched(tuple(items)))
+
+
+def _hung(base: Item, scripts: Item) -> Item:
+    r"""The scripts of ``{}^T`` on what stands before."""
+    return replace(base, subs=base.subs + scripts.subs, sups=base.sups + scripts.sups,
+                   primes=base.primes + scripts.primes, end=scripts.end)
 
 
 def _switched(items: Items) -> Items:
@@ -249,6 +260,8 @@ def _bracket(text: str) -> str:
     for command in ("\\left", "\\right"):
         if text.startswith(command) and text not in {"\\leftarrow", "\\rightarrow"}:
             text = text.removeprefix(command).strip()
+    if text == ".":
+        return ""
     if text in {"||", "\\Vert", "\\lVert", "\\rVert"}:
         return "\\|"
     return "|" if text in {"\\vert", "\\lvert", "\\rvert"} else text

@@ -124,8 +124,7 @@ class _ByIdentity:
 def names_of(context: Context) -> Names:
     """The names of the network with what the directives declare."""
     base = _network_names(_ByIdentity(context.network))
-    names = Names(base.network, context.base, {key: list(value) for key, value in base.table.items()},
-                  base.sizes, set(base.letters), base.longest)
+    names = Names(base.network, context.base, dict(base.table), base.sizes, set(base.letters), base.longest)
     names.letters |= set(context.indices)
     for let in _distinguished(context.lets):
         names.add(let)
@@ -149,7 +148,7 @@ def _distinguished(lets: tuple[Declared, ...]) -> list[Entry]:
         head = table.head_of(let.head, let.letters)
         found.append((let, Entry(
             kind="let", name=let.head, nucleus=head.nucleus, looks=head.looks, sub=head.sub, sup=head.sup,
-            primes=head.primes, count=head.count, rank=let.rank or 0, arguments=head.arguments, form=let.form,
+            primes=head.primes, count=head.count, rank=let.rank, arguments=head.arguments, form=let.form,
             certainty=LET)))
     looks: dict[tuple[object, ...], int] = {}
     for _, entry in found:
@@ -228,7 +227,21 @@ def _pieces(items: Items) -> list[_Piece]:
         else:
             current.append(item)
     close()
-    return pieces
+    return _with_lists(pieces)
+
+
+def _with_lists(pieces: list[_Piece]) -> list[_Piece]:
+    """``i = 1``, ``…``, ``n`` put together again."""
+    result: list[_Piece] = []
+    for piece in pieces:
+        dotted = all(item.kind == "dots" for item in piece.items)
+        after = bool(result) and result[-1].items[-1].kind == "dots" and piece.lead == ","
+        if result and (dotted or after) and any(i.kind == "relation" for i in result[-1].items):
+            comma = Item(kind="comma", text=",", start=piece.items[0].start, end=piece.items[0].start)
+            result[-1] = _Piece((*result[-1].items, comma, *piece.items), result[-1].lead)
+        else:
+            result.append(piece)
+    return result
 
 
 def _flattened(items: Items) -> Items:

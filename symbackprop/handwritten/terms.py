@@ -276,8 +276,7 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
         body, rest = _reach(body, letters)
     following = cursor.peek()
     if kind == "sum" and following is not None and following.kind == "sign" and letters:
-        later = set(tokens(cursor.rest))
-        if letters & {t.removeprefix("\\") for t in later} and reader.pick("scope", item.start, 2):
+        if letters & _unbound(cursor.rest) and reader.pick("scope", item.start, 2):
             cursor.place = start
             body = _sum(reader, cursor)
     node = body
@@ -288,6 +287,17 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
     if rest:
         return Product(factors=(node, *rest), signs=("juxtaposition",) * (1 + len(rest)), **place)
     return node
+
+
+def _unbound(items: Items) -> set[str]:
+    """Letters in what follows a sum that no other sum sign there has."""
+    found: set[str] = set()
+    bound: set[str] = set()
+    for item in items:
+        if item.kind == "big":
+            bound |= {t.removeprefix("\\") for group in item.subs for t in tokens(group)}
+        found |= {t.removeprefix("\\") for t in tokens((item,))}
+    return found - bound
 
 
 def _reach(body: Product, letters: set[str]) -> tuple[Node, tuple[Node, ...]]:

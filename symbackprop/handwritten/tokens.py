@@ -30,7 +30,7 @@ _TEXT_FONTS = frozenset(("text", "textrm", "textit", "textbf"))
 _MORE_MARKS = (
     "overrightarrow", "overleftarrow", "underline", "pmb", "mathbbm", "mathds", "bold", "symbf", "symbfit", "symup",
     "mathring", "dddot", "operatorname*", "overset", "widebar", "mathsfit", "rm", "textup")
-_DROPPED = frozenset(("SPACE", "SKIP", "SIZE", "NOTHING"))
+_DROPPED = frozenset(("SPACE", "SKIP", "SIZE"))
 _TAKES_ONE = frozenset(("FRAC", "ROOT", "UNDER", "CARET"))
 _PARTNER = {"{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle"}
 
@@ -67,12 +67,12 @@ class _Balance:
 
     def close_brackets(self, before: Token) -> None:
         """Brackets and bars left open inside braces or a cell that end here are closed at the end of their member."""
-        while self.open and self.open[-1].kind in {"bracket", "bar"}:
+        while self.open and self.open[-1].kind in {"bracket", "bar", "open"}:
             frame = self.open.pop()
             self._mend(frame, before)
 
     def _mend(self, frame: _Frame, before: Token) -> None:
-        if self.repairs or frame.kind == "bar":
+        if self.repairs or frame.kind != "bracket":
             message = f"'{_shown(frame.token)}' has no partner"
             raise ReadError(message, frame.token.start_pos or 0, frame.token.end_pos)
         depth = 0
@@ -90,7 +90,7 @@ class _Balance:
 
     def closed(self, token: Token) -> None:
         """A closing bracket: the partner of the last open one, else left out."""
-        if self.open and self.open[-1].kind == "bracket":
+        if self.open and self.open[-1].kind in {"bracket", "open"}:
             self.open.pop()
             self.out.append(_typed(token, "CLOSE"))
             return
@@ -156,14 +156,20 @@ def _step(state: _Balance, token: Token) -> None:  # noqa: C901, PLR0912 - one b
     kind = token.type
     if kind in _DROPPED:
         return
-    if kind == "LPAREN":
+    if kind == "NOTHING":
+        if "left" in token:
+            state.deepen("open", token, "OPEN")
+        elif state.open and state.open[-1].kind in {"bracket", "bar", "open"}:
+            state.open.pop()
+            state.out.append(_typed(token, "CLOSE"))
+    elif kind == "LPAREN":
         state.deepen("bracket", token, "OPEN")
     elif kind == "RPAREN":
         state.closed(token)
     elif kind == "LBAR":
         state.deepen("bar", token, "OPEN")
     elif kind == "RBAR":
-        if not state.open or state.open[-1].kind != "bar":
+        if not state.open or state.open[-1].kind not in {"bar", "open"}:
             message = f"'{token}' has no partner"
             raise ReadError(message, token.start_pos or 0, token.end_pos)
         state.open.pop()
@@ -183,7 +189,7 @@ def _step(state: _Balance, token: Token) -> None:  # noqa: C901, PLR0912 - one b
         state.open.pop()
         state.out.append(_typed(token, "CLOSEC" if kind == "CLOSEC" else "END"))
     elif kind in {"ROWEND", "AMP"}:
-        inside = next((f.kind for f in reversed(state.open) if f.kind not in {"bracket", "bar"}), "")
+        inside = next((f.kind for f in reversed(state.open) if f.kind not in {"bracket", "bar", "open"}), "")
         if inside == "environment":
             state.close_brackets(token)
             state.out.append(_typed(token, "NEWLINE" if kind == "ROWEND" else "AMPERSAND"))

@@ -288,12 +288,12 @@ class _Writer:
         groups: list[list[str]] = [[]]
         height = 0
         for cells in zip(*columns, strict=True):
-            line = " & ".join(cells) + r" \\"
-            height += 2 if r"\tall" in line else 1
+            lines = max(1, *(2 * cell.count(r"\tall") for cell in cells))
+            height += lines
             if height > TABLE_HEIGHT:
                 groups.append([])
-                height = 2 if r"\tall" in line else 1
-            groups[-1].append(line)
+                height = lines
+            groups[-1].append(" & ".join(cells) + r" \\")
         caption = self.spans(block.caption)
         return Latex("\n\n").join(_tabular(caption, align, head, lines, again=k > 0) for k, lines in enumerate(groups))
 
@@ -306,8 +306,8 @@ class _Writer:
         text = self.composer.inline(formula)
         if width(text) > CELL:
             first, *rest = pieces_of(text, CELL)
-            rows = r" \\ &\quad ".join([first, *rest])
-            return rf"\tall{{\begin{{aligned}}& {rows} \end{{aligned}}}}"
+            rows = r" \\ \quad".join(rf"\tall{{{piece}}}" for piece in [first, *rest])
+            return rf"\begin{{tabular}}[c]{{@{{}}l@{{}}}}{rows}\end{{tabular}}"
         return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
 
 

@@ -32,6 +32,7 @@ _INDICATORS = frozenset(("mathbb", "mathbbm", "mathds", "mathbf", "bm", "boldsym
 _MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "psmallmatrix", "bsmallmatrix"))
 _CASES = frozenset(("cases", "dcases", "rcases", "drcases"))
 _ALIGNED = frozenset(("aligned", "split", "gathered", "alignedat", "align", "gather", "multline", "equation"))
+_EXPLICIT = frozenset(("explicit", "direct", "immediate"))
 _OTHERWISE = frozenset(("otherwise", "else", "elsewhere"))
 _IF = frozenset(("if", "for", "when", "where", "as", "with"))
 
@@ -124,6 +125,10 @@ def group(reader: Reader, item: Item) -> Node:
     if item.text in {r"\lceil", r"\lfloor"}:
         raise reader.error("rounding is not read", item)
     if item.closing in {"|", r"\|"}:
+        words = {i.text for each in item.subs for i in each}
+        inside = reader.value(item.body) if words and words <= _EXPLICIT else None
+        if isinstance(inside, Derivative):
+            return replace(inside, explicit=True)
         raise reader.error("values at a point are not read; put the argument in brackets", item)
     parts = [part for part in split(item.body, _LIST) if part]
     if item.text == r"\langle":
@@ -167,6 +172,8 @@ def scripted(reader: Reader, node: Node, item: Item) -> Node:
 
 
 def _ignored_sub(node: Node, group: Items) -> bool:
+    if isinstance(node, Derivative) and node.explicit and {i.text for i in group} <= _EXPLICIT:
+        return True
     return isinstance(node, Operation) and node.name == "norm" and tokens(group) in {("2",), ("F",)}
 
 
@@ -201,6 +208,8 @@ def powers(reader: Reader, node: Node, sup: Items, item: Item) -> Node:
         return Transpose(of=powers(reader, node, before, item), **place)
     if is_transpose(sup[0]) and sup[0].bare:
         return powers(reader, Transpose(of=node, **place), sup[1:], item)
+    if len(sup) > 1 and sup[0].text in {r"\circ", r"\odot", "∘", "⊙"}:
+        sup = sup[1:]  # an entrywise power; so are all powers of arrays here
     if len(sup) == 1 and sup[0].kind == "binary":
         raise reader.error(f"'{sup[0].text}' as a superscript is not read", item)
     exponent = reader.value(sup)
@@ -254,7 +263,7 @@ def _derivative(reader: Reader, above: Items, under: Items, item: Item) -> Node:
     """First and higher derivatives, with or without what is differentiated."""
     place = reader.at(item.without_scripts())
     variables = _variables(reader, under)
-    order = _order(reader, above[0])
+    order, explicit = _order(reader, above[0])
     rest = above[1:]
     if order != len(variables):
         raise reader.error(f"a derivative of order {order} by {len(variables)} variable(s)", item)
@@ -262,7 +271,7 @@ def _derivative(reader: Reader, above: Items, under: Items, item: Item) -> Node:
     of = _differentiated(reader, rest, bys[-1]) if rest else None
     node: Node | None = of
     for by in reversed(bys):
-        node = Derivative(of=node, by=by, explicit=reader.context.explicit, **place)
+        node = Derivative(of=node, by=by, explicit=explicit or reader.context.explicit, **place)
     assert node is not None  # noqa: S101 - there is a variable
     return node
 
@@ -271,17 +280,22 @@ def _differentiated(reader: Reader, items: Items, by: Node) -> Node:
     r"""What stands after the sign; a function alone is taken of what it is differentiated by."""
     if len(items) == 1 and items[0].bare:
         found = reader.names.find(items)
-        if found and found[0].entry.kind == "function" and not found[0].rest_sub:
-            return Call(function=found[0].entry.name, arguments=(by,), family=found[0].indices, **reader.at(items[0]))
+        if found and found[0].entry.kind in {"function", "loss"} and not found[0].rest_sub:
+            name = found[0].entry.name
+            arguments = reader.loss_arguments(name) if found[0].entry.kind == "loss" else (by,)
+            return Call(function=name, arguments=arguments or (by,), family=found[0].indices, **reader.at(items[0]))
     return reader.value(items)
 
 
-def _order(reader: Reader, sign: Item) -> int:
+def _order(reader: Reader, sign: Item) -> tuple[int, bool]:
+    r"""The order of a derivative; ``\partial^+`` holds everything else fixed."""
     sup = tuple(i for each in sign.sups for i in each)
     if not sup:
-        return 1
+        return 1, False
+    if len(sup) == 1 and sup[0].text == "+":
+        return 1, True
     if len(sup) == 1 and sup[0].kind == "number" and sup[0].text.isdigit():
-        return int(sup[0].text[:2])
+        return int(sup[0].text[:2]), False
     raise reader.error("the order of this derivative is not a number", sign)
 
 

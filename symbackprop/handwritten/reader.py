@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from symbackprop.handwritten.expression import Node, Operation
+from symbackprop.handwritten.expression import Node, Operation, Quantity
 from symbackprop.handwritten.parse import Item, Items, tokens
 from symbackprop.handwritten.tokens import ReadError
+from symbackprop.index import Opaque
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +89,16 @@ class Reader:
         if item is None:
             return ReadError(message)
         return ReadError(message, item.start, item.end)
+
+    def loss_arguments(self, name: str) -> tuple[Node, ...]:
+        """The arrays that an opaque loss of the network is taken of."""
+        for equation in self.context.network.equations:
+            for factor in (f for term in equation.terms for f in term.factors):
+                if isinstance(factor, Opaque) and factor.name == name:
+                    tensors = self.context.network.tensors
+                    return tuple(Quantity(tensor=ref.tensor, family=ref.index[:len(tensors[ref.tensor].family)])
+                                 for ref in factor.args)
+        return ()
 
     def form(self, items: Items) -> Affine | None:
         """Items as an index or a size; None for anything else."""

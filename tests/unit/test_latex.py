@@ -118,6 +118,10 @@ def test_results_have_the_numbers_that_the_code_refers_to(name: str) -> None:
     assert [int(label) for label in labels] == [number for number, _ in numbered(derivation)]
 
 
+def test_document_names_its_network() -> None:
+    assert "\n% symbackprop: net = seed_003.toml\n" in document(spec.load(str(gallery.path("seed_003"))))
+
+
 def test_same_network_gives_the_same_bytes() -> None:
     network = spec.load(str(gallery.path("seed_002")))
     assert document(network) == document(network)

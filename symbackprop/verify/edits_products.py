@@ -1,0 +1,214 @@
+"""Changes of products: transposes, the order of factors, brackets, the kind of a product, diag."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.edits import Place, Proposal, Row, is_scalar, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from symbackprop.handwritten.expression import Node
+
+ENTRYWISE = frozenset(("circ", "odot", "entrywise"))
+_MANY = 7
+"""Products of more factors are not reordered as a whole."""
+
+
+def turned(node: Node) -> Node:
+    """The transpose; that of a transpose is the node below."""
+    return node.of if isinstance(node, ex.Transpose) else ex.Transpose(of=node)
+
+
+def product(factors: tuple[Node, ...], signs: tuple[ex.ProductSign, ...]) -> Node:
+    """Factors with their signs; one alone is itself."""
+    if len(factors) == 1:
+        return factors[0]
+    return ex.Product(factors=factors, signs=("juxtaposition", *signs[1:]))
+
+
+def add_transpose(place: Place) -> Iterator[Proposal]:
+    """An array turned."""
+    node, parent = place.node, place.parent
+    if place.in_derivative or isinstance(parent, ex.Transpose | ex.Call) or isinstance(node, ex.Transpose):
+        return
+    if isinstance(node, ex.Number | ex.Letter | ex.Update | ex.Cases | ex.Slice | ex.Condition):
+        return
+    if is_scalar(node, place.scene):
+        return
+    leaf = isinstance(node, ex.Quantity | ex.Named | ex.Derivative)
+    cost = 1.0 if leaf else 1.2
+    if isinstance(node, ex.Sum) and parent is None:
+        cost = 1.6
+    yield Proposal(ex.Transpose(of=node), cost + 0.3 * place.left)
+
+
+def drop_transpose(place: Place) -> Iterator[Proposal]:
+    """An array that is turned, as it lies."""
+    if isinstance(place.node, ex.Transpose):
+        yield Proposal(place.node.of, 1.0 + 0.3 * place.left)
+
+
+def turn_product(place: Place) -> Iterator[Proposal]:
+    """``A B`` as ``Bᵀ Aᵀ``: the transpose of a product, written out."""
+    node = place.node
+    if not isinstance(node, ex.Product) or any(s in ENTRYWISE for s in node.signs[1:]):
+        return
+    scalars = [is_scalar(f, place.scene) for f in node.factors]
+    arrays = [k for k, scalar in enumerate(scalars) if not scalar]
+    if len(arrays) < 2:  # noqa: PLR2004 - nothing to swap
+        return
+    for size in range(2, len(arrays) + 1):
+        for at in range(len(arrays) - size + 1):
+            chosen = arrays[at : at + size]
+            factors = list(node.factors)
+            for k, source in zip(chosen, reversed(chosen), strict=True):
+                factors[k] = turned(node.factors[source])
+            yield Proposal(replace(node, factors=tuple(factors)), 1.25 + 0.1 * size)
+
+
+def reorder(place: Place) -> Iterator[Proposal]:
+    """Factors of a product in another order: two swapped, one moved, all turned round."""
+    node = place.node
+    if not isinstance(node, ex.Product) or all(is_scalar(f, place.scene) for f in node.factors):
+        return
+    length = len(node.factors)
+    seen = {tuple(range(length))}
+    orders: list[tuple[float, tuple[int, ...]]] = []
+    for k in range(length - 1):
+        order = list(range(length))
+        order[k], order[k + 1] = order[k + 1], order[k]
+        orders.append((1.1, tuple(order)))
+    for k in range(length):
+        rest = [i for i in range(length) if i != k]
+        orders += [(1.2, (k, *rest)), (1.2, (*rest, k))]
+    if length <= _MANY:
+        orders.append((1.3, tuple(reversed(range(length)))))
+        orders += [(1.4, (*rest[:j], k, *rest[j:])) for k in range(length) for j in range(length - 1)
+                   for rest in [[i for i in range(length) if i != k]]]  # fmt: skip
+    for cost, order in orders:
+        if order in seen:
+            continue
+        seen.add(order)
+        yield Proposal(_ordered(node, order), cost, part=node.factors[next(k for k, i in enumerate(order) if k != i)])
+
+
+def _ordered(node: ex.Product, order: tuple[int, ...]) -> Node:
+    """Signs stay where they stand if all are one; a moved factor takes its sign along."""
+    if len(set(node.signs[1:])) <= 1:
+        signs = node.signs
+    else:
+        signs = ("juxtaposition", *(node.signs[i] if i else node.signs[1] for i in order[1:]))
+    return ex.Product(factors=tuple(node.factors[i] for i in order), signs=signs, span=node.span, source=node.source)
+
+
+def bracket(place: Place) -> Iterator[Proposal]:
+    """Some factors of a product in brackets of their own."""
+    node = place.node
+    if not isinstance(node, ex.Product) or all(is_scalar(f, place.scene) for f in node.factors):
+        return
+    length = len(node.factors)
+    mixed = len(set(node.signs[1:])) > 1
+    for size in range(2, length):
+        for start in range(length - size + 1):
+            inner = product(node.factors[start : start + size], node.signs[start : start + size])
+            factors = (*node.factors[:start], inner, *node.factors[start + size :])
+            signs = (*node.signs[: start + 1], *node.signs[start + size :])
+            after = replace(node, factors=factors, signs=signs)
+            code = "SB101" if start and signs[start] not in ENTRYWISE else "SB212"
+            yield Proposal(after, 1.0 if mixed else 1.5, code, inner)
+
+
+def unbracket(place: Place) -> Iterator[Proposal]:
+    """Brackets within a product, or around a sum in it, taken away."""
+    node = place.node
+    if not isinstance(node, ex.Product):
+        return
+    for k, factor in enumerate(node.factors):
+        if isinstance(factor, ex.Product):
+            factors = (*node.factors[:k], *factor.factors, *node.factors[k + 1 :])
+            signs = (*node.signs[: k + 1], *factor.signs[1:], *node.signs[k + 1 :])
+            yield Proposal(ex.Product(factors=factors, signs=signs), 1.6, part=factor)
+        if isinstance(factor, ex.Sum) and len(factor.terms) > 1 and k == len(node.factors) - 1:
+            first = product((*node.factors[:k], factor.terms[0]), node.signs)
+            yield Proposal(ex.Sum(terms=(first, *factor.terms[1:]), signs=factor.signs), 1.6, part=factor)
+
+
+def bracket_sum(place: Place) -> Iterator[Proposal]:
+    """A sum in brackets, times the factors that stood with its last or first term: ``a + b c`` as ``(a + b) c``."""
+    node = place.node
+    if not isinstance(node, ex.Sum) or len(node.terms) < 2:  # noqa: PLR2004 - one term is no sum
+        return
+    for first in range(len(node.terms) - 1):
+        last = node.terms[-1]
+        if isinstance(last, ex.Product):
+            for cut in range(1, len(last.factors)):
+                inside = product(last.factors[:cut], last.signs[:cut])
+                total = ex.Sum(terms=(*node.terms[first:-1], inside), signs=node.signs[first:])
+                after = product((total, *last.factors[cut:]), ("juxtaposition", *last.signs[cut:]))
+                yield Proposal(_within(node, first, len(node.terms), after), 1.0 + 0.1 * first, part=total)
+    for end in range(2, len(node.terms) + 1):
+        head = node.terms[0]
+        if isinstance(head, ex.Product):
+            for cut in range(1, len(head.factors)):
+                inside = product(head.factors[cut:], head.signs[cut:])
+                total = ex.Sum(terms=(inside, *node.terms[1:end]), signs=(1, *(s * node.signs[0] for s in node.signs[1:end])))
+                after = product((*head.factors[:cut], total), head.signs[: cut + 1])
+                yield Proposal(_within(node, 0, end, after, node.signs[0]), 1.1, part=total)
+
+
+def _within(node: ex.Sum, start: int, end: int, middle: Node, sign: int = 1) -> Node:
+    terms = (*node.terms[:start], middle, *node.terms[end:])
+    signs = (*node.signs[:start], sign, *node.signs[end:])
+    return terms[0] if len(terms) == 1 and signs[0] == 1 else ex.Sum(terms=terms, signs=signs)
+
+
+def other_sign(place: Place) -> Iterator[Proposal]:
+    """Another kind of product between two factors."""
+    node = place.node
+    if not isinstance(node, ex.Product):
+        return
+    entrywise = place.scene.entrywise
+    for k in range(1, len(node.factors)):
+        ranks = rank(node.factors[k - 1], place.scene), rank(node.factors[k], place.scene)
+        if 0 in ranks:
+            continue
+        sign = node.signs[k]
+        others: tuple[ex.ProductSign, ...] = (
+            ("juxtaposition", "otimes") if sign in ENTRYWISE else (entrywise, "otimes") if sign != "otimes"
+            else (entrywise, "juxtaposition")
+        )  # fmt: skip
+        for other in others:
+            signs = (*node.signs[:k], other, *node.signs[k + 1 :])
+            yield Proposal(replace(node, signs=signs), 1.0 if other != "otimes" else 1.4, part=node.factors[k])
+
+
+def add_diag(place: Place) -> Iterator[Proposal]:
+    """A factor as a diagonal matrix."""
+    node = place.node
+    in_product = isinstance(place.parent, ex.Product) or (not place.above and place.path[0] > 0)
+    if in_product and isinstance(node, ex.Call | ex.Sum | ex.Named | ex.Quantity) and not is_scalar(node, place.scene):
+        yield Proposal(ex.Operation(name="diag", arguments=(node,)), 1.1 if isinstance(node, ex.Call) else 1.5)
+
+
+def drop_diag(place: Place) -> Iterator[Proposal]:
+    """What stands in diag, alone."""
+    if isinstance(place.node, ex.Operation) and place.node.name == "diag" and len(place.node.arguments) == 1:
+        yield Proposal(place.node.arguments[0], 1.3)
+
+
+ROWS = (
+    Row("transpose", "SB102", add_transpose),
+    Row("no transpose", "SB103", drop_transpose),
+    Row("transposed product", "SB102", turn_product),
+    Row("order", "SB101", reorder),
+    Row("brackets", "SB212", bracket),
+    Row("no brackets", "SB212", unbracket),
+    Row("brackets of a sum", "SB212", bracket_sum),
+    Row("product", "SB104", other_sign),
+    Row("diag", "SB105", add_diag),
+    Row("no diag", "SB104", drop_diag),
+)

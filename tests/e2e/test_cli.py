@@ -373,6 +373,7 @@ def test_closed_standard_output_is_one_message():
     assert done.stderr == "symbackprop: cannot write: standard output is closed\n"
 
 
+@pytest.mark.slow
 def test_reader_of_a_pipe_may_go_away():
     line = f'"{sys.executable}" -m symbackprop derive {SEED}; echo "code $?" >&2'
     done = subprocess.run(["/bin/bash", "-c", f"({line}) | head -c 1"], capture_output=True, text=True, check=False)
@@ -381,7 +382,7 @@ def test_reader_of_a_pipe_may_go_away():
 
 
 @pytest.mark.parametrize(("number", "codes"), [(signal.SIGINT, {130, -2}), (signal.SIGTERM, {143, -15})])
-@pytest.mark.parametrize("delay", [0.3, 0.9, 1.5])
+@pytest.mark.parametrize("delay", [0.3, *(pytest.param(d, marks=pytest.mark.slow) for d in (0.9, 1.5, 4.0))])
 def test_interruption_leaves_no_traceback_and_nothing_half_written(tmp_path, number, codes, delay):
     out, room = tmp_path / "out", tmp_path / "tmp"
     room.mkdir()
@@ -404,6 +405,7 @@ def test_interruption_leaves_no_traceback_and_nothing_half_written(tmp_path, num
     assert list(room.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_colour_is_for_terminals_that_want_it():
     assert "\x1b" not in command("notations").stdout
     for variables, wanted in (({}, True), ({"NO_COLOR": "1"}, False)):
@@ -434,6 +436,7 @@ def on_a_terminal(arguments, variables):
     return seen.decode()
 
 
+@pytest.mark.slow
 def test_messages_do_not_depend_on_the_locale():
     done = command("derive", SEED, env={**os.environ, "LC_ALL": "C", "PYTHONIOENCODING": "ascii"})
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,467 @@
+"""Evaluates what was read: numbers with shapes and orientation, in a world, under conventions.
+
+Element letters run over axes of a grid, so that one pass gives the value for all of them; layer and time letters are
+single numbers. Under a ``seed`` every value carries its tangents, which gives derivatives of whole expressions.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbackprop.affine import Affine, Var
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.evaluate_calls import Calls
+from symbackprop.verify.evaluate_derivatives import Derivatives
+from symbackprop.verify.evaluate_nodes import free_letters, steps, value_of, whole
+from symbackprop.verify.evaluate_products import Products
+from symbackprop.verify.evaluate_values import (
+    ONE,
+    Misread,
+    OutOfRange,
+    ShapeMisfit,
+    Undecidable,
+    Undeclared,
+    Val,
+    added,
+    entrywise,
+    inverted,
+    masked,
+    negated,
+    number,
+    powered,
+    transposed,
+)
+from symbackprop.verify.evaluate_big import BigOperators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from symbackprop.verify.conventions import Conventions, Setting
+    from symbackprop.verify.evaluate_derivatives import Seed
+    from symbackprop.verify.world import World
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["Evaluator", "Misread", "OutOfRange", "ShapeMisfit", "Undecidable", "Undeclared", "Val"]
+
+
+class Evaluator(Calls, Derivatives, BigOperators):
+    """Values of nodes in one world under one reading.
+
+    ``letters`` gives layer and time letters their numbers and element letters their arrays over the grid.
+    ``notes`` collects conventions that a value turned out to need.
+    """
+
+    def __init__(
+        self, world: World, conventions: Conventions, setting: Setting, letters: Mapping[str, Any], *,
+        scalars: frozenset[str] = frozenset(), independents: frozenset[Any] = frozenset(),
+    ) -> None:  # fmt: skip
+        self.world, self.conventions, self.setting = world, conventions, setting
+        self.field, self.network = world.field, world.network
+        self.env: dict[str, Any] = dict(letters)
+        self.depth = max((np.ndim(v) for v in self.env.values()), default=0)
+        self.mask: Any = True
+        self.seed: Seed | None = None
+        self.notes: dict[str, None] = {}
+        self.scalars = scalars | setting.scalars
+        self.independents = independents
+        self.expected: tuple[int, ...] | None = None
+        self.products = Products(self.field, conventions, self.notes)
+        self.names_open: tuple[str, ...] = ()
+
+    def evaluate(self, node: ex.Node) -> Val:
+        """The value of a node.
+
+        Raises: Misread in its kinds; Inexact where the field has no such function.
+        """
+        if self.seed is not None and self.seed.pattern is not None and node == self.seed.pattern:
+            return self.seed.identity(self)
+        reader = _READERS.get(type(node))
+        if reader is None:
+            message = f"{type(node).__name__.lower()} has no value"
+            raise Undecidable(node, message)
+        return reader(self, node)
+
+    @contextmanager
+    def given(self, **changes: Any) -> Iterator[None]:
+        """Attributes changed for a while."""
+        before = {name: getattr(self, name) for name in changes}
+        for name, value in changes.items():
+            setattr(self, name, value)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                setattr(self, name, value)
+
+    # -- indices -------------------------------------------------------------------------------------------------------
+
+    def form(self, form: Affine, node: ex.Node) -> Any:
+        """The number, or array over the grid, that an index form is."""
+        try:
+            return form.evaluate(self.env, self.world.size)
+        except KeyError as error:
+            name = str(error.args[0])
+            message = f"the index {name} has no range" if name in form.variables else f"no size {name} at {form}"
+            raise OutOfRange(node, message, form.variables) from None
+
+    def whole(self, form: Affine, node: ex.Node) -> int:
+        """A form that is one number here."""
+        value = np.unique(self.form(form, node))
+        if value.size != 1:
+            message = f"{form} is no single layer or step"
+            raise Undecidable(node, message)
+        return int(value[0])
+
+    def grown(self, value: Any) -> Array:
+        """A number for each point of the grid, as a field's array with a cell of one entry."""
+        array = self.field.array(value)
+        return array.reshape((*array.shape, 1, 1))
+
+    # -- leaves --------------------------------------------------------------------------------------------------------
+
+    def _number(self, node: ex.Number) -> Val:
+        return number(self.field, Fraction(node.value))
+
+    def _letter(self, node: ex.Letter) -> Val:
+        loose = node.form.variables & self.scalars
+        if not loose:
+            return Val(v=self.grown(self.form(node.form, node)))
+        value: Any = self.field.array(node.form.const)
+        for atom, c in node.form.terms:
+            if isinstance(atom, Var) and atom.name in loose:
+                part = self.world.scalar(atom.name)
+            else:
+                part = self.field.array(self.form(Affine(0, ((atom, 1),)), node))
+            value = self.field.norm(value + part * self.field.array(c))
+        return Val(v=np.reshape(value, (*np.shape(value), 1, 1)))
+
+    def _unknown(self, node: ex.Unknown) -> Val:
+        if node.name in self.scalars:
+            return Val(v=np.reshape(self.world.scalar(node.name), (1, 1)))
+        message = f"nothing declares {node.name}"
+        raise Undeclared(node, message)
+
+    def _quantity(self, node: ex.Quantity) -> Val:
+        at = self.member(node)
+        array = self.field.array(self.world.value(node.tensor, at))
+        value = self.selected(node, array, self.tangent((node.tensor, at)))
+        tensor = self.network.tensors[node.tensor]
+        return replace(value, bias=len(tensor.axes) == 1 and not node.element)
+
+    def member(self, node: ex.Quantity) -> tuple[int, ...]:
+        """Family indices of a quantity here.
+
+        Raises: OutOfRange outside the family.
+        """
+        tensor = self.network.tensors[node.tensor]
+        if len(node.family) != len(tensor.family):
+            message = f"{node.tensor} needs {len(tensor.family)} layer or time indices, not {len(node.family)}"
+            raise Misread(node, message)
+        at = tuple(self.whole(f, node) for f in node.family)
+        if not self.world.has(node.tensor, at):
+            letters = frozenset().union(*(f.variables for f in node.family))
+            shown = ", ".join(map(str, node.family))
+            message = f"{node.tensor}[{shown}] is outside its range"
+            raise OutOfRange(node, message, letters)
+        return at
+
+    def selected(self, node: ex.Quantity, array: Array, tangent: Array | None) -> Val:
+        """The element, the slice or the whole of a node's array, with its orientation."""
+        tensor = self.network.tensors[node.tensor]
+        mapping = {b.var: f for b, f in zip(tensor.family, node.family, strict=True)}
+        dims = [axis.substitute(mapping) for axis in tensor.axes]
+        picks: list[Any] = list(node.element) or [ex.Slice()] * array.ndim
+        if len(picks) < array.ndim:
+            picks += [ex.Slice()] * (array.ndim - len(picks))
+        if len(picks) > array.ndim:
+            message = f"{node.tensor} has {array.ndim} element indices, not {len(picks)}"
+            raise ShapeMisfit(node, message)
+        kept: list[int] = []
+        chosen: list[int] = []
+        index: list[Any] = []
+        for axis, pick in enumerate(picks):
+            if isinstance(pick, Affine):
+                chosen.append(axis)
+                index.append(self.position(pick, array.shape[axis], dims[axis], node))
+            else:
+                kept.append(axis)
+                if not whole(pick):
+                    places = self._range(pick, array.shape[axis], node)
+                    array = np.take(array, places, axis=axis)
+                    tangent = None if tangent is None else np.take(tangent, places, axis=axis)
+                    lo = pick.lo if pick.lo is not None else Affine(self.setting.base)
+                    dims[axis] = (pick.hi - lo + 1) if pick.hi is not None else dims[axis]
+        order = [*chosen, *kept]
+        v = np.transpose(array, order)
+        t = None if tangent is None else np.transpose(tangent, [*order, array.ndim])
+        if index:
+            index = list(np.broadcast_arrays(*index))
+            v, t = v[tuple(index)], None if t is None else t[tuple(index)]
+        v = np.asarray(v, dtype=array.dtype)
+        return self._oriented(v, t, [dims[k] for k in kept], kept, len(tensor.axes))
+
+    def _oriented(self, v: Array, t: Array | None, dims: list[Affine], kept: list[int], axes: int) -> Val:
+        """A cell of two axes from what is left of a tensor's axes."""
+        grid = v.ndim - len(kept)
+        if len(kept) >= 2:  # noqa: PLR2004 - a matrix, or more
+            turns = len(kept) == 2 and self.conventions.turning and sorted(v.shape[grid:])[0] == 1 < max(v.shape[grid:])  # noqa: PLR2004
+            return Val(v=v, t=t, dims=tuple(dims), turns=turns)
+        if not kept:
+            shape: tuple[int, ...] = (1, 1)
+            dims = [ONE, ONE]
+        else:
+            row = self.conventions.vectors == "rows"
+            if axes == 2 and self.conventions.slices == "as they lie":  # noqa: PLR2004
+                row = kept == [1]
+            shape = (1, v.shape[-1]) if row else (v.shape[-1], 1)
+            dims = [ONE, dims[0]] if row else [dims[0], ONE]
+        v = v.reshape(v.shape[:grid] + shape)
+        t = None if t is None else t.reshape((*t.shape[:grid], *shape, t.shape[-1]))
+        return Val(v=v, t=t, dims=tuple(dims))
+
+    def position(self, form: Affine, length: int, dim: Affine, node: ex.Node) -> Any:
+        """An element index as a position from 0.
+
+        Raises: OutOfRange where it leaves the axis.
+        """
+        place = np.asarray(self.form(form, node)) - self.setting.base
+        outside = (place < 0) | (place >= length)
+        if np.any(outside & self.mask):
+            message = f"the index {form} leaves an axis of length {dim}"
+            raise OutOfRange(node, message, form.variables)
+        return np.clip(place, 0, length - 1)
+
+    def _range(self, pick: ex.Slice, length: int, node: ex.Node) -> list[int]:
+        lo = 0 if pick.lo is None else self.whole(pick.lo, node) - self.setting.base
+        hi = length if pick.hi is None else self.whole(pick.hi, node) - self.setting.base + 1
+        if lo < 0 or hi > length:
+            message = f"the slice {pick.lo}..{pick.hi} leaves its axis"
+            raise OutOfRange(node, message)
+        return list(range(lo, hi))
+
+    def _named(self, node: ex.Named) -> Val:
+        inner = value_of(node, self.setting.lets)
+        if inner is None or node.name in self.names_open:
+            message = f"nothing declares {node.name}"
+            raise Undeclared(node, message)
+        with self.given(names_open=(*self.names_open, node.name)):
+            value = self.evaluate(inner)
+        return self.picked(node, value, node.element) if node.element else value
+
+    def picked(self, node: ex.Node, value: Val, picks: Sequence[Affine | ex.Slice]) -> Val:
+        """Elements of a value: one index for a vector, two for a matrix."""
+        if value.rank != 2:  # noqa: PLR2004
+            message = f"elements of {value.shape}"
+            raise Undecidable(node, message)
+        pair: list[Affine | ex.Slice] = list(picks)
+        if len(pair) == 1:
+            if value.cell[1] == 1:
+                pair.append(ex.Slice())
+            elif value.cell[0] == 1:
+                pair.insert(0, ex.Slice())
+            else:
+                pair.append(ex.Slice())
+        if len(pair) != 2:  # noqa: PLR2004
+            message = f"{len(pair)} indices on {value.shape}"
+            raise ShapeMisfit(node, message)
+        v, t, dims = value.v, value.t, list(value.dims)
+        if v.ndim - 2 < self.depth:
+            v = v.reshape((1,) * (self.depth + 2 - v.ndim) + v.shape)
+            t = None if t is None else t.reshape((1,) * (self.depth + 3 - t.ndim) + t.shape)
+        for axis, pick in enumerate(pair):
+            at = axis - 2
+            if isinstance(pick, Affine):
+                place = np.asarray(self.position(pick, v.shape[at], dims[axis], node))
+                where = place.reshape((1,) * (self.depth - place.ndim) + place.shape + (1, 1))
+                v = np.take_along_axis(v, np.broadcast_to(where, (*where.shape[:-2], 1, 1)), axis=at)
+                t = None if t is None else np.take_along_axis(t, where[..., None], axis=at - 1)
+                dims[axis] = ONE
+            elif not whole(pick):
+                places = self._range(pick, v.shape[at], node)
+                v, t = np.take(v, places, axis=at), None if t is None else np.take(t, places, axis=at - 1)
+                dims[axis] = Affine(len(places))
+        return replace(value, v=v, t=t, dims=tuple(dims), turns=False, slopes=False, bias=False)
+
+    # -- sums, products, quotients, powers -----------------------------------------------------------------------------
+
+    def _sum(self, node: ex.Sum) -> Val:
+        result: Val | None = None
+        for term, sign in zip(node.terms, node.signs, strict=True):
+            for value in self._terms(term):
+                signed = value if sign > 0 else negated(self.field, value)
+                if result is None:
+                    result = signed if sign < 0 else value
+                else:
+                    result = self.plus(node, result, signed)
+        assert result is not None, "a sum has terms"  # noqa: S101
+        return result
+
+    def _terms(self, term: ex.Node) -> Iterator[Val]:
+        if isinstance(term, ex.Elided) and term.sign == "plus":
+            members = steps(term, lambda form: self.whole(form, term))
+            if not members:
+                yield number(self.field, 0)
+            for member in members:
+                yield self.evaluate(member)
+        else:
+            yield self.evaluate(term)
+
+    def plus(self, node: ex.Node, a: Val, b: Val) -> Val:
+        """a + b: equal shapes, a number with anything, a bias repeated over the examples.
+
+        Raises: ShapeMisfit.
+        """
+        a, b = self._materialised(a, b), self._materialised(b, a)
+        if a.is_scalar or b.is_scalar or (a.rank == b.rank and a.cell == b.cell):
+            return added(self.field, a, b)
+        for one, other in ((a, b), (b, a)):
+            if one.turns and other.rank == 2 and transposed(one).cell == other.cell:  # noqa: PLR2004
+                return added(self.field, self.products.turned(one), other)
+            fits = all(x in {1, y} for x, y in zip(one.cell, other.cell, strict=False))
+            if one.bias and one.rank == other.rank and fits:
+                return added(self.field, one, other)
+            if one.bias and one.is_vector and other.rank == 2:  # noqa: PLR2004 - written as a column, added to rows
+                turned = transposed(one)
+                if all(x in {1, y} for x, y in zip(turned.cell, other.cell, strict=True)) and not other.is_vector:
+                    return added(self.field, turned, other)
+        message = f"a sum of {a.shape} and {b.shape}"
+        raise ShapeMisfit(node, message, a.shape, b.shape)
+
+    def _materialised(self, a: Val, like: Val) -> Val:
+        """An identity or ones of the size that the other term has."""
+        if not a.neutral or like.neutral or like.rank != 2:  # noqa: PLR2004
+            return a
+        kind = np.eye(*like.cell, dtype=int) if a.neutral == "identity" else np.ones(like.cell, dtype=int)
+        unit = Val(v=self.field.array(kind), dims=like.dims)
+        return entrywise(self.field, unit, replace(a, neutral=""))
+
+    def _product(self, node: ex.Product) -> Val:
+        return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
+
+    def _elided(self, node: ex.Elided) -> Val:
+        if node.sign == "comma":
+            message = "a list with an ellipsis is no value"
+            raise Undecidable(node, message)
+        if node.sign == "plus":
+            return self._sum(ex.Sum(terms=(node,), signs=(1,)))
+        members = steps(node, lambda form: self.whole(form, node))
+        if not members:
+            return replace(number(self.field, 1), neutral="empty")
+        factors = tuple(members)
+        return self._product(ex.Product(factors=factors, signs=("juxtaposition", *(node.sign,) * (len(factors) - 1))))
+
+    def _quotient(self, node: ex.Quotient) -> Val:
+        over, under = self.evaluate(node.over), self.evaluate(node.under)
+        below = inverted(self.field, under)
+        if over.is_scalar or under.is_scalar:
+            return entrywise(self.field, over, below)
+        return self.products.entrywise(node, over, below)
+
+    def _power(self, node: ex.Power) -> Val:
+        if isinstance(node.exponent, ex.Number):
+            exponent = Fraction(node.exponent.value)
+            if isinstance(node.base, ex.Operation) and node.base.name == "norm" and exponent == 2:  # noqa: PLR2004
+                return self.squared_norm(node.base)
+            return powered(self.field, self.evaluate(node.base), exponent)
+        power = self.evaluate(node.exponent)
+        constant = np.unique(power.v) if not self.field.exact else np.asarray([])
+        if power.t is None and constant.size == 1 and float(constant[0]).is_integer():
+            return powered(self.field, self.evaluate(node.base), Fraction(int(constant[0])))
+        base = self.evaluate(node.base)
+        exponent_log = entrywise(self.field, power, self.elementwise("log", 0, (), base))
+        return self.elementwise("exp", 0, (), exponent_log)
+
+    def _transpose(self, node: ex.Transpose) -> Val:
+        value = self.evaluate(node.of)
+        if value.rank not in {2, 4}:
+            message = f"a transpose of {value.shape}"
+            raise ShapeMisfit(node, message, value.shape)
+        return transposed(value)
+
+    # -- cases and conditions ------------------------------------------------------------------------------------------
+
+    def truth(self, condition: ex.Condition) -> Any:
+        """Whether a condition holds, here or at each point of the grid."""
+        sides = (self._compared(condition.left, condition.right), self._compared(condition.right, condition.left))
+        compare = _COMPARE.get(condition.sign)
+        if compare is None:
+            message = f"the comparison {condition.sign}"
+            raise Undecidable(condition, message)
+        return np.asarray(compare(*sides))
+
+    def _compared(self, node: ex.Node, other: ex.Node) -> Any:
+        if isinstance(node, ex.Letter) and not node.form.variables & self.scalars:
+            return np.asarray(self.form(node.form, node))
+        if isinstance(node, ex.Number):
+            return np.asarray(float(node.value))
+        value = self.evaluate(node)
+        if not value.is_scalar:
+            message = f"a comparison of {value.shape}"
+            raise ShapeMisfit(node, message, value.shape)
+        array = value.v[..., 0, 0]
+        if isinstance(node, ex.Quantity) and self.network.tensors[node.tensor].below is not None:
+            return array + self.setting.base if isinstance(other, ex.Letter) else array  # labels count from 0
+        if self.field.exact:
+            return array
+        return np.asarray(array)
+
+    def _cases(self, node: ex.Cases) -> Val:
+        left: Any = np.asarray(True)  # noqa: FBT003 - an array
+        result: Val | None = None
+        for value, conditions in node.rows:
+            if conditions is None:
+                message = "a condition in words; a directive 'cases' can say it"
+                raise Undecidable(node, message)
+            holds = left
+            for condition in conditions:
+                holds = holds & self.truth(condition)
+            left = left & ~holds
+            if not np.any(holds & self.mask):
+                continue
+            if np.all(holds):
+                here = self.evaluate(value)
+                return here if result is None else self.plus(node, result, masked(self.field, here, holds))
+            with self.given(mask=self.mask & holds):
+                here = masked(self.field, self.evaluate(value), holds)
+            result = here if result is None else self.plus(node, result, here)
+        if result is None or np.any(left & self.mask):
+            message = "no case holds"
+            raise OutOfRange(node, message, frozenset(free_letters(node, self.setting.lets)))
+        return result
+
+
+_COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": lambda a, b: a == b,
+    "≠": lambda a, b: a != b,
+    "<": lambda a, b: a < b,
+    "≤": lambda a, b: a <= b,
+    ">": lambda a, b: a > b,
+    "≥": lambda a, b: a >= b,
+}
+
+_READERS: Mapping[type[ex.Node], Callable[[Evaluator, Any], Val]] = {
+    ex.Number: Evaluator._number,
+    ex.Letter: Evaluator._letter,
+    ex.Unknown: Evaluator._unknown,
+    ex.Quantity: Evaluator._quantity,
+    ex.Named: Evaluator._named,
+    ex.Sum: Evaluator._sum,
+    ex.Product: Evaluator._product,
+    ex.Elided: Evaluator._elided,
+    ex.Quotient: Evaluator._quotient,
+    ex.Power: Evaluator._power,
+    ex.Transpose: Evaluator._transpose,
+    ex.Cases: Evaluator._cases,
+    ex.Call: Evaluator.call,
+    ex.Operation: Evaluator.operation,
+    ex.Array: Evaluator.explicit,
+    ex.BigOperator: Evaluator.big,
+    ex.Derivative: Evaluator.derivative,
+    ex.Differential: Evaluator.differential,
+}

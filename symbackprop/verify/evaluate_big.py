@@ -1,0 +1,285 @@
+"""Sums and products over an index: over a range, over an axis, or over what would otherwise be free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbackprop.affine import Affine, Size, var
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.evaluate_nodes import free_letters, value_of
+from symbackprop.verify.evaluate_values import (
+    ShapeMisfit,
+    Undecidable,
+    Val,
+    along_grid,
+    entrywise,
+    inverted,
+    number,
+    powered,
+    total,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from symbackprop.network import Network
+    from symbackprop.verify.conventions import Conventions, Let, Setting
+    from symbackprop.verify.evaluate_derivatives import Seed
+    from symbackprop.verify.evaluate_products import Products
+    from symbackprop.verify.world import World
+    from symbackprop.verify.world_field import Field
+
+
+def occurrences(
+    node: ex.Node, letter: str, lets: Mapping[str, Let], depth: int = 0
+) -> Iterator[tuple[ex.Quantity, int, Affine, bool]]:
+    """Where a letter indexes a tensor: the quantity, the position, the form, and whether it is a family index."""
+    if isinstance(node, ex.BigOperator) and node.letter == letter:
+        return
+    if isinstance(node, ex.Quantity):
+        for k, form in enumerate(node.family):
+            if letter in form.linear:
+                yield node, k, form, True
+        for k, pick in enumerate(node.element):
+            if isinstance(pick, Affine) and letter in pick.linear:
+                yield node, k, pick, False
+    if isinstance(node, ex.Named) and depth < 8:  # noqa: PLR2004 - names of names of names
+        inner = value_of(node, lets)
+        if inner is not None:
+            yield from occurrences(inner, letter, lets, depth + 1)
+            yield from _of_elements(node, inner, letter)
+    for child in ex.children(node):
+        yield from occurrences(child, letter, lets, depth)
+
+
+def _of_elements(node: ex.Named, inner: ex.Node, letter: str) -> Iterator[tuple[ex.Quantity, int, Affine, bool]]:
+    """Element indices on a name whose value is a whole tensor, or a derivative by one."""
+    while isinstance(inner, ex.Transpose | ex.Derivative | ex.Product):
+        if isinstance(inner, ex.Derivative):
+            inner = inner.by
+        elif isinstance(inner, ex.Transpose):
+            return
+        else:
+            inner = inner.factors[-1]
+    if isinstance(inner, ex.Quantity) and not inner.element:
+        for k, pick in enumerate(node.element):
+            if isinstance(pick, Affine) and letter in pick.linear:
+                yield inner, k, pick, False
+
+
+def in_sizes(node: ex.Node, letter: str) -> bool:
+    """True where a letter stands inside a size, as in n[l]."""
+    for inner in ex.walk(node):
+        forms = [inner.form] if isinstance(inner, ex.Letter) else []
+        if isinstance(inner, ex.Quantity | ex.Named):
+            forms += [f for f in inner.element if isinstance(f, Affine)]
+        if isinstance(inner, ex.BigOperator):
+            forms += [f for f in (inner.lo, inner.hi) if f is not None]
+        for form in forms:
+            if any(isinstance(a, Size) and any(letter in x.variables for x in a.at) for a, _ in form.terms):
+                return True
+    return False
+
+
+def looped(node: ex.Node, letter: str, lets: Mapping[str, Let]) -> bool:
+    """True for a letter that chooses a layer, a step or a function, and so must be one number at a time."""
+    if any(family for _, _, _, family in occurrences(node, letter, lets)) or in_sizes(node, letter):
+        return True
+    for inner in ex.walk(node):
+        if isinstance(inner, ex.Call) and any(letter in f.variables for f in inner.family):
+            return True
+        if isinstance(inner, ex.Slice) and any(f is not None and letter in f.variables for f in (inner.lo, inner.hi)):
+            return True
+        if isinstance(inner, ex.Named) and inner.name in lets:
+            value = value_of(inner, lets)
+            if value is not None and looped(value, letter, lets):
+                return True
+    return False
+
+
+class BigOperators:
+    """The part of the evaluator that sums."""
+
+    world: World
+    network: Network
+    field: Field
+    conventions: Conventions
+    setting: Setting
+    env: dict[str, Any]
+    depth: int
+    mask: Any
+    seed: Seed | None
+    products: Products
+
+    if TYPE_CHECKING:
+
+        def evaluate(self, node: ex.Node) -> Val: ...
+        def given(self, **changes: Any) -> AbstractContextManager[None]: ...
+        def form(self, form: Affine, node: ex.Node) -> Any: ...
+        def truth(self, condition: ex.Condition) -> Any: ...
+        def plus(self, node: ex.Node, a: Val, b: Val) -> Val: ...
+
+    def big(self, node: ex.BigOperator) -> Val:
+        """Σ, Π, a mean or a maximum."""
+        if node.letter is None:
+            letters = [k for k in free_letters(node.body, self.setting.lets) if k not in self.env]
+            letters = [k for k in letters if k not in self.setting.scalars]
+            if not letters:
+                return self._of_entries(node, self.evaluate(node.body))
+            inner = node.body
+            for letter in reversed(letters):
+                inner = ex.BigOperator(kind=node.kind, letter=letter, lo=None, hi=None, body=inner, excluded=node.excluded)
+            return self.evaluate(inner)
+        limits = self._limits(node)
+        if limits is None:
+            return self._of_entries(node, self.evaluate(node.body))
+        lo, hi = limits
+        scalar = np.ndim(lo) == 0 and np.ndim(hi) == 0
+        if scalar and (looped(node.body, node.letter, self.setting.lets) or node.letter in self.env):
+            value = self._one_by_one(node, int(lo), int(hi))
+        else:
+            value = self._on_grid(node, lo, hi)
+        if node.kind == "mean":
+            count = Val(v=self.field.array(np.asarray(hi - lo + 1)).reshape((*np.shape(hi - lo), 1, 1)))
+            value = entrywise(self.field, value, inverted(self.field, count))
+        return value
+
+    def _of_entries(self, node: ex.BigOperator, body: Val) -> Val:
+        """A sum without an index that runs: over the entries of what stands there."""
+        if node.kind not in {"sum", "mean"} or body.is_scalar:
+            message = "a sum over an index that does not occur in it"
+            raise Undecidable(node, message)
+        value = total(self.field, body)
+        if node.kind == "mean":
+            count = body.cell[0] * body.cell[1]
+            value = entrywise(self.field, value, powered(self.field, number(self.field, count), _MINUS_ONE))
+        return value
+
+    def _limits(self, node: ex.BigOperator) -> tuple[Any, Any] | None:
+        """First and last value; None where nothing says them and the letter indexes nothing."""
+        letter = node.letter
+        assert letter is not None, "checked by the caller"  # noqa: S101
+        given = [None if f is None else self.form(f, node) for f in (node.lo, node.hi)]
+        lo, hi = given
+        if lo is not None and hi is not None:
+            return lo, hi
+        declared = self.setting.ranges.get(letter)
+        if declared is not None:
+            found: tuple[Any, Any] | None = (self.form(declared[0], node), self.form(declared[1], node))
+        else:
+            found = self.axis_range(node.body, letter)
+        if found is None:
+            if lo is None and hi is None and not any(letter in f for f in (free_letters(node.body, self.setting.lets),)):
+                return None
+            message = f"the range of {letter} is not known"
+            raise Undecidable(node, message)
+        return (found[0] if lo is None else lo), (found[1] if hi is None else hi)
+
+    def axis_range(self, node: ex.Node, letter: str) -> tuple[int, int] | None:
+        """The range that an axis or a family gives a letter: the first place where it stands alone decides."""
+        found: tuple[int, int] | None = None
+        for quantity, k, form, family in occurrences(node, letter, self.setting.lets):
+            c = form.linear[letter]
+            if abs(c) != 1 or found is not None:
+                continue
+            rest = form - var(letter) * c
+            try:
+                offset = int(rest.evaluate({**self._numbers(), letter: 0}, self.world.size))
+                lo, hi = self._axis(quantity, k, family)
+            except (KeyError, TypeError, ValueError):
+                continue
+            ends = sorted(((lo - offset) * c, (hi - offset) * c))
+            found = (ends[0], ends[1])
+        return found
+
+    def _numbers(self) -> dict[str, int]:
+        return {k: int(v) for k, v in self.env.items() if np.ndim(v) == 0}
+
+    def _axis(self, quantity: ex.Quantity, k: int, family: bool) -> tuple[int, int]:  # noqa: FBT001
+        tensor = self.network.tensors[quantity.tensor]
+        env: dict[str, int] = {}
+        for bound, form in zip(tensor.family, quantity.family, strict=True):
+            if family and bound is tensor.family[k]:
+                lo, hi = (f.evaluate(env, self.world.size) for f in (bound.lo, bound.hi))
+                return int(lo), int(hi)
+            env[bound.var] = int(form.evaluate(self._numbers(), self.world.size))
+        length = int(tensor.axes[k].evaluate(env, self.world.size))
+        return self.setting.base, self.setting.base + length - 1
+
+    # -- the two ways --------------------------------------------------------------------------------------------------
+
+    def _one_by_one(self, node: ex.BigOperator, lo: int, hi: int) -> Val:
+        letter = node.letter
+        assert letter is not None, "checked by the caller"  # noqa: S101
+        values = []
+        for k in range(lo, hi + 1):
+            with self.given(env={**self.env, letter: k}):
+                if all(bool(np.all(self.truth(c))) for c in node.excluded):
+                    values.append(self.evaluate(node.body))
+        if not values:
+            if node.kind == "product":
+                return replace(number(self.field, 1), neutral="empty")
+            return number(self.field, 0)
+        if node.kind == "product":
+            return self._ordered(node, values)
+        if node.kind == "max":
+            message = "a maximum over layers or steps"
+            raise Undecidable(node, message)
+        result = values[0]
+        for value in values[1:]:
+            result = self.plus(node, result, value)
+        return result
+
+    def _ordered(self, node: ex.BigOperator, values: list[Val]) -> Val:
+        """A product of matrices: the later factor stands further left unless the layout is by the denominator."""
+        later_first = self.conventions.layout_vectors != "denominator"
+        for order in (values[::-1], values) if later_first else (values, values[::-1]):
+            result = order[0]
+            try:
+                for value in order[1:]:
+                    result = self.products.pair(node, result, value, "juxtaposition")
+            except ShapeMisfit:
+                continue
+            return result
+        message = "the factors of the product do not fit"
+        raise ShapeMisfit(node, message)
+
+    def _on_grid(self, node: ex.BigOperator, lo: Any, hi: Any) -> Val:
+        """All values at once, along a new axis of the grid to the left of the others."""
+        letter = node.letter
+        assert letter is not None, "checked by the caller"  # noqa: S101
+        first, last = int(np.min(lo)), int(np.max(hi))
+        length = last - first + 1
+        if length <= 0:
+            return replace(number(self.field, 1), neutral="empty") if node.kind == "product" else number(self.field, 0)
+        axis = np.arange(first, last + 1).reshape((length,) + (1,) * self.depth)
+        active = self.mask & (axis >= lo) & (axis <= hi)
+        with self.given(env={**self.env, letter: axis}, depth=self.depth + 1, mask=active):
+            holds: Any = np.asarray((axis >= lo) & (axis <= hi))
+            for condition in node.excluded:
+                holds = holds & self.truth(condition)
+            with self.given(mask=active & holds):
+                body = self.evaluate(node.body)
+        body = self._outside(node, body, holds)
+        return along_grid(self.field, body, length, self.depth + 1, "sum" if node.kind == "mean" else node.kind)
+
+    def _outside(self, node: ex.BigOperator, body: Val, holds: Any) -> Val:
+        """Values outside the range replaced by what changes nothing."""
+        if np.all(holds):
+            return body
+        if node.kind == "max":
+            message = "a maximum over a range that depends on an index"
+            raise Undecidable(node, message)
+        keep = np.asarray(holds).reshape((*np.shape(holds), 1, 1))
+        nothing = self.field.array(0 if node.kind in {"sum", "mean"} else 1)
+        v = np.where(keep, body.v, nothing)
+        t = None if body.t is None else np.where(keep[..., None], body.t, self.field.array(0))
+        return replace(body, v=v, t=t)
+
+
+_MINUS_ONE = Fraction(-1)

@@ -1,0 +1,359 @@
+r"""The verdict on a statement: right, right under a convention, wrong, unreadable or undecided, with its evidence.
+
+A statement is judged in several worlds (sizes all different, other depths, sizes all equal) for every value of its free
+letters. Readings are tried in a fixed order, the plain one first; the first under which every member agrees everywhere
+is the verdict. What is right in double precision is then tried modulo a large prime, where agreement is an identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from symbackprop.errors import SpecError
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
+from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
+from symbackprop.verify.judge_compare import Differs, Unclear, equal, fitted, multiple, rounded
+from symbackprop.verify.judge_letters import assignments, independents, letters_of
+from symbackprop.verify.judge_members import Task, prepared
+from symbackprop.verify.world import PRIME, Inexact, World, Worlds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from symbackprop.verify.evaluate_values import Val
+
+__all__ = ["Counterexample", "Evidence", "Setting", "Verdict", "Worlds", "holds", "judge"]
+
+Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why a verdict holds: ``same form``, ``equal modulo p``, ``agrees`` or ``refuted``."""
+
+    kind: Literal["same form", "equal modulo p", "agrees", "refuted"]
+    points: int = 0
+    digits: int = 0
+    bound: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "equal modulo p":
+            return f"equal modulo p = 2^61 - 1 at {_points(self.points)}, wrong with a chance below {self.bound}"
+        if self.kind == "agrees":
+            return f"agrees at {_points(self.points)} to {self.digits} digits"
+        return self.kind
+
+
+def _points(count: int) -> str:
+    return f"{count} point" + ("" if count == 1 else "s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counterexample:
+    """A point at which two members differ: sizes and letters of that world, the entry, both values."""
+
+    world: str
+    sizes: Mapping[str, Any]
+    letters: Mapping[str, int]
+    entry: tuple[int, ...] = ()
+    left: float = 0.0
+    right: float = 0.0
+
+    def __str__(self) -> str:
+        where = ", ".join(f"{name} = {value}" for name, value in self.letters.items())
+        entry = f"entry ({', '.join(map(str, self.entry))})" if self.entry else ""
+        at = "; ".join(part for part in (where, entry) if part)
+        return f"{self.left:.4g} against {self.right:.4g}" + (f" at {at}" if at else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found.
+
+    ``convention`` says in words under which convention; ``reading`` is that reading. ``wrong_member`` counts the members
+    of the statement from 0; ``misfit`` is the node whose shapes do not fit, or whose index is outside its range, with
+    ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one. ``settles`` is the
+    precedence that this right claim shows, for the claims after it.
+    """
+
+    verdict: Kind
+    message: str = ""
+    convention: str | None = None
+    evidence: Evidence | None = None
+    wrong_member: int | None = None
+    misfit: Misread | None = None
+    counterexample: Counterexample | None = None
+    ratio: float | None = None
+    reading: Conventions | None = None
+    settles: Literal["juxtaposition", "hadamard"] | None = None
+
+    @property
+    def is_right(self) -> bool:
+        """Right, perhaps under a convention."""
+        return self.verdict in {"right", "right-under-convention"}
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What one reading led to."""
+
+    reading: Conventions
+    points: int = 0
+    digits: int = 15
+    notes: dict[str, None] = field(default_factory=dict)
+    member: int | None = None
+    misfit: Misread | None = None
+    difference: Differs | None = None
+    unclear: str = ""
+    counterexample: Counterexample | None = None
+    trivial: bool = True
+
+    @property
+    def passed(self) -> bool:
+        return self.points > 0 and self.misfit is None and self.difference is None and not self.unclear
+
+
+def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
+    """The verdict on a statement with ``members`` and ``relations`` (and, if it has them, ``conditions``)."""
+    try:
+        task = prepared(statement, setting, worlds.network.loss)
+    except Undecidable as reason:
+        return Verdict(verdict="undecided", message=reason.message, misfit=reason)
+    verdict = _judged(task, setting, worlds)
+    if task.gradients is not None and not verdict.is_right:
+        other = _judged(task.gradients, setting, worlds)
+        if other.is_right:
+            words = "dX stands for the derivative of the loss by X"
+            both = "; ".join(w for w in (words, other.convention) if w)
+            return replace(other, verdict="right-under-convention", convention=both)
+        if verdict.verdict == "wrong" and task.lone:
+            reason = "no directive says what the name with d on the left stands for"
+            return replace(verdict, verdict="undecided", message=reason)
+    return verdict
+
+
+def holds(statement: Any, setting: Setting, worlds: Worlds, readings: Iterable[Conventions] | None = None) -> bool:
+    """True where the statement is right under the first of the readings that fits (the plain one by default)."""
+    try:
+        task = prepared(statement, setting, worlds.network.loss)
+        for reading in readings if readings is not None else (default(worlds.network, setting),):
+            if _tried(task, setting, worlds, reading).passed:
+                return True
+    except Misread:
+        return False
+    return False
+
+
+def _judged(task: Task, setting: Setting, worlds: Worlds) -> Verdict:
+    first: _Trial | None = None
+    closest: _Trial | None = None
+    for reading in tried(worlds.network, setting, task.members):
+        trial = _tried(task, setting, worlds, reading)
+        first = first or trial
+        if isinstance(trial.misfit, Undeclared):
+            return Verdict(verdict="unreadable", message=trial.misfit.message, misfit=trial.misfit, wrong_member=trial.member)
+        if trial.passed:
+            return _right(task, setting, worlds, trial)
+        if trial.difference is not None:
+            closest = closest or trial
+            scaled = _scaled(task, setting, worlds, trial)
+            if scaled is not None:
+                return _right(task, setting, worlds, scaled)
+    assert first is not None, "the plain reading is always tried"  # noqa: S101
+    return _not_right(task, first, closest)
+
+
+def _scaled(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> _Trial | None:
+    """The same reading with a constant of the loss left out or put in, where the members differ by a constant."""
+    ratio = trial.difference.ratio if trial.difference is not None else None
+    if ratio is None or len(trial.reading.deviations) > 1:
+        return None
+    for reading in with_factors(worlds.network, trial.reading):
+        again = _tried(task, setting, worlds, reading)
+        if again.passed:
+            return again
+    return None
+
+
+def _not_right(task: Task, first: _Trial, closest: _Trial | None) -> Verdict:
+    if first.unclear:
+        return Verdict(verdict="undecided", message=first.unclear)
+    misfit = first.misfit
+    if isinstance(misfit, Undecidable):
+        return Verdict(verdict="undecided", message=misfit.message, misfit=misfit)
+    if misfit is not None and not isinstance(misfit, (ShapeMisfit, OutOfRange)):
+        return Verdict(verdict="unreadable", message=misfit.message, misfit=misfit)
+    if task.loose is not None:
+        return Verdict(verdict="undecided", message=task.loose)
+    if first.points == 0 and misfit is None and first.difference is None:
+        return Verdict(verdict="undecided", message="no values of the indices make sense of it")
+    shown = first if first.difference is not None or closest is None else closest
+    return Verdict(
+        verdict="wrong",
+        message=misfit.message if misfit is not None else "",
+        evidence=Evidence(kind="refuted"),
+        wrong_member=None if first.member is None else first.member - task.shift,
+        misfit=misfit,
+        counterexample=shown.counterexample,
+        ratio=None if first.difference is None else first.difference.ratio,
+        reading=first.reading,
+    )
+
+
+def _right(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Verdict:
+    words = [*trial.reading.deviations, *trial.notes]
+    convention = "; ".join(words) or None
+    settles: Literal["juxtaposition", "hadamard"] | None = None
+    if setting.precedence is None and _mixes(task.members):
+        other = "hadamard" if trial.reading.precedence == "juxtaposition" else "juxtaposition"
+        if not _tried(task, setting, worlds, replace(trial.reading, precedence=other), quick=True).passed:
+            settles = trial.reading.precedence
+    return Verdict(
+        verdict="right-under-convention" if convention else "right",
+        convention=convention,
+        evidence=_evidence(task, setting, worlds, trial),
+        reading=trial.reading,
+        settles=settles,
+    )
+
+
+def _mixes(members: Sequence[ex.Node]) -> bool:
+    """True where juxtaposition and an entrywise sign meet in one product."""
+    products = [n for m in members for n in ex.walk(m) if isinstance(n, ex.Product)]
+    return any({"circ", "odot", "entrywise"} & set(p.signs[1:]) and "juxtaposition" in p.signs[1:] for p in products)
+
+
+def _evidence(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Evidence:
+    """The strongest there is: the same form, an identity modulo the prime, agreement of decimals."""
+    if all(m == task.members[0] for m in task.members[1:]):
+        return Evidence(kind="same form")
+    agrees = Evidence(kind="agrees", points=trial.points, digits=trial.digits)
+    if any(r != "equal" for r in task.relations):
+        return agrees
+    exact = _Trial(trial.reading)
+    calls = 0
+    try:
+        for name, world in worlds.exact():
+            if not _in_world(task, setting, name, world, exact, plain=name == worlds.variants[0][0]):
+                return agrees
+            calls = max(calls, getattr(world.field, "calls", 0))
+    except (Inexact, Misread):
+        return agrees
+    if not exact.passed:
+        return agrees
+    return Evidence(kind="equal modulo p", points=exact.points, bound=_bound(calls))
+
+
+def _bound(calls: int) -> str:
+    """The chance that unequal rational functions of degree 2^12 at most agree, or that two arguments collide."""
+    degree = 2**12
+    chance = (degree + degree * calls * calls / 2) / PRIME
+    return f"2^{int(np.ceil(np.log2(chance)))}"
+
+
+def _tried(task: Task, setting: Setting, worlds: Worlds, reading: Conventions, *, quick: bool = False) -> _Trial:
+    """One reading, world by world until one refutes it."""
+    trial = _Trial(reading)
+    for number, (name, world) in enumerate(worlds.floating()):
+        if not _in_world(task, setting, name, world, trial, plain=number == 0):
+            break
+        if quick and trial.points:
+            break
+    return trial
+
+
+def _in_world(task: Task, setting: Setting, name: str, world: World, trial: _Trial, *, plain: bool) -> bool:  # noqa: PLR0913
+    """One reading in one world; False where it is refuted or cannot be decided there."""
+    try:
+        for env in assignments(world, task.members, setting, trial.reading):
+            if not _at(task, setting, name, world, trial, env, plain=plain):
+                return False
+    except Misread as misfit:
+        trial.misfit, trial.member = misfit, 0
+        return False
+    return True
+
+
+def _at(  # noqa: PLR0913 - a task, where it is tried, and what is found
+    task: Task, setting: Setting, name: str, world: World, trial: _Trial, env: dict[str, Any], *, plain: bool
+) -> bool:
+    evaluator = Evaluator(world, trial.reading, setting, env, scalars=task.scalars)
+    loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in setting.ranges}
+    member = 0
+    try:
+        if not all(bool(np.all(evaluator.truth(c))) for c in task.conditions):
+            return True
+        if task.differentials:
+            evaluator.independents = independents(evaluator, task.members)
+        values = []
+        for member, node in enumerate(task.members):  # noqa: B007 - says which member fails
+            values.append(evaluator.evaluate(node))
+            if member == 0 and values[0].rank == 2:  # noqa: PLR2004
+                evaluator.expected = values[0].cell
+        for member in range(1, len(values)):
+            _compared(task, evaluator, trial, values, member)
+    except OutOfRange as misfit:
+        if misfit.letters & loose or (not plain and not misfit.letters):
+            return True  # these values of the letters make no sense of it
+        trial.misfit, trial.member = misfit, member
+        return False
+    except Unclear as reason:
+        trial.unclear, trial.member = str(reason), member
+        return False
+    except Misread as misfit:
+        trial.misfit, trial.member = misfit, member
+        return False
+    except Differs as difference:
+        trial.difference, trial.member = difference, member
+        trial.counterexample = _counterexample(name, world, env, difference, values[0])
+        return False
+    trial.points += 1
+    trial.notes.update(evaluator.notes)
+    return True
+
+
+def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[Val], member: int) -> None:
+    relation = task.relations[member - 1]
+    a, b = fitted(evaluator, task.members[member], values[0], values[member])
+    if relation in {"positive multiple", "multiple", "negative multiple"}:
+        if evaluator.field.exact:
+            message = "a multiple modulo a prime"
+            raise Inexact(message)
+        multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
+        return
+    if relation == "approximately equal":
+        digits = [n.digits for m in task.members for n in ex.walk(m) if isinstance(n, ex.Number) and n.digits is not None]
+        if digits:
+            rounded(evaluator, a, b, min(digits))
+            return
+    agreement = equal(evaluator, a, b)
+    trial.digits = min(trial.digits, agreement.digits)
+    trial.trivial = trial.trivial and agreement.trivial
+
+
+def _counterexample(
+    name: str, world: World, env: Mapping[str, Any], difference: Differs, value: Val
+) -> Counterexample:
+    """The point in the author's counting: values of the letters, and the entry of an array from 1."""
+    grid = len(difference.place) - value.rank if value.rank <= len(difference.place) else 0
+    letters: dict[str, int] = {}
+    for letter, v in env.items():
+        if np.ndim(v) == 0:
+            letters[letter] = int(v)
+        else:
+            axis = next(k for k, n in enumerate(np.shape(v)) if n > 1) if np.size(v) > 1 else 0
+            offset = grid - np.ndim(v)
+            place = difference.place[axis + offset] if 0 <= axis + offset < grid and np.size(v) > 1 else 0
+            letters[letter] = int(np.ravel(v)[place])
+    cell = tuple(k + 1 for k in difference.place[grid:])
+    if value.is_scalar:
+        cell = ()
+    elif value.rank == 2 and 1 in value.cell:  # noqa: PLR2004 - a vector
+        cell = (max(cell),)
+    return Counterexample(
+        world=name, sizes=dict(world.sizes), letters=letters, entry=cell, left=difference.left, right=difference.right
+    )

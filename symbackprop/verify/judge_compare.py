@@ -1,0 +1,162 @@
+"""Comparing two members: shapes first, then values, equal or up to a factor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbackprop.verify.evaluate_products import tensor_slopes
+from symbackprop.verify.evaluate_values import ShapeMisfit, Val, transposed
+
+if TYPE_CHECKING:
+    from symbackprop.handwritten.expression import Node
+    from symbackprop.verify.evaluate import Evaluator
+
+    Array = np.ndarray[Any, Any]
+
+CLOSE, APART, FLOOR = 1e-9, 1e-6, 1e-12
+"""Relative errors below the first agree, above the second refute; absolute differences below the third are rounding."""
+
+
+class Differs(Exception):  # noqa: N818 - a finding, not an error
+    """Two members have different values; ``place`` is the first entry (grid, then cell) where they do."""
+
+    def __init__(self, place: tuple[int, ...], left: float, right: float, ratio: float | None) -> None:
+        self.place, self.left, self.right, self.ratio = place, left, right, ratio
+        super().__init__(f"{left} and {right} at {place}")
+
+
+class Unclear(Exception):  # noqa: N818 - a finding, not an error
+    """Numbers that neither agree nor differ clearly, or are no numbers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """Two equal values: to how many digits, and whether all entries were zero."""
+
+    digits: int
+    trivial: bool = False
+
+
+def fitted(evaluator: Evaluator, node: Node, left: Val, right: Val) -> tuple[Array, Array]:
+    """Two arrays of one shape, or ShapeMisfit. What is taken otherwise than it stands is noted."""
+    left, right = _sized(evaluator, left, right), _sized(evaluator, right, left)
+    if left.rank == right.rank and left.cell == right.cell:
+        return left.v, right.v
+    for a, b, turned in ((left, right, False), (right, left, True)):
+        found = _turned(evaluator, a, b)
+        if found is not None:
+            return (found[1], found[0]) if turned else found
+    zero = evaluator.field.array(0)
+    for value in (left, right):
+        if value.is_scalar and not np.any(value.v != zero):
+            return left.v + _spread(right), right.v + _spread(left)
+    message = f"the left side is {left.shape}, the right side {right.shape}"
+    raise ShapeMisfit(node, message, left.shape, right.shape)
+
+
+def _spread(value: Val) -> Array:
+    return value.v * 0
+
+
+def _sized(evaluator: Evaluator, value: Val, like: Val) -> Val:
+    if value.neutral and not like.neutral and like.rank == 2:  # noqa: PLR2004
+        kind = np.eye(*like.cell, dtype=int) if value.neutral == "identity" else np.ones(like.cell, dtype=int)
+        unit = Val(v=evaluator.field.array(kind), dims=like.dims)
+        return replace(unit, v=evaluator.field.norm(unit.v * value.v))
+    return replace(value, neutral="") if value.neutral == "empty" else value
+
+
+def _turned(evaluator: Evaluator, a: Val, b: Val) -> tuple[Array, Array] | None:
+    """The first made to fit the second: a one-row matrix turned, slopes for a diagonal Jacobian."""
+    if a.turns and a.rank == b.rank and transposed(a).cell == b.cell:
+        return evaluator.products.turned(a).v, b.v
+    if a.slopes and b.rank == 2:  # noqa: PLR2004
+        slopes = evaluator.products.diagonal(a, b) if not b.is_scalar else _any_diagonal(evaluator, a)
+        if slopes is not None and (slopes.cell == b.cell or b.is_scalar):
+            return slopes.v, b.v
+    if a.is_jacobian and b.rank == 2:  # noqa: PLR2004
+        slopes = tensor_slopes(evaluator.field, a)
+        if slopes is not None and slopes.cell == b.cell:
+            evaluator.notes["the derivative of an entrywise function stands for its slopes"] = None
+            return slopes.v, b.v
+    return None
+
+
+def _any_diagonal(evaluator: Evaluator, a: Val) -> Val | None:
+    column = Val(v=a.v[..., :1], dims=(a.dims[0], a.dims[0]))
+    return evaluator.products.diagonal(a, column)
+
+
+def equal(evaluator: Evaluator, a: Array, b: Array) -> Agreement:
+    """Agreement of all entries.
+
+    Raises: Differs; Unclear.
+    """
+    a, b = np.broadcast_arrays(a, b)
+    if evaluator.field.exact:
+        apart = np.argwhere(a != b)
+        if len(apart):
+            place = tuple(int(k) for k in apart[0])
+            raise Differs(place, float(a[place]), float(b[place]), None)
+        return Agreement(digits=0, trivial=not np.any(a != 0))
+    a, b = a.astype(float), b.astype(float)
+    if not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
+        message = "some value is no finite number here (a logarithm or root of a negative number, a division by zero)"
+        raise Unclear(message)
+    error = np.abs(a - b)
+    scale = max(float(np.max(np.abs(a), initial=0.0)), float(np.max(np.abs(b), initial=0.0)))
+    worst = float(np.max(error, initial=0.0))
+    if worst <= max(FLOOR, CLOSE * scale):
+        relative = worst / scale if scale > 0 else 0.0
+        digits = 15 if relative == 0 else min(15, int(-np.log10(relative)))
+        return Agreement(digits=digits, trivial=scale <= FLOOR)
+    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(error)), error.shape))
+    if worst < APART * scale:
+        message = f"the values agree to {int(-np.log10(worst / scale))} digits only"
+        raise Unclear(message)
+    raise Differs(place, float(a[place]), float(b[place]), _ratio(a, b))
+
+
+def _ratio(a: Array, b: Array) -> float | None:
+    """The constant c with b = c a, where there is one."""
+    weight = float(np.sum(a * a))
+    if weight <= FLOOR:
+        return None
+    c = float(np.sum(a * b)) / weight
+    if abs(c) < FLOOR or np.max(np.abs(b - c * a)) > CLOSE * max(np.max(np.abs(b)), FLOOR) * 10:
+        return None
+    return c
+
+
+def multiple(evaluator: Evaluator, a: Array, b: Array, *, sign: int) -> float:
+    """The constant c with b = c a; ``sign`` +1 or -1 demands that of c, 0 demands nothing.
+
+    Raises: Differs; Unclear.
+    """
+    try:
+        equal(evaluator, a, b)
+    except Differs as difference:
+        c = difference.ratio
+        if c is not None and (sign == 0 or c * sign > 0):
+            return c
+        raise
+    if sign < 0:
+        a, b = np.broadcast_arrays(np.asarray(a, dtype=float), np.asarray(b, dtype=float))
+        place = tuple(int(k) for k in np.unravel_index(int(np.argmax(np.abs(a))), a.shape))
+        raise Differs(place, float(a[place]), float(b[place]), 1.0)
+    return 1.0
+
+
+def rounded(evaluator: Evaluator, a: Array, b: Array, digits: int) -> Agreement:
+    """Agreement to printed digits.
+
+    Raises: Differs.
+    """
+    a, b = np.broadcast_arrays(a, b)
+    if evaluator.field.exact or np.all(np.abs(a - b) <= 0.5 * 10.0**-digits * (1 + 1e-9)):
+        return Agreement(digits=digits)
+    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(np.abs(a - b))), a.shape))
+    raise Differs(place, float(a[place]), float(b[place]), None)

@@ -1,0 +1,95 @@
+"""Which values the free letters of a claim take in a world, and which nodes its differentials move."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, Undecidable
+from symbackprop.verify.evaluate_big import looped, occurrences
+from symbackprop.verify.evaluate_nodes import free_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from symbackprop.verify.conventions import Conventions, Setting
+    from symbackprop.verify.world import Node, World
+
+
+def letters_of(members: Sequence[ex.Node], setting: Setting) -> list[str]:
+    """Free letters of all members in order of appearance, without declared scalars."""
+    found: dict[str, None] = {}
+    for member in members:
+        found.update(free_letters(member, setting.lets))
+    return [name for name in found if name not in setting.scalars]
+
+
+def assignments(
+    world: World, members: Sequence[ex.Node], setting: Setting, conventions: Conventions
+) -> Iterator[dict[str, Any]]:
+    """Values of the free letters: one number at a time for layers and steps, a grid axis for each element letter."""
+    letters = letters_of(members, setting)
+    single = [k for k in letters if any(looped(m, k, setting.lets) for m in members)]
+    ranges = [_range(world, members, setting, conventions, k, {}) for k in single]
+    for values in itertools.product(*(range(lo, hi + 1) for lo, hi in ranges)):
+        env: dict[str, Any] = dict(zip(single, values, strict=True))
+        rest = [k for k in letters if k not in env]
+        try:
+            spans = [_range(world, members, setting, conventions, k, env) for k in rest]
+        except (OutOfRange, KeyError):
+            continue
+        for axis, (letter, (lo, hi)) in enumerate(zip(rest, spans, strict=True)):
+            shape = [1] * len(rest)
+            shape[axis] = hi - lo + 1
+            env[letter] = np.arange(lo, hi + 1).reshape(shape)
+        yield env
+
+
+def _range(  # noqa: PLR0913 - the letter and all that says its range
+    world: World, members: Sequence[ex.Node], setting: Setting, conventions: Conventions, letter: str, env: dict[str, Any]
+) -> tuple[int, int]:
+    """First and last value: as declared, else what the first member with the letter allows at all its places."""
+    evaluator = Evaluator(world, conventions, setting, env)
+    declared = setting.ranges.get(letter)
+    if declared is not None:
+        return evaluator.whole(declared[0], members[0]), evaluator.whole(declared[1], members[0])
+    for member in members:
+        found: tuple[int, int] | None = None
+        for quantity, k, form, family in occurrences(member, letter, setting.lets):
+            alone = ex.Quantity(
+                tensor=quantity.tensor,
+                family=tuple(form if family and m == k else f for m, f in enumerate(quantity.family)),
+                element=tuple(form if not family and m == k else ex.Slice() for m in range(_axes(world, quantity))),
+            )
+            here = evaluator.axis_range(alone, letter)
+            if here is not None:
+                found = here if found is None else (max(found[0], here[0]), min(found[1], here[1]))
+        if found is not None:
+            return found
+    message = f"the range of {letter} is not known"
+    raise Undecidable(members[0], message)
+
+
+def _axes(world: World, quantity: ex.Quantity) -> int:
+    return len(world.network.tensors[quantity.tensor].axes)
+
+
+def independents(evaluator: Evaluator, members: Sequence[ex.Node]) -> frozenset[Node]:
+    """Nodes whose differentials occur and that depend on no other such node."""
+    found: dict[Node, None] = {}
+    for differential in (n for m in members for n in ex.walk(m) if isinstance(n, ex.Differential)):
+        try:
+            target = evaluator.target(differential.of, differential)
+        except Undecidable:
+            continue  # a differential of an expression: what moves is named elsewhere
+        except OutOfRange:
+            raise
+        except Misread:
+            continue
+        if target.seed.by is not None:
+            found[target.seed.by] = None
+    world = evaluator.world
+    return frozenset(n for n in found if not any(m != n and world.depends(n, m) for m in found))

@@ -1,0 +1,211 @@
+r"""What a statement claims: its members and how each is compared with the first.
+
+An update ``W \leftarrow W - \eta …`` becomes the claim that the increment is a negative multiple of the gradient; a
+``claim`` directive puts its quantity first; an accumulation is judged by its increment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from symbackprop.affine import Affine
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify.conventions import unknown_scalars
+from symbackprop.verify.evaluate_nodes import free_letters
+from symbackprop.verify.evaluate_values import Undecidable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.verify.conventions import Setting
+
+_EQUAL = {"=", ":=", "\\equiv", "\\triangleq", "\\doteq", "\\coloneqq", "≡", "\\stackrel", "\\overset", "\\leftarrow", "=:", "\\eqqcolon"}
+_MEANINGS = {"equal": "equal", "definition": "equal", "positive multiple": "positive multiple", "multiple": "multiple",
+             "approximately equal": "approximately equal"}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """Members to be judged against the first, with the relation of each to it.
+
+    ``shift`` is how many members were put before those of the statement. ``scalars`` are unknown scalars with any
+    positive value (learning rates). ``gradients`` is the same statement with differentials read as gradients, and
+    ``lone`` says that its left side is a bare differential.
+    """
+
+    members: tuple[ex.Node, ...]
+    relations: tuple[str, ...]
+    conditions: tuple[ex.Condition, ...] = ()
+    scalars: frozenset[str] = frozenset()
+    shift: int = 0
+    differentials: bool = False
+    gradients: Task | None = None
+    lone: bool = False
+    loose: str | None = None
+
+
+def prepared(statement: Any, setting: Setting, loss: str) -> Task:
+    """The task that a statement sets; ``loss`` is the tensor whose gradients updates follow.
+
+    Raises: Undecidable for a relation that says nothing about values.
+    """
+    members: tuple[ex.Node, ...] = tuple(statement.members)
+    signs: tuple[str, ...] = tuple(getattr(statement, "relations", ())) or ("=",) * (len(members) - 1)
+    conditions = tuple(getattr(statement, "conditions", ()))
+    meanings = [_meaning(sign, setting, members) for sign in signs]
+    scalars: frozenset[str] = frozenset()
+    shift = 0
+    update = next((m for m in members if isinstance(m, ex.Update)), None)
+    if update is not None:
+        return _update(update, members, conditions, setting, loss)
+    if setting.claim is not None:
+        readable = _without_unread(members, setting)
+        shift = 1 - (len(members) - len(readable))
+        members = (setting.claim, *readable)
+        later = len(readable) - 1
+        meanings = ["equal", *meanings[len(meanings) - later :]]
+        if setting.accumulate:
+            members = (members[0], *(_increment(m, members[1:]) for m in members[1:]))
+            members = (members[0], *(m for m in members[1:] if m != members[0] and not _is_target(m, readable)))
+            meanings = ["equal"] * (len(members) - 1)
+    if len(members) < 2:  # noqa: PLR2004 - a claim has two sides
+        message = "nothing to compare it with; a directive 'claim' can say what it is"
+        raise Undecidable(members[0], message)
+    if setting.einstein:
+        members = tuple(_summed(m, members[0], setting) for m in members)
+    task = Task(
+        members=members, relations=tuple(meanings), conditions=conditions, scalars=scalars, shift=shift,
+        differentials=any(isinstance(n, ex.Differential) for m in members for n in ex.walk(m)),
+    )  # fmt: skip
+    return _with_gradients(task, loss) if task.differentials and setting.claim is None else task
+
+
+def _meaning(sign: str, setting: Setting, members: Sequence[ex.Node]) -> str:
+    declared = setting.relations.get(sign)
+    if declared is not None:
+        return _MEANINGS.get(declared, "equal")
+    if sign in _EQUAL:
+        return "equal"
+    if sign in {"\\propto", "∝"}:
+        return "multiple"
+    if sign in {"\\approx", "≈", "\\simeq", "\\cong", "\\doteq"}:
+        return "approximately equal"
+    message = f"the relation {sign} is not judged"
+    raise Undecidable(members[0], message)
+
+
+def _without_unread(members: tuple[ex.Node, ...], setting: Setting) -> tuple[ex.Node, ...]:
+    """The members but for a left side that names what the directive already says."""
+    if len(members) > 1 and _unread(members[0], setting):
+        return members[1:]
+    return members
+
+
+def _unread(node: ex.Node, setting: Setting) -> bool:
+    """True for a name that has no value, alone or differentiated."""
+    if isinstance(node, ex.Unknown):
+        return True
+    if isinstance(node, ex.Named):
+        return node.name not in setting.lets
+    if isinstance(node, ex.Derivative):
+        return node.of is None or _unread(node.of, setting) or _unread(node.by, setting)
+    if isinstance(node, ex.Transpose | ex.Differential):
+        return _unread(node.of, setting)
+    return False
+
+
+def _is_target(node: ex.Node, readable: Sequence[ex.Node]) -> bool:
+    """The left side of an accumulation, which stands again on the right."""
+    if len(readable) < 2 or node != readable[0]:  # noqa: PLR2004 - two sides
+        return False
+    return any(isinstance(m, ex.Sum) and readable[0] in m.terms for m in readable[1:])
+
+
+def _increment(node: ex.Node, members: Sequence[ex.Node]) -> ex.Node:
+    """What is added: a sum without the term that is the left side (or a name that nothing declares)."""
+    if not isinstance(node, ex.Sum):
+        return node
+    targets = [m for m in members if m is not node]
+    kept = [
+        (t, s) for t, s in zip(node.terms, node.signs, strict=True)
+        if not (t in targets or (s > 0 and isinstance(t, ex.Unknown)))
+    ]  # fmt: skip
+    if len(kept) == len(node.terms) or not kept:
+        return node
+    if len(kept) == 1 and kept[0][1] > 0:
+        return kept[0][0]
+    return replace(node, terms=tuple(t for t, _ in kept), signs=tuple(s for _, s in kept))
+
+
+def _update(
+    update: ex.Update, members: tuple[ex.Node, ...], conditions: tuple[ex.Condition, ...], setting: Setting, loss: str
+) -> Task:
+    """An update judged by its increment: a negative multiple of the gradient, or for ``+=`` the gradient itself."""
+    values = [update.value, *(m for m in members if m is not update)]
+    if update.kind == "accumulate":
+        quantity = setting.claim if setting.claim is not None else update.target
+        if isinstance(quantity, ex.Quantity):
+            quantity = _gradient(loss, quantity)
+        return _finished(quantity, values, "equal", conditions)
+    if update.kind == "assign":
+        values = [_increment(v, [update.target, v]) if _holds(v, update.target) else _minus(v, update.target) for v in values]
+        if setting.accumulate and setting.claim is not None:
+            return _finished(setting.claim, values, "equal", conditions)
+    gradient = setting.claim if setting.claim is not None else _gradient(loss, update.target)
+    return _finished(gradient, values, "negative multiple", conditions)
+
+
+def _holds(value: ex.Node, target: ex.Node) -> bool:
+    return isinstance(value, ex.Sum) and target in value.terms
+
+
+def _minus(value: ex.Node, target: ex.Node) -> ex.Node:
+    return ex.Sum(terms=(value, target), signs=(1, -1))
+
+
+def _gradient(loss: str, by: ex.Node) -> ex.Node:
+    return ex.Derivative(of=ex.Quantity(tensor=loss), by=by, span=by.span, source=by.source)
+
+
+def _finished(first: ex.Node, values: list[ex.Node], relation: str, conditions: tuple[ex.Condition, ...]) -> Task:
+    members = (first, *values)
+    return Task(
+        members=members, relations=(relation,) * len(values), conditions=conditions,
+        scalars=frozenset(unknown_scalars(members)), shift=1,
+    )  # fmt: skip
+
+
+def _summed(member: ex.Node, first: ex.Node, setting: Setting) -> ex.Node:
+    """Einstein's convention: a letter that a term repeats and the first member does not have is summed over."""
+    kept = free_letters(first, setting.lets)
+
+    def term(node: ex.Node) -> ex.Node:
+        counts: dict[str, int] = {}
+        for inner in ex.walk(node):
+            if isinstance(inner, ex.Quantity | ex.Named):
+                forms = [*inner.element, *getattr(inner, "index", ())]
+                for letter in {v for f in forms if isinstance(f, Affine) for v in f.variables}:
+                    counts[letter] = counts.get(letter, 0) + 1
+        for letter, count in counts.items():
+            if count > 1 and letter not in kept:
+                node = ex.BigOperator(kind="sum", letter=letter, lo=None, hi=None, body=node)
+        return node
+
+    if isinstance(member, ex.Sum):
+        return replace(member, terms=tuple(map(term, member.terms)))
+    return term(member)
+
+
+def _with_gradients(task: Task, loss: str) -> Task:
+    """Where the left side is a bare differential: the reading in which dX is the derivative of the loss by X."""
+    first = task.members[0]
+    lone = isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity | ex.Named)
+
+    def gradient(node: ex.Node) -> ex.Node:
+        if isinstance(node, ex.Differential):
+            return _gradient(loss, node.of)
+        return ex.mapped(node, gradient)
+
+    read = replace(task, members=tuple(map(gradient, task.members)), differentials=False)
+    return replace(task, gradients=read if lone else None, lone=lone)

@@ -1,0 +1,319 @@
+"""A world: numbers for every tensor of a network, and every derivative of one by another.
+
+A node is a tensor or one member of a family. ``derivative`` changes the node itself and recomputes what lies
+downstream; nothing upstream moves. It is the sum over all paths of products of the Jacobians of the defining
+equations, so it is exact in whatever field the world counts: doubles, or integers modulo a prime.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from symbackprop.affine import Affine, Size
+from symbackprop.errors import SpecError
+from symbackprop.oracle import Values, draw, members, stand_in_sizes
+from symbackprop.verify.world_equation import Local, Node, match
+from symbackprop.verify.world_field import PRIME, Field, FloatField, Inexact, ModField
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from symbackprop.network import Network
+
+    Array = np.ndarray[Any, Any]
+
+__all__ = ["PRIME", "Inexact", "Node", "World", "Worlds"]
+
+
+class World:
+    """A network at given sizes with random numbers; see the module's first lines."""
+
+    def __init__(self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, exact: bool = False) -> None:
+        self.network, self.sizes, self.seed, self.exact = network, sizes, seed, exact
+        drawn = draw(network, seed, sizes)
+        self._lookup = drawn.size
+        self.field: Field = ModField(network, seed) if exact else FloatField(network, drawn)
+        self.arrays: dict[Node, Array] = {}
+        self.jacobians: dict[Node, dict[Node, Array]] = {}
+        self._readers: dict[Node, list[Node]] = {}
+        self._derivatives: dict[tuple[Node, Node, bool], Array | None] = {}
+        self._directions: dict[Node, Array] = {}
+        self.scalars: dict[str, Array] = {}
+        self.rng = np.random.default_rng(seed + 17)
+        self.nodes: list[Node] = [(n, at) for n in network.tensors for at in members(network, n, sizes)]
+        self._known = set(self.nodes)
+        self._equations: dict[str, list[Any]] = {}
+        for equation in network.equations:
+            self._equations.setdefault(equation.lhs.tensor, []).append(equation)
+        for node, array in drawn.arrays.items():
+            below = network.tensors[node[0]].below
+            self.arrays[node] = array if below is not None else self._drawn(node, array)
+        for node in self.nodes:
+            self.value(*node)
+
+    def size(self, name: str, at: tuple[int, ...] = ()) -> int:
+        """A size, or a member of a family of sizes.
+
+        Raises: KeyError where there is none.
+        """
+        return self._lookup(name, at)
+
+    def random(self, shape: tuple[int, ...] = ()) -> Array:
+        """Random numbers of the field."""
+        if self.exact:
+            count = int(np.prod(shape, dtype=int))
+            pairs = self.rng.integers(0, 2**31, size=(count, 2)).tolist()
+            return self.field.array([high * 2**31 + low for high, low in pairs]).reshape(shape)
+        return np.asarray(self.rng.standard_normal(shape))
+
+    def _drawn(self, node: Node, array: Array) -> Array:
+        """A leaf: as drawn for doubles; modulo the prime, residues for which the sums of the facts hold."""
+        if not self.exact:
+            return array
+        value = self.random(array.shape)
+        for fact in self.network.facts:
+            if fact.tensor == node[0] and fact.kind == "sum":
+                axis = fact.axis % array.ndim
+                head = np.take(value, range(array.shape[axis] - 1), axis=axis)
+                last = self.field.norm(self.field.array(fact.value) - head.sum(axis=axis))
+                value = np.concatenate([head, np.expand_dims(last, axis)], axis=axis)
+        return value
+
+    def has(self, tensor: str, at: tuple[int, ...]) -> bool:
+        """True where there is such a member."""
+        return (tensor, at) in self._known
+
+    def value(self, tensor: str, at: tuple[int, ...] = ()) -> Array:
+        """The array of a node.
+
+        Raises: SpecError where no equation gives it.
+        """
+        node = (tensor, at)
+        found = self.arrays.get(node)
+        if found is not None:
+            return found
+        for equation in self._equations.get(tensor, ()):
+            env = match(equation, at, self._lookup)
+            if env is not None:
+                local = Local(
+                    equation, env, at, self._depth,
+                    field=self.field, size=self._lookup, read=self.value, inside=self.has,
+                )  # fmt: skip
+                self.arrays[node] = local.value
+                self.jacobians[node] = local.jacobians
+                for source in local.jacobians:
+                    self._readers.setdefault(source, []).append(node)
+                return local.value
+        message = f"no equation gives {tensor}{list(at) or ''}"
+        raise SpecError(message, source=self.network.source)
+
+    def _depth(self, tensor: str) -> int:
+        return len(self.network.tensors[tensor].family)
+
+    # -- derivatives ---------------------------------------------------------------------------------------------------
+
+    def derivative(self, of: Node, by: Node, *, explicit: bool = False) -> Array:
+        """∂of/∂by with axes (of…, by…); ``explicit`` holds fixed what is not part of the same step."""
+        found = self._path(of, by, explicit)
+        if found is None:
+            return self.field.array(np.zeros((*self.value(*of).shape, *self.value(*by).shape), dtype=int))
+        return found
+
+    def depends(self, of: Node, by: Node) -> bool:
+        """True where ``of`` lies downstream of ``by`` or is the same."""
+        return of == by or self._path(of, by, False) is not None  # noqa: FBT003 - the plain kind
+
+    def _path(self, of: Node, by: Node, explicit: bool) -> Array | None:  # noqa: FBT001
+        key = (of, by, explicit)
+        if key in self._derivatives:
+            return self._derivatives[key]
+        total: Array | None = None
+        if of == by:
+            array = self.value(*of)
+            flat = self.field.array(np.eye(array.size, dtype=int))
+            total = flat.reshape((*array.shape, *array.shape))
+        else:
+            for reader in self._readers.get(by, ()):
+                if explicit and reader != of and not self._same_step(reader, of):
+                    continue
+                outer = self._path(of, reader, explicit)
+                if outer is None:
+                    continue
+                inner = self.jacobians[reader][by]
+                part = self._chained(outer, inner, self.value(*reader).ndim)
+                total = part if total is None else total + part
+            if total is not None:
+                total = self.field.norm(total)
+        self._derivatives[key] = total
+        return total
+
+    def _chained(self, outer: Array, inner: Array, shared: int) -> Array:
+        if not shared:
+            rows = outer.reshape(outer.shape + (1,) * inner.ndim)
+            return self.field.norm(rows * inner)
+        return self.field.norm(np.tensordot(outer, inner, axes=shared))
+
+    def _same_step(self, node: Node, of: Node) -> bool:
+        """Intermediates that are held when a partial derivative is explicit: others of the same step are not."""
+        tensor = self.network.tensors[node[0]]
+        if not tensor.named:
+            return True
+        return bool(node[1]) and node[1] == of[1] and node[0] != of[0]
+
+    def direction(self, node: Node) -> Array:
+        """The random differential of a node that is free to move."""
+        if node not in self._directions:
+            self._directions[node] = self.random(self.value(*node).shape)
+        return self._directions[node]
+
+    def differential(self, of: Node, independents: frozenset[Node]) -> Array:
+        """The change of ``of`` when the independents move in their directions (joint, to first order)."""
+        total = self.field.array(np.zeros(self.value(*of).shape, dtype=int))
+        for node in sorted(independents):
+            found = self._path(of, node, False)  # noqa: FBT003
+            if found is not None:
+                total = total + self._chained(found, self.direction(node), self.direction(node).ndim)
+        return self.field.norm(total)
+
+    def scalar(self, name: str) -> Array:
+        """The random value of a declared or otherwise free scalar, positive."""
+        if name not in self.scalars:
+            self.scalars[name] = self.random() if self.exact else np.asarray(0.3 + abs(self.random()))
+        return self.scalars[name]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Several worlds
+
+
+@dataclass(slots=True)
+class Worlds:
+    """The worlds in which claims about one network are judged, made when first needed and kept.
+
+    ``floating`` are: the file's sizes (pairwise different), one depth more, one less, all sizes equal, and again the
+    first with other numbers. ``exact`` is the same list modulo the prime.
+    """
+
+    network: Network
+    _made: dict[tuple[int, bool], World | None] = field(default_factory=dict)
+    _sizes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def variants(self) -> list[tuple[str, dict[str, Any]]]:
+        """Names and sizes of the worlds, in order."""
+        if not self._sizes:
+            self._sizes = list(_variants(self.network))
+        return self._sizes
+
+    def floating(self) -> Iterator[tuple[str, World]]:
+        """The worlds in double precision, by name."""
+        for k, (name, _) in enumerate(self.variants):
+            made = self._world(k, exact=False)
+            if made is not None:
+                yield name, made
+
+    def exact(self) -> Iterator[tuple[str, World]]:
+        """The worlds modulo the prime.
+
+        Raises: Inexact where a function of the network has no place there.
+        """
+        for k, (name, _) in enumerate(self.variants):
+            made = self._world(k, exact=True)
+            if made is None:
+                message = "a function of this network needs an order"
+                raise Inexact(message)
+            yield name, made
+
+    def _world(self, k: int, *, exact: bool) -> World | None:
+        key = (k, exact)
+        if key not in self._made:
+            try:
+                self._made[key] = World(self.network, self.variants[k][1], seed=k, exact=exact)
+            except Inexact:
+                self._made[key] = None
+            except (SpecError, KeyError):
+                if k == 0:
+                    raise
+                self._made[key] = None  # a depth for which the network makes no sense
+        return self._made[key]
+
+
+def _variants(network: Network) -> Iterator[tuple[str, dict[str, Any]]]:
+    base = stand_in_sizes(network)
+    yield "sizes of the file", base
+    for step in (1, -1):
+        deeper = _deeper(network, base, step)
+        if deeper is not None:
+            yield ("one step deeper" if step > 0 else "one step shallower"), deeper
+    yield "equal sizes", _equal(network, base)
+    yield "other numbers", base
+
+
+def _ends(network: Network, sizes: Mapping[str, Any]) -> dict[str, int]:
+    """The largest index of each family of sizes that an axis uses."""
+    found: dict[str, int] = {}
+    lookup = Values(sizes=sizes, arrays={}).size
+
+    def visit(form: Affine, env: Mapping[str, int]) -> None:
+        for atom, _ in form.terms:
+            if isinstance(atom, Size) and len(atom.at) == 1:
+                visit(atom.at[0], env)
+                found[atom.name] = max(found.get(atom.name, 0), atom.at[0].evaluate(env, lookup))
+
+    for name, tensor in network.tensors.items():
+        for at in members(network, name, sizes):
+            env = {b.var: k for b, k in zip(tensor.family, at, strict=True)}
+            for axis in tensor.axes:
+                visit(axis, env)
+    return found
+
+
+def _deeper(network: Network, base: Mapping[str, Any], step: int) -> dict[str, Any] | None:
+    """Every depth changed by ``step``; families of sizes keep their two ends. None without depths."""
+    depths = [d for d in base if d in network.depths and isinstance(base[d], int)]
+    if not depths or (step < 0 and min(base[d] for d in depths) < 2):  # noqa: PLR2004 - one step must be left
+        return None
+    sizes = dict(base)
+    for depth in depths:
+        sizes[depth] = base[depth] + step
+    before, after = _ends(network, base), _ends(network, {**sizes, **_long(base)})
+    for name, table in base.items():
+        if not isinstance(table, dict) or name not in before:
+            continue
+        shift = after[name] - before[name]
+        used = set(table.values())
+        new: dict[int, int] = {}
+        tail = before[name] - 1 if before[name] > 1 else before[name]
+        for k in range(min(table), max(table) + abs(step) + 2):
+            if k - shift >= tail:
+                source = k - shift
+            elif k < tail:
+                source = k
+            else:
+                source = -1
+            if source in table:
+                new[k] = table[source]
+            else:
+                new[k] = next(v for v in range(2, 99) if v not in used)
+                used.add(new[k])
+        sizes[name] = new
+    return sizes
+
+
+def _long(base: Mapping[str, Any]) -> dict[str, Any]:
+    """Families of sizes made long enough to be asked for one index more."""
+    return {n: {**t, max(t) + 1: 2, max(t) + 2: 2} for n, t in base.items() if isinstance(t, dict)}
+
+
+def _equal(network: Network, base: Mapping[str, Any], size: int = 3) -> dict[str, Any]:
+    """All widths equal; sizes of 1 and depths stay."""
+
+    def changed(name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: 1 if v == 1 else size for k, v in value.items()}
+        return value if name in network.depths or value == 1 else size
+
+    return {name: changed(name, value) for name, value in base.items()}

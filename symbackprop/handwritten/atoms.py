@@ -27,9 +27,13 @@ from symbackprop.handwritten.reader import DOTS, TRANSPOSES, Cursor, Reader, spl
 from symbackprop.handwritten.tokens import ReadError
 
 _LIST = frozenset(("comma", "semicolon"))
-_ONES = frozenset(("mathbf", "mathbb", "bm", "boldsymbol", "vec", "mathbbm", "mathds", "bf", "bold", "pmb", "overrightarrow"))
+_ONES = frozenset(
+    ("mathbf", "mathbb", "bm", "boldsymbol", "vec", "mathbbm", "mathds", "bf", "bold", "pmb", "overrightarrow")
+)
 _INDICATORS = frozenset(("mathbb", "mathbbm", "mathds", "mathbf", "bm", "boldsymbol", "mathrm", "bf"))
-_MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "psmallmatrix", "bsmallmatrix"))
+_MATRICES = frozenset(
+    ("matrix", "pmatrix", "bmatrix", "Bmatrix", "smallmatrix", "array", "psmallmatrix", "bsmallmatrix")
+)
 _CASES = frozenset(("cases", "dcases", "rcases", "drcases"))
 _ALIGNED = frozenset(("aligned", "split", "gathered", "alignedat", "align", "gather", "multline", "equation"))
 _EXPLICIT = frozenset(("explicit", "direct", "immediate"))
@@ -46,15 +50,15 @@ def atom(reader: Reader, cursor: Cursor) -> Node:
         return scripted(reader, group(reader, item), item)
     if item.kind == "root":
         if item.under:
-            raise reader.error("only square roots are read", item)
+            reader.fail("only square roots are read", item)
         inside = reader.value(item.body)
         half = Number(value=Fraction(1, 2))
         return scripted(reader, Power(base=inside, exponent=half, **reader.at(item)), item)
     if item.kind == "array":
         return scripted(reader, array(reader, item), item)
     if item.kind == "empty":
-        raise reader.error("a script without a letter before it", item)
-    raise reader.error(f"'{reader.formula.text[item.start:item.end]}' does not fit here", item)
+        reader.fail("a script without a letter before it", item)
+    return reader.fail(f"'{reader.formula.text[item.start : item.end]}' does not fit here", item)
 
 
 def _number(reader: Reader, cursor: Cursor, item: Item) -> Node:
@@ -68,13 +72,16 @@ def _number(reader: Reader, cursor: Cursor, item: Item) -> Node:
         if set(item.fonts) & _ONES:
             size = reader.form(tuple(i for each in item.subs for i in each)) if item.subs else None
             arguments = (Letter(form=size),) if size is not None else ()
-            node = Operation(name="ones", arguments=arguments, **reader.at(item))
-            return scripted(reader, node, replace(item, subs=()))
+            ones = Operation(name="ones", arguments=arguments, **reader.at(item))
+            return scripted(reader, ones, replace(item, subs=()))
     if item.subs:
-        raise reader.error("a number with an index", item)
+        reader.fail("a number with an index", item)
     digits = len(item.text.partition(".")[2]) if "." in item.text else None
-    node = Number(value=Fraction(item.text if not item.text.startswith(".") else "0" + item.text), digits=digits,
-                  **reader.at_range(item.start, item.start + len(item.text)))
+    node = Number(
+        value=Fraction(item.text if not item.text.startswith(".") else "0" + item.text),
+        digits=digits,
+        **reader.at_range(item.start, item.start + len(item.text)),
+    )
     return scripted(reader, node, item)
 
 
@@ -96,7 +103,7 @@ def indicator(reader: Reader, cursor: Cursor, item: Item) -> Node | None:
 def _indicator(reader: Reader, inside: Items, first: Item, last: Item) -> Node:
     found = chain(reader, inside)
     if not found:
-        raise reader.error("this condition cannot be read", inside[0])
+        reader.fail("this condition cannot be read", inside[0])
     nodes: Node | None = None
     for condition in found:
         one = Operation(name="indicator", arguments=(), condition=condition, **reader.at(first, last))
@@ -113,35 +120,35 @@ def _times(left: Node, right: Node) -> Node:
 # Brackets
 
 
-def group(reader: Reader, item: Item) -> Node:
+def group(reader: Reader, item: Item) -> Node:  # noqa: C901, PLR0912 - one branch a kind of brackets
     """What a pair of brackets or bars holds, without scripts."""
     place = reader.at_range(item.start, item.end)
     if not item.body:
-        raise reader.error("nothing between these brackets", item)
+        reader.fail("nothing between these brackets", item)
     if item.text == r"\|":
         return Operation(name="norm", arguments=(reader.value(item.body),), **place)
     if item.text == "|":
         return Call(function="abs", arguments=(reader.value(item.body),), **place)
     if item.text in {r"\lceil", r"\lfloor"}:
-        raise reader.error("rounding is not read", item)
+        reader.fail("rounding is not read", item)
     if item.closing in {"|", r"\|"}:
         words = {i.text for each in item.subs for i in each}
         inside = reader.value(item.body) if words and words <= _EXPLICIT else None
         if isinstance(inside, Derivative):
             return replace(inside, explicit=True)
-        raise reader.error("values at a point are not read; put the argument in brackets", item)
+        reader.fail("values at a point are not read; put the argument in brackets", item)
     parts = [part for part in split(item.body, _LIST) if part]
     if item.text == r"\langle":
         if len(parts) != 2:  # noqa: PLR2004 - an inner product has two sides
-            raise reader.error("an inner product needs two sides", item)
+            reader.fail("an inner product needs two sides", item)
         return Operation(name="inner", arguments=tuple(map(reader.value, parts)), **place)
     if any(i.kind == "relation" for i in item.body):
         if item.text == "[":
             return _indicator(reader, item.body, item, item)
-        raise reader.error("a relation inside brackets", next(i for i in item.body if i.kind == "relation"))
+        reader.fail("a relation inside brackets", next(i for i in item.body if i.kind == "relation"))
     if len(parts) > 1:
         if item.text != "[":
-            raise reader.error("a list where a value is expected", item)
+            reader.fail("a list where a value is expected", item)
         return Operation(name="concat", arguments=tuple(map(reader.value, parts)), **place)
     if item.text == r"\{" and len(item.body) == 1 and item.body[0].kind == "array" and not item.closing:
         return cases(reader, item.body[0])
@@ -159,14 +166,14 @@ def scripted(reader: Reader, node: Node, item: Item) -> Node:
     if isinstance(node, Operation) and node.name == "norm" and subs:
         form = reader.form(subs[0])
         if form is None or len(subs) > 1:
-            raise reader.error("this norm is not read", item)
+            reader.fail("this norm is not read", item)
         node = replace(node, arguments=(*node.arguments, Letter(form=form)))
         subs = ()
     if subs:
         node = _element(reader, node, subs, item)
     for _ in range(item.primes):
         if reader.context.prime == "derivative":
-            raise reader.error("a prime here is no derivative", item)
+            reader.fail("a prime here is no derivative", item)
         node = Transpose(of=node, **place)
     return powers(reader, node, tuple(i for each in item.sups for i in each), item)
 
@@ -185,11 +192,11 @@ def _element(reader: Reader, node: Node, subs: tuple[Items, ...], item: Item) ->
     options = (reader.names.elements(text, count) for count in (None, 1, 2))
     found = next((f for f in options if f), None)
     if not found:
-        raise reader.error("this index cannot be read", item)
+        reader.fail("this index cannot be read", item)
     arguments: list[Node] = []
     for each_form in found:
         if isinstance(each_form, tuple):
-            raise reader.error("a slice of an expression is not read; give it a name", item)
+            reader.fail("a slice of an expression is not read; give it a name", item)
         arguments.append(Letter(form=each_form))
     return Operation(name="element", arguments=(node, *arguments), **reader.at_range(item.start, item.end))
 
@@ -211,7 +218,7 @@ def powers(reader: Reader, node: Node, sup: Items, item: Item) -> Node:
     if len(sup) > 1 and sup[0].text in {r"\circ", r"\odot", "∘", "⊙"}:
         sup = sup[1:]  # an entrywise power; so are all powers of arrays here
     if len(sup) == 1 and sup[0].kind == "binary":
-        raise reader.error(f"'{sup[0].text}' as a superscript is not read", item)
+        reader.fail(f"'{sup[0].text}' as a superscript is not read", item)
     exponent = reader.value(sup)
     if isinstance(exponent, Sum) and exponent.signs == (-1,) and isinstance(exponent.terms[0], Number):
         exponent = replace(exponent.terms[0], value=-exponent.terms[0].value)
@@ -237,16 +244,16 @@ def fraction(reader: Reader, item: Item) -> Node:
     """A quotient, or a derivative where both sides begin with a differential sign."""
     above, under = _unwrapped(item.body), _unwrapped(item.under)
     if not under:
-        raise reader.error("nothing below this bar", item)
+        reader.fail("nothing below this bar", item)
     if not above:
-        raise reader.error("nothing above this bar", item)
+        reader.fail("nothing above this bar", item)
     place = reader.at(item.without_scripts())
     if is_differential_sign(under[0]) and len(under) > 1:
         if is_differential_sign(above[0]):
             return _derivative(reader, above, under, item)
         if under[0].nucleus == (r"\partial",):
-            shown = reader.formula.text[above[0].start:above[-1].end]
-            sign = reader.formula.text[under[0].start:under[0].end]
+            shown = reader.formula.text[above[0].start : above[-1].end]
+            sign = reader.formula.text[under[0].start : under[0].end]
             reader.repairs.append(f"'{shown}' stands above a bar with '{sign}' below; read as its derivative")
             by = reader.value(under[1:])
             return Derivative(of=reader.value(above), by=by, explicit=reader.context.explicit, **place)
@@ -266,7 +273,7 @@ def _derivative(reader: Reader, above: Items, under: Items, item: Item) -> Node:
     order, explicit = _order(reader, above[0])
     rest = above[1:]
     if order != len(variables):
-        raise reader.error(f"a derivative of order {order} by {len(variables)} variable(s)", item)
+        reader.fail(f"a derivative of order {order} by {len(variables)} variable(s)", item)
     bys = [reader.value(each) for each in variables]
     of = _differentiated(reader, rest, bys[-1]) if rest else None
     node: Node | None = of
@@ -296,7 +303,7 @@ def _order(reader: Reader, sign: Item) -> tuple[int, bool]:
         return 1, True
     if len(sup) == 1 and sup[0].kind == "number" and sup[0].text.isdigit():
         return int(sup[0].text[:2]), False
-    raise reader.error("the order of this derivative is not a number", sign)
+    return reader.fail("the order of this derivative is not a number", sign)
 
 
 def _variables(reader: Reader, under: Items) -> list[Items]:
@@ -310,11 +317,17 @@ def _variables(reader: Reader, under: Items) -> list[Items]:
     result: list[Items] = []
     for part in found:
         if not part:
-            raise reader.error("nothing to differentiate by", under[0])
+            reader.fail("nothing to differentiate by", under[0])
         *before, last = part
         power = tuple(i for each in last.sups for i in each)
-        if not before and len(found) == 1 and len(power) == 1 and power[0].kind == "number" \
-                and power[0].text == "2" and not _names_power(reader, tuple(part)):
+        if (
+            not before
+            and len(found) == 1
+            and len(power) == 1
+            and power[0].kind == "number"
+            and power[0].text == "2"
+            and not _names_power(reader, tuple(part))
+        ):
             result += [(replace(last, sups=()),)] * 2
         else:
             result.append(tuple(part))
@@ -337,10 +350,10 @@ def array(reader: Reader, item: Item) -> Node:
     if item.text in _ALIGNED:
         return reader.value(tuple(i for row in item.rows for cell in row for i in cell))
     if item.text not in _MATRICES:
-        raise reader.error(f"the environment '{item.text}' is not read", item)
+        reader.fail(f"the environment '{item.text}' is not read", item)
     rows = [tuple(_cell(reader, cell, item) for cell in row) for row in item.rows]
     if not rows:
-        raise reader.error("this matrix is empty", item)
+        reader.fail("this matrix is empty", item)
     return Array(rows=tuple(rows), **reader.at_range(item.start, item.end))
 
 
@@ -362,7 +375,7 @@ def cases(reader: Reader, item: Item) -> Node:
         while value and value[-1].kind in {"comma", "semicolon", "stop"}:
             value = value[:-1]
         if not value:
-            raise reader.error("a case without a value", item)
+            reader.fail("a case without a value", item)
         rows.append((reader.value(value), conditions(reader, condition)))
     return Cases(rows=tuple(rows), **reader.at_range(item.start, item.end))
 

@@ -45,17 +45,26 @@ def context_of(network: Network, directives: Directives) -> Context:
     Raises: ReadError with the place of a name or a value that cannot be read.
     """
     functions = tuple(function_of(each) for each in directives.functions)
-    indices = {table.letter_name(index.letter) or index.letter: _extent(index, directives.base)
-               for index in directives.indices}
+    indices = {
+        table.letter_name(index.letter) or index.letter: _extent(index, directives.base) for index in directives.indices
+    }
     lets: list[Declared] = []
     for let in directives.lets:
         context = Context(network=network, lets=tuple(lets), indices=indices, functions=functions, base=directives.base)
         found = declared(let, context)
         lets += [found, *whole_of(found, context)]
     return Context(
-        network=network, lets=tuple(lets), scalars=tuple(s.name.text for s in directives.scalars), indices=indices,
-        functions=functions, operators=tuple(o.formula.text for o in directives.operators), prime=directives.prime,
-        base=directives.base, explicit=directives.explicit, claimed=directives.claim is not None)
+        network=network,
+        lets=tuple(lets),
+        scalars=tuple(s.name.text for s in directives.scalars),
+        indices=indices,
+        functions=functions,
+        operators=tuple(o.formula.text for o in directives.operators),
+        prime=directives.prime,
+        base=directives.base,
+        explicit=directives.explicit,
+        claimed=directives.claim is not None,
+    )
 
 
 def _extent(index: Index, base: int) -> str:
@@ -154,7 +163,7 @@ def affine_of(node: Node) -> Affine | None:
     return None
 
 
-def rank_of(node: Node, context: Context) -> int | None:
+def rank_of(node: Node, context: Context) -> int | None:  # noqa: PLR0911 - one return a kind of node
     """The number of axes of a value; None where that takes more than a look."""
     if isinstance(node, Quantity):
         tensor = context.network.tensors.get(node.tensor)

@@ -7,17 +7,35 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Var
 from symbackprop.handwritten.expression import Condition, Letter, Node
-from symbackprop.handwritten.parse import Item, Items
 from symbackprop.handwritten.reader import Reader, split
 from symbackprop.handwritten.tokens import ReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from symbackprop.handwritten.parse import Item, Items
+
 COMPARISONS = {
-    "=": "=", r"\ne": "≠", r"\neq": "≠", "≠": "≠", "<": "<", r"\lt": "<", ">": ">", r"\gt": ">", r"\le": "≤",
-    r"\leq": "≤", r"\leqslant": "≤", "≤": "≤", "<=": "≤", r"\ge": "≥", r"\geq": "≥", r"\geqslant": "≥", "≥": "≥",
-    ">=": "≥", r"\equiv": "="}
+    "=": "=",
+    r"\ne": "≠",
+    r"\neq": "≠",
+    "≠": "≠",
+    "<": "<",
+    r"\lt": "<",
+    ">": ">",
+    r"\gt": ">",
+    r"\le": "≤",
+    r"\leq": "≤",
+    r"\leqslant": "≤",
+    "≤": "≤",
+    "<=": "≤",
+    r"\ge": "≥",
+    r"\geq": "≥",
+    r"\geqslant": "≥",
+    "≥": "≥",
+    ">=": "≥",
+    r"\equiv": "=",
+}
 _MIRROR = {"=": "=", "≠": "≠", "<": ">", ">": "<", "≤": "≥", "≥": "≤"}
 _SEPARATORS = frozenset(("comma", "semicolon", "colon"))
 
@@ -63,26 +81,26 @@ def _upper(reader: Reader, above: Items, found: list[Range], item: Item) -> None
     parts = [part for part in split(above, _SEPARATORS) if part]
     open_ends = [each for each in found if each.hi is None and each.lo is not None] or found
     if len(parts) not in {1, len(open_ends)}:
-        raise reader.error("limits and indices of this sum differ in number", item)
+        reader.fail("limits and indices of this sum differ in number", item)
     for k, each in enumerate(open_ends):
         form = reader.form(parts[min(k, len(parts) - 1)])
         if form is None:
-            raise reader.error("the upper limit is not an index", above[0])
+            reader.fail("the upper limit is not an index", above[0])
         each.hi = form
         if each.lo is None and each.letter is not None:
             each.lo = Affine(reader.context.base)
 
 
-def _add_range(reader: Reader, part: Items, found: list[Range], item: Item) -> None:  # noqa: C901, PLR0912 - the ways to write a range
+def _add_range(reader: Reader, part: Items, found: list[Range], item: Item) -> None:
     relations = [k for k, each in enumerate(part) if each.kind == "relation"]
     if not relations:
         letters = list(_letters(reader, part))
         if not letters:
-            raise reader.error("this is no index to sum over", part[0])
+            reader.fail("this is no index to sum over", part[0])
         found.extend(Range(letter) for letter in letters)
         return
-    left, sign = part[:relations[0]], part[relations[0]]
-    right = part[relations[0] + 1:]
+    left, sign = part[: relations[0]], part[relations[0]]
+    right = part[relations[0] + 1 :]
     known = {each.letter: each for each in found}
     if sign.text in {r"\in", "∈"}:
         for letter in _letters(reader, left):
@@ -91,14 +109,14 @@ def _add_range(reader: Reader, part: Items, found: list[Range], item: Item) -> N
         return
     conditions = chain(reader, part)
     if not conditions:
-        raise reader.error("this is no range", item)
-    letter = next((x for x in (_letter_of(c.left) for c in conditions) if x), None)
-    letter = letter or next((x for x in (_letter_of(c.right) for c in conditions) if x), None)
-    if letter is None:
-        raise reader.error("this is no range", item)
-    own = known.get(letter)
+        reader.fail("this is no range", item)
+    sides = [c.left for c in conditions] + [c.right for c in conditions]
+    own_letter = next((x for x in map(_letter_of, sides) if x), None)
+    if own_letter is None:
+        reader.fail("this is no range", item)
+    own = known.get(own_letter)
     if own is None and not (found and any(c.sign == "≠" for c in conditions)):
-        own = Range(letter)
+        own = Range(own_letter)
         found.append(own)
     own = own or found[-1]
     for each in conditions:
@@ -168,14 +186,19 @@ def chain(reader: Reader, items: Items) -> tuple[Condition, ...] | None:
         return None
     return tuple(
         Condition(left=values[k], sign=known[k], right=values[k + 1], **reader.at(sides[k][0], sides[k + 1][-1]))
-        for k in range(len(known)))
+        for k in range(len(known))
+    )
 
 
 def index_or_value(reader: Reader, items: Items) -> Node:
     """An index where it is one, else a value."""
     form = reader.form(items)
-    named = any(m.entry.kind in {"tensor", "element", "let"} for i in items if i.kind == "name" and i.subs
-                for m in reader.names.find((i,)))
+    named = any(
+        m.entry.kind in {"tensor", "element", "let"}
+        for i in items
+        if i.kind == "name" and i.subs
+        for m in reader.names.find((i,))
+    )
     if form is not None and not named:
         return Letter(form=form, **reader.at(items[0], items[-1]))
     return reader.value(items)

@@ -6,18 +6,13 @@ author declares. A name matches a pattern script by script; what is left over ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Size, Var
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
 from symbackprop.handwritten.tokens import ReadError
-from symbackprop.index import Opaque
-from symbackprop.notation.glyph import GREEK, latex, named
-from symbackprop.notation.preset import load
-from symbackprop.notation.spelling import Spelling, key_of
-from symbackprop.tables.activations import ACTIVATION, ALIAS
-from symbackprop.tables.reductions import AXIS_FUNCTION
+from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,9 +26,6 @@ LET, SPELLED, PRESET, VARIANT, PLAIN, INCOMPLETE = range(6)
 """How sure a spelling is: declared, in ``[latex]``, of the notation, a usual variant, the name itself, a part of it."""
 _OPENING = {"(": ")", "[": "]", r"\langle": r"\rangle", "{": "}", r"\{": r"\}"}
 _CLOSING = frozenset(_OPENING.values())
-OPERATIONS = {
-    "diag": "diag", "Diag": "diag", "diagonal": "diag", "tr": "trace", "Tr": "trace", "trace": "trace",
-    "Trace": "trace", "vec": "vec", "sum": "sum", "mean": "mean", "avg": "mean", "sign": "sign", "sgn": "sign"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +160,7 @@ def _holed(script: Tokens, position: Mapping[str, int]) -> Script:
         if names and all(name in position for name in names):
             result += [Hole(position[name]) for name in names]
         else:
-            result += script[k:max(run, k + 1)]
+            result += script[k : max(run, k + 1)]
         k = max(run, k + 1)
     return _with_offsets(result)
 
@@ -182,7 +174,7 @@ def _with_offsets(script: list[str | Hole]) -> Script:
         end = k + 2
         while end < len(script) and isinstance(script[end], str) and str(script[end]).isdigit():
             end += 1
-        digits = "".join(map(str, script[k + 2:end]))
+        digits = "".join(map(str, script[k + 2 : end]))
         if isinstance(part, Hole) and k + 1 < len(script) and script[k + 1] in {"+", "-"} and digits.isdigit():
             result.append(Hole(part.position, int(digits) * (1 if script[k + 1] == "+" else -1)))
             k = end
@@ -232,8 +224,11 @@ class Names:
         looks = looks_of(items)
         sub = _joined(last.subs)
         sup = tuple(i for group in last.sups for i in group)
-        found = [match for entry in self.table.get(nucleus_of(items), ())
-                 for match in self._matches(entry, sub, sup, last.primes, looks)]
+        found = [
+            match
+            for entry in self.table.get(nucleus_of(items), ())
+            for match in self._matches(entry, sub, sup, last.primes, looks)
+        ]
         found.sort(key=lambda m: m.score)
         return found
 
@@ -253,10 +248,23 @@ class Names:
                     continue
                 demanded = self._demanded(entry, indices)
                 score = (
-                    int(not demanded), int(entry.certainty >= PLAIN), len(rest_sup) + int(bool(rest_sub)),
-                    primes - entry.primes, entry.count, int(looks != entry.looks), entry.certainty)
-                yield Match(entry=entry, indices=indices, rest_sub=rest_sub, rest_sup=rest_sup,
-                            primes=primes - entry.primes, demanded=demanded, score=score)
+                    int(not demanded),
+                    int(entry.certainty >= PLAIN),
+                    len(rest_sup) + int(bool(rest_sub)),
+                    primes - entry.primes,
+                    entry.count,
+                    int(looks != entry.looks),
+                    entry.certainty,
+                )
+                yield Match(
+                    entry=entry,
+                    indices=indices,
+                    rest_sub=rest_sub,
+                    rest_sup=rest_sup,
+                    primes=primes - entry.primes,
+                    demanded=demanded,
+                    score=score,
+                )
 
     def _sub_matches(self, entry: Entry, sub: Tokens) -> Iterator[tuple[dict[int, Tokens], Tokens]]:
         for bound, end in _prefixes(entry.sub, sub):
@@ -271,7 +279,7 @@ class Names:
         """A usual variant is accepted with the letters of its family, with numbers and depths alone."""
         if entry.certainty != VARIANT:
             return True
-        layers = indices[:entry.family]
+        layers = indices[: entry.family]
         if entry.sup and all(isinstance(part, Hole) for part in entry.sup):  # else a power, or a transpose
             return all(f.variables <= entry.own_letters and f.terms and str(f) != "T" for f in layers)
         return all(form.variables <= entry.own_letters for form in layers)
@@ -368,8 +376,9 @@ class Names:
         return None
 
     def _is_tensor(self, stem: Tokens) -> bool:
-        return any(e.kind in {"tensor", "let"} and not e.count and not e.sub and not e.sup
-                   for e in self.table.get(stem, ()))
+        return any(
+            e.kind in {"tensor", "let"} and not e.count and not e.sub and not e.sup for e in self.table.get(stem, ())
+        )
 
     def elements(self, text: Tokens, count: int | None) -> tuple[Affine | tuple[Tokens, Tokens], ...] | None:
         """The indices of a leftover subscript: affine forms, or the two ends of a slice; None where they do not fit."""
@@ -382,7 +391,7 @@ class Names:
         for piece in pieces:
             if ":" in piece:
                 cut = piece.index(":")
-                result.append((piece[:cut], piece[cut + 1:]))
+                result.append((piece[:cut], piece[cut + 1 :]))
                 continue
             form = self.form(piece)
             if form is None:
@@ -476,7 +485,7 @@ def split_scripts(text: Tokens) -> tuple[Tokens, Tokens, Tokens]:
     rest = place
     while rest + 1 < len(text):
         end = _group_end(text, rest + 1)
-        body = text[rest + 1:end]
+        body = text[rest + 1 : end]
         scripts[text[rest]] = body[1:-1] if body and body[0] == "{" else body
         rest = end
     return text[:place], scripts["_"], scripts["^"]
@@ -541,171 +550,3 @@ def _sup_matches(pattern: Script, sup: Items) -> Iterator[tuple[dict[int, Tokens
             for bound, end in _prefixes(pattern, text):
                 if end == len(text):
                     yield bound, tuple(i for i in rest if i.kind != "comma") if own else rest
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# The names of a network
-
-
-def build(network: Network, notation: str | None = None) -> Names:
-    """The names of a network in its notation."""
-    spelling = Spelling(network, load(notation or network.notation))
-    names = Names(network, spelling.preset.indices.base)
-    names.sizes = _sizes(network)
-    names.letters = {letter for letter in network.letters.values() if letter not in network.depths}
-    names.letters |= {b.hint or b.var for t in network.tensors.values() for b in t.family}
-    names.letters |= {x for key in network.latex for x in key_of(key)[1] if x.isalpha()} - set(network.depths)
-    for name in network.tensors:
-        if network.tensors[name].named:
-            _add_tensor(names, spelling, name)
-    _add_functions(names, spelling)
-    for name, count in names.sizes.items():
-        _add_pattern(names, Entry(kind="size", name=name, nucleus=(), count=count), latex(spelling.size(name, count)))
-        if not count:
-            _add_pattern(names, Entry(kind="size", name=name, nucleus=(), certainty=PLAIN), name.replace("_", r"\_"))
-    for word, operation in OPERATIONS.items():
-        for nucleus in (tuple(word), ("\\" + word,)):
-            names.add(Entry(kind="operation", name=operation, nucleus=nucleus, certainty=PRESET))
-    return names
-
-
-def _sizes(network: Network) -> dict[str, int]:
-    """Sizes with their number of indices."""
-    found: dict[str, int] = {name: 0 if isinstance(value, int) else 1 for name, value in network.sizes.items()}
-    left = [form for tensor in network.tensors.values() for form in tensor.axes]
-    left += [limit for t in network.tensors.values() for bound in t.family for limit in (bound.lo, bound.hi)]
-    while left:
-        for atom, _ in left.pop().terms:
-            if isinstance(atom, Size):
-                found[atom.name] = len(atom.at)
-                left.extend(atom.at)
-    return found
-
-
-def _add_pattern(names: Names, entry: Entry, text: str, letters: Iterable[str] = ()) -> None:
-    """A spelling in the table, unless it is none that stands in formulas."""
-    try:
-        head = head_of(text, letters)
-    except ReadError:
-        return
-    if head.count == entry.count:
-        names.add(replace(entry, nucleus=head.nucleus, looks=head.looks, sub=head.sub, sup=head.sup,
-                          primes=head.primes, arguments=head.arguments))
-
-
-def _add_tensor(names: Names, spelling: Spelling, name: str) -> None:
-    network = names.network
-    tensor = network.tensors[name]
-    depth, axes = len(tensor.family), len(tensor.axes)
-    whole = Entry(kind="tensor", name=name, nucleus=(), count=depth, family=depth, rank=axes,
-                  slots=tuple(range(depth)), certainty=PRESET)
-    element = replace(whole, kind="element", count=depth + axes, slots=tuple(range(depth + axes)))
-    pattern = spelling.tensor(name)
-    if pattern is not None:
-        _add_pattern(names, whole, latex(pattern))
-    for each in spelling.alternatives.get(("tensor", name), ()):
-        _add_pattern(names, replace(whole, certainty=SPELLED), latex(each.pattern))
-    if axes:
-        for each in spelling.elements(name):
-            own = tuple(sorted(each.letters.items())) if name in spelling.shared else ()
-            _add_pattern(names, replace(element, letters=own), latex(each.pattern))
-    for key, texts in network.latex.items():
-        own_name, letters = key_of(key)
-        if own_name == name:
-            for text in texts:
-                _add_spelled(names, spelling, replace(whole, certainty=SPELLED), letters, text)
-    _add_variants(names, whole)
-
-
-def _add_spelled(names: Names, spelling: Spelling, whole: Entry, letters: tuple[str, ...], text: str) -> None:
-    """A line of ``[latex]``: the whole array, an element, a slice."""
-    kept = tuple(x for x in letters if x != ":")
-    positions = iter(range(len(kept)))
-    slots = tuple(":" if x == ":" else next(positions) for x in letters)
-    if len(letters) == whole.family:
-        own = frozenset(kept)
-        _add_pattern(names, replace(whole, own_letters=own), text, kept)
-    elif len(letters) == whole.family + (whole.rank or 0):
-        demanded = tuple(enumerate(kept)) if whole.name in spelling.shared else ()
-        entry = replace(whole, kind="element", count=len(kept), slots=slots, letters=demanded)
-        _add_pattern(names, entry, text, kept)
-        if not whole.family and not demanded and ":" not in slots:
-            _add_example(names, entry, text, kept)
-
-
-def _add_example(names: Names, entry: Entry, text: str, letters: tuple[str, ...]) -> None:
-    """``x^{(e)}``, a whole example, where ``x_i^{(e)}`` is an element of it."""
-    head = head_of(text, letters)
-    above = [part.position for part in head.sup if isinstance(part, Hole)]
-    if len(above) != 1 or len(letters) != 2 or head.count != 2:  # noqa: PLR2004 - one index above, one below
-        return
-    sub = tuple(part for part in head.sub if not isinstance(part, Hole))
-    while sub and sub[-1] == ",":
-        sub = sub[:-1]
-    slots: tuple[int | str, ...] = tuple(0 if k == above[0] else ":" for k in range(2))
-    sup = tuple(Hole(0, part.offset) if isinstance(part, Hole) else part for part in head.sup)
-    names.add(replace(entry, nucleus=head.nucleus, looks=head.looks, sub=sub, sup=sup, count=1, slots=slots,
-                      certainty=PRESET))
-
-
-def _add_variants(names: Names, whole: Entry) -> None:
-    r"""The name itself, and for families the usual places of a layer: ``W^{(l)}``, ``W^{[l]}``, ``W^l``, ``W_l``."""
-    network = names.network
-    tensor = network.tensors[whole.name]
-    own = {b.hint or b.var for b in tensor.family}
-    own |= {x for key in network.latex for n, xs in [key_of(key)] if n == whole.name for x in xs[:len(tensor.family)]}
-    stems = {_stem(e) for entries in list(names.table.values()) for e in entries
-             if e.name == whole.name and e.kind == "tensor" and e.nucleus}
-    bases = [latex(named(whole.name, style)) for style in ("subscript", "superscript", "bracketed")]
-    plain = whole.name.replace("_", r"\_")
-    if not whole.family:
-        for text in (*bases, plain):
-            _add_pattern(names, replace(whole, certainty=PLAIN), text)
-        return
-    variant = replace(whole, certainty=VARIANT, own_letters=frozenset(own))
-    if whole.family == 1:
-        for nucleus, looks, sub in sorted(stems, key=str):
-            for script in (("(", Hole(0), ")"), ("[", Hole(0), "]"), (r"\langle", Hole(0), r"\rangle"), (Hole(0),)):
-                names.add(replace(variant, nucleus=nucleus, looks=looks, sub=sub, sup=script))
-            names.add(replace(variant, nucleus=nucleus, looks=looks, sub=(*sub, Hole(0)) if not sub else sub + (",", Hole(0))))
-    for nucleus, looks, sub in sorted(stems, key=str):
-        names.add(replace(whole, nucleus=nucleus, looks=looks, sub=sub, count=0, slots=(), certainty=INCOMPLETE))
-
-
-def _stem(entry: Entry) -> tuple[Tokens, tuple[object, ...], Script]:
-    """A family's name without its index."""
-    literal = tuple(part for part in entry.sub if not isinstance(part, Hole))
-    return entry.nucleus, entry.looks, tuple(p for p in literal if p not in {",", "(", ")"})
-
-
-def _add_functions(names: Names, spelling: Spelling) -> None:
-    network = names.network
-    losses = {f.name for e in network.equations for t in e.terms for f in t.factors if isinstance(f, Opaque)}
-    for name, row in network.functions.items():
-        kind: EntryKind = "loss" if row.kind == "opaque loss" or name in losses else "function"
-        entry = Entry(kind=kind, name=name, nucleus=(), count=row.family, family=row.family, certainty=SPELLED)
-        _add_pattern(names, entry, latex(spelling.function(name, row.family)))
-        _add_pattern(names, replace(entry, certainty=PLAIN, count=0, family=0), name.replace("_", r"\_"))
-        for nucleus, looks in sorted({(e.nucleus, e.looks) for es in list(names.table.values()) for e in es
-                                      if e.name == name and e.kind == kind}, key=str) if row.family == 1 else ():
-            for script in ((Hole(0),), ("[", Hole(0), "]"), ("(", Hole(0), ")")):
-                names.add(replace(entry, nucleus=nucleus, looks=looks, sup=script, certainty=PRESET))
-            names.add(replace(entry, nucleus=nucleus, looks=looks, sub=(Hole(0),), certainty=PRESET))
-    taken = {e.nucleus for es in names.table.values() for e in es if e.kind in {"function", "loss"}}
-    for name in (*ACTIVATION, *AXIS_FUNCTION):
-        entry = Entry(kind="function", name=name, nucleus=(), certainty=PRESET)
-        for text in (latex(spelling.function(name)), *network.latex.get(name, ())):
-            if head_nucleus(text) not in taken:
-                _add_pattern(names, entry, text)
-    for alias, name in (*((n, n) for n in (*ACTIVATION, *AXIS_FUNCTION)), *ALIAS.items()):
-        entry = Entry(kind="function", name=name, nucleus=tuple(alias.replace("_", "")), certainty=PRESET)
-        for nucleus in {entry.nucleus, ("\\" + alias,), tuple(alias.capitalize().replace("_", ""))}:
-            names.add(replace(entry, nucleus=nucleus))
-
-
-def head_nucleus(text: str) -> Tokens:
-    """The nucleus of a spelling; () where it is none."""
-    try:
-        return head_of(text).nucleus
-    except ReadError:
-        return ()

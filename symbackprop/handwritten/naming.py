@@ -6,37 +6,31 @@ Application or product, prime as slope or transpose, a superscript as layer or p
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Size, Var
-from symbackprop.handwritten import atoms
+from symbackprop.handwritten import applications, atoms, operators
+from symbackprop.handwritten.applications import TAKES_ONE
 from symbackprop.handwritten.expression import (
-    BigOperator,
     Call,
     Derivative,
-    Differential,
     Letter,
     Named,
     Node,
-    Number,
     Operation,
-    Power,
-    Product,
     Quantity,
     Slice,
     Transpose,
     Unknown,
-    walk,
 )
-from symbackprop.handwritten.limits import limits
-from symbackprop.handwritten.names import INCOMPLETE, PLAIN, Match, split_indices
-from symbackprop.handwritten.parse import Item, Items, tokens
+from symbackprop.handwritten.names import INCOMPLETE, PLAIN, Match
 from symbackprop.handwritten.reader import Cursor, Reader, split
 from symbackprop.handwritten.tokens import ReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from symbackprop.handwritten.parse import Item, Items
 
     Factor = Callable[[Reader, Cursor], Node]
     Operand = Callable[[Reader, Cursor], Node | None]
@@ -45,9 +39,6 @@ _LONGEST_WORD = 24
 _MOST_AXES = 3
 """Letters in a subscript that may be element indices of a value of unknown shape."""
 _LIST = frozenset(("comma", "semicolon"))
-_DOTTED = {r"\dot": 1, r"\ddot": 2}
-_REDUCTIONS = {"sum": "sum", "mean": "mean", "max": "max"}
-_TAKES_ONE = frozenset(("name", "number", "group", "frac", "root", "array"))
 
 
 def name(reader: Reader, cursor: Cursor, factor: Factor, operand: Operand) -> Node:
@@ -59,7 +50,7 @@ def name(reader: Reader, cursor: Cursor, factor: Factor, operand: Operand) -> No
     if known is not None:
         return known
     item = cursor.take()
-    special = _special(reader, cursor, item, factor, operand)
+    special = operators.special(reader, cursor, item, factor, operand)
     if special is not None:
         return special
     index = _index(reader, item)
@@ -83,7 +74,7 @@ def _touching_differential(reader: Reader, cursor: Cursor, factor: Factor, opera
         return None
     before = cursor.place
     cursor.take()
-    node = _differential(reader, cursor, item, factor, operand)
+    node = operators.differential(reader, cursor, item, factor, operand)
     if node is None:
         cursor.place = before
     return node
@@ -117,9 +108,9 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
             found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
         listed = following is not None and following.kind == "group" and following.text == "("
         found.sort(key=lambda m: m.entry.kind == "let" and m.entry.arguments and not listed)
-        if length > 1 and found[0].entry.certainty >= PLAIN and _reads_letter_by_letter(reader, items):
-            if not reader.pick("word", items[0].start, 2):
-                continue
+        spelled_out = length > 1 and found[0].entry.certainty >= PLAIN and _reads_letter_by_letter(reader, items)
+        if spelled_out and not reader.pick("word", items[0].start, 2):
+            continue
         best = [m for m in found if m.score[:5] == found[0].score[:5]]
         if found[0].entry.kind in {"let", "scalar"}:
             best = best[:1]
@@ -132,13 +123,16 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
 
 def _argument_follows(following: Item | None) -> bool:
     """True where a function could have its argument next."""
-    return following is not None and following.kind in {*_TAKES_ONE, "big"}
+    return following is not None and following.kind in {*TAKES_ONE, "big"}
 
 
 def _reads_letter_by_letter(reader: Reader, items: Items) -> bool:
     """True where every letter of a word is a name of its own."""
-    return all(item.kind == "name" and any(m.entry.certainty < INCOMPLETE and _usable(reader, m)
-                                           for m in reader.names.find((item,))) for item in items)
+    return all(
+        item.kind == "name"
+        and any(m.entry.certainty < INCOMPLETE and _usable(reader, m) for m in reader.names.find((item,)))
+        for item in items
+    )
 
 
 def _usable(reader: Reader, match: Match) -> bool:
@@ -178,7 +172,7 @@ def _ranges_fit(reader: Reader, match: Match) -> bool:
     tensor = reader.context.network.tensors.get(match.entry.name)
     if tensor is None or match.entry.kind != "element":
         return True
-    for slot, axis in zip(match.entry.slots[match.entry.family:], tensor.axes, strict=False):
+    for slot, axis in zip(match.entry.slots[match.entry.family :], tensor.axes, strict=False):
         atom = match.indices[slot].single if isinstance(slot, int) else None
         over = reader.context.indices.get(atom.name, "") if isinstance(atom, Var) else ""
         if over and over != str(axis) and over not in reader.context.network.tensors:
@@ -194,9 +188,9 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
     entry = match.entry
     first, last = items[0], items[-1]
     if entry.kind in {"function", "loss"}:
-        return _function(reader, cursor, items, match, 0, factor)
+        return applications.function(reader, cursor, items, match, factor)
     if entry.kind == "operation":
-        return _operation(reader, cursor, items, match, factor)
+        return applications.operation(reader, cursor, items, match, factor)
     place = reader.at(first, last)
     node: Node
     if entry.kind == "size":
@@ -217,17 +211,15 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
     return _with_arguments(reader, cursor, node, match, last)
 
 
-def _elements(
-    reader: Reader, match: Match
-) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
+def _elements(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
     """Family and element indices of a tensor; None where the leftover subscript does not fit its axes."""
     entry = match.entry
     if entry.kind == "element":
         if match.rest_sub:
             return None
         slots: list[Affine | Slice] = [Slice() if isinstance(s, str) else match.indices[s] for s in entry.slots]
-        family = tuple(form for form in slots[:entry.family] if isinstance(form, Affine))
-        return family, tuple(slots[entry.family:])
+        family = tuple(form for form in slots[: entry.family] if isinstance(form, Affine))
+        return family, tuple(slots[entry.family :])
     if not match.rest_sub:
         return match.indices, ()
     if not entry.rank:
@@ -261,9 +253,7 @@ def _with_slices(
     return tuple(result)
 
 
-def _let_indices(
-    reader: Reader, match: Match
-) -> tuple[Affine | tuple[tuple[str, ...], tuple[str, ...]], ...] | None:
+def _let_indices(reader: Reader, match: Match) -> tuple[Affine | tuple[tuple[str, ...], tuple[str, ...]], ...] | None:
     """Further indices on a name of the author's: as many as its value has axes, where that is known."""
     if match.entry.rank is not None:
         return reader.names.elements(match.rest_sub, match.entry.rank) if match.entry.rank else None
@@ -275,7 +265,6 @@ def _with_arguments(reader: Reader, cursor: Cursor, node: Node, match: Match, la
     """A tensor with the list of what it depends on, then primes, transposes and powers."""
     following = cursor.peek()
     bare = not match.rest_sup
-    place = {"span": node.span, "source": node.source}
     if bare and following is not None and following.kind == "group" and following.text in {"(", "["}:
         listed = _dependences(reader, following, node, declared=match.entry.arguments)
         if listed is not None:
@@ -288,7 +277,7 @@ def _with_arguments(reader: Reader, cursor: Cursor, node: Node, match: Match, la
                 node = _transposed(node, match.primes)
             return atoms.scripted(reader, node, following)
     elif match.primes and reader.context.prime == "derivative":
-        raise reader.error("this prime is no derivative: nothing declares this name as a function", last)
+        reader.fail("this prime is no derivative: nothing declares this name as a function", last)
     node = _transposed(node, match.primes)
     return atoms.powers(reader, node, match.rest_sup, last)
 
@@ -296,7 +285,11 @@ def _with_arguments(reader: Reader, cursor: Cursor, node: Node, match: Match, la
 def _start(cursor: Cursor, last: Item) -> int:
     """Where the name began whose last item this is."""
     place = cursor.items.index(last)
-    while place > 0 and cursor.items[place - 1].kind == "name" and cursor.items[place - 1].end == cursor.items[place].start:
+    while (
+        place > 0
+        and cursor.items[place - 1].kind == "name"
+        and cursor.items[place - 1].end == cursor.items[place].start
+    ):
         place -= 1
     return cursor.items[place].start
 
@@ -347,227 +340,6 @@ def ancestors(reader: Reader, tensor: str) -> set[str]:
     return found
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Functions
-
-
-def _function(
-    reader: Reader, cursor: Cursor, items: Items, match: Match, order: int, factor: Factor
-) -> Node:
-    """A function, or its slope, of what follows."""
-    entry, last = match.entry, items[-1]
-    order += match.primes
-    if entry.name == "max" and match.rest_sub:
-        return _reduction(reader, cursor, last, "max", factor)
-    arguments, holder = _arguments(reader, cursor, items, factor)
-    end = cursor.items[cursor.place - 1]
-    place = reader.at(items[0], end)
-    node: Node = Call(function=entry.name, arguments=arguments, order=order, family=match.indices, **place)
-    if match.rest_sub:
-        node = _picked(reader, node, match, last)
-    if holder is not None:
-        node = atoms.scripted(reader, node, replace(holder, start=items[0].start))
-    return _function_power(reader, node, match.rest_sup, items[0], end)
-
-
-def _picked(reader: Reader, node: Call, match: Match, last: Item) -> Node:
-    """``softmax_k(z)`` is an entry."""
-    pieces = split_indices(match.rest_sub, None) or []
-    forms = [form for form in map(reader.names.form, pieces) if form is not None]
-    if node.function == "log" or len(forms) != len(pieces) or not forms:
-        raise reader.error("this index of a function cannot be read", last)
-    return Operation(name="element", arguments=(node, *(Letter(form=form) for form in forms)),
-                     span=node.span, source=node.source)
-
-
-def _function_power(reader: Reader, node: Node, sup: Items, first: Item, end: Item) -> Node:
-    r"""``\tanh^2 z``."""
-    if sup and tokens(sup) == ("-", "1"):
-        raise reader.error("the inverse of a function is not read", first)
-    return atoms.powers(reader, node, sup, replace(first, end=end.end))
-
-
-def _arguments(reader: Reader, cursor: Cursor, items: Items, factor: Factor) -> tuple[tuple[Node, ...], Item | None]:
-    """What a function is applied to, and the bracket around it where there is one."""
-    following = cursor.peek()
-    shown = reader.formula.text[items[0].start:items[-1].end]
-    if following is None or following.kind not in {*_TAKES_ONE, "big"}:
-        raise reader.error(f"the argument of '{shown}' is missing", items[-1])
-    if following.kind == "group" and following.text in {"(", "[", "{", r"\{"}:
-        cursor.take()
-        parts = [part for part in split(following.body, _LIST) if part]
-        if not parts:
-            raise reader.error(f"the argument of '{shown}' is missing", following)
-        return tuple(map(reader.value, parts)), following
-    if following.kind == "number":
-        before = cursor.place
-        number = factor(reader, cursor)
-        more = cursor.peek()
-        if more is not None and more.kind in {"name", "group"} and more.start == following.end:
-            other = factor(reader, cursor)
-            return (Product(factors=(number, other), signs=("juxtaposition", "juxtaposition"),
-                            **reader.at(cursor.items[before], cursor.items[cursor.place - 1])),), None
-        return (number,), None
-    return (factor(reader, cursor),), None
-
-
-def _operation(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: Factor) -> Node:
-    """``diag``, ``tr``, ``vec``, and sums in words."""
-    entry, last = match.entry, items[-1]
-    if entry.name in _REDUCTIONS:
-        return _reduction(reader, cursor, last, entry.name, factor)
-    arguments, holder = _arguments(reader, cursor, items, factor)
-    end = cursor.items[cursor.place - 1]
-    place = reader.at(items[0], end)
-    node: Node
-    if entry.name == "sign":
-        node = Call(function="sign", arguments=arguments, order=match.primes, **place)
-    else:
-        node = Operation(name=entry.name, arguments=arguments, **place)
-    if holder is not None:
-        node = atoms.scripted(reader, node, replace(holder, start=items[0].start))
-    return _function_power(reader, node, match.rest_sup, items[0], end)
-
-
-def _reduction(reader: Reader, cursor: Cursor, item: Item, kind: str, factor: Factor) -> Node:
-    r"""``\max_k z_k``, ``mean(x)``."""
-    found = limits(reader, replace(item, sups=()))
-    arguments, holder = _arguments(reader, cursor, (item,), factor)
-    place = reader.at(item, cursor.items[cursor.place - 1])
-    if len(arguments) > 1:
-        return Call(function=kind, arguments=arguments, **place)
-    (node,) = arguments
-    for each in reversed(found):
-        word = {"sum": "sum", "mean": "mean", "max": "max"}[kind]
-        node = BigOperator(kind=word, letter=each.letter, lo=each.lo, hi=each.hi, body=node,  # type: ignore[arg-type]
-                           excluded=each.conditions, **place)
-    return atoms.scripted(reader, node, holder) if holder is not None else node
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# What is no name of a tensor
-
-
-def _special(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand: Operand) -> Node | None:  # noqa: PLR0911
-    r"""Slopes with dots, differentials, ``∇``, Kronecker deltas, indicators."""
-    nucleus = item.nucleus
-    if nucleus[0] in _DOTTED and nucleus[1:2] == ("{",):
-        inner = replace(item, nucleus=nucleus[2:-1], exact=item.exact[2:-1])
-        found = [m for m in reader.names.find((inner,)) if m.entry.kind == "function" and not m.rest_sub]
-        if found:
-            return _function(reader, cursor, (item,), found[0], _DOTTED[nucleus[0]], factor)
-    if nucleus == (r"\nabla",):
-        return _nabla(reader, cursor, item, factor)
-    if nucleus == (r"\partial",) or (nucleus == ("d",) and item.bare):
-        return _differential(reader, cursor, item, factor, operand)
-    if nucleus == (r"\delta",):
-        return _kronecker(reader, item) or _increment(reader, cursor, item, factor)
-    if nucleus in {(r"\mathbb", "{", "1", "}"), ("I",), (r"\chi",)}:
-        found_indicator = atoms.indicator(reader, cursor, item)
-        if found_indicator is not None:
-            return found_indicator
-    return None
-
-
-def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
-    r"""``\nabla_W C``; by what the function is written to depend on, or by all parameters, where no index says so."""
-    by: Node | None = None
-    if item.subs:
-        by = reader.value(tuple(i for group in item.subs for i in group))
-    following = cursor.peek()
-    if item.sups or item.primes:
-        raise reader.error("higher gradients are not read", item)
-    start = cursor.place
-    of = factor(reader, cursor) if following is not None and following.kind in _TAKES_ONE else None
-    if by is None:
-        by = _argument_of(reader, cursor.items[start:cursor.place])
-    if by is None:
-        parameters = reader.context.network.parameters
-        by = Quantity(tensor=parameters[0]) if len(parameters) == 1 and not reader.context.network.tensors[
-            parameters[0]].family else Operation(name="parameters", arguments=(), **reader.at(item))
-    end = cursor.items[cursor.place - 1]
-    transposed = isinstance(of, (Transpose, Power))
-    if transposed and isinstance(of, Transpose):
-        inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
-        return Transpose(of=inner, **reader.at(item, end))
-    return Derivative(of=of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
-
-
-def _argument_of(reader: Reader, items: Items) -> Node | None:
-    """The one thing that a function is written to depend on."""
-    if len(items) > 1 and items[-1].kind == "group":
-        parts = [part for part in split(items[-1].body, _LIST) if part]
-        if len(parts) == 1:
-            node = reader.value(parts[0])
-            return node if isinstance(node, (Quantity, Named)) else None
-    return None
-
-
-def _differential(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand: Operand) -> Node | None:
-    """``dz``, ``d(Wx)``, ``∂C``; an operator before a slash or a bracket: ``∂/∂x``, ``∂_x``."""
-    following = cursor.peek()
-    if item.subs and item.nucleus == (r"\partial",):
-        by = reader.value(tuple(i for group in item.subs for i in group))
-        of = operand(reader, cursor)
-        return Derivative(of=of, by=by, explicit=reader.context.explicit,
-                          **reader.at(item, cursor.items[cursor.place - 1]))
-    if following is not None and following.kind == "slash":
-        return Operation(name="operator", arguments=(), **reader.at(item)) if _differential_follows(cursor) else None
-    if following is None or following.kind not in {"name", "group", "frac", "root"}:
-        return None
-    before = cursor.place
-    try:
-        node = factor(reader, cursor)
-    except ReadError:
-        if item.nucleus == ("d",):
-            cursor.place = before
-            return None
-        raise
-    place = reader.at(item, cursor.items[cursor.place - 1])
-    if item.nucleus == ("d",) and not any(isinstance(n, (Quantity, Named, Unknown, Call)) for n in walk(node)):
-        cursor.place = before
-        return None
-    if isinstance(node, Transpose):
-        return Transpose(of=Differential(of=node.of, **place), **place)
-    return Differential(of=node, **place)
-
-
-def _differential_follows(cursor: Cursor) -> bool:
-    following = cursor.peek(1)
-    return following is not None and atoms.is_differential_sign(following)
-
-
-def _kronecker(reader: Reader, item: Item) -> Node | None:
-    r"""``\delta_{ij}``, ``\delta^i_m``, ``\delta_{i=j}``."""
-    groups = [*item.subs, *item.sups]
-    inside = tuple(i for group in groups for i in group)
-    if any(i.kind == "relation" for i in inside):
-        return atoms.indicator(reader, Cursor((item,), 1), replace(item, subs=(inside,), sups=()))
-    text: tuple[str, ...] = ()
-    for group in groups:
-        text += ((",",) if text else ()) + tokens(group)
-    found = reader.names.elements(text, 2)
-    if found is None or not groups:
-        return None
-    forms = [form for form in found if isinstance(form, Affine)]
-    if len(forms) != 2:  # noqa: PLR2004 - a Kronecker delta has two indices
-        return None
-    return Operation(name="kronecker", arguments=tuple(Letter(form=form) for form in forms), **reader.at(item))
-
-
-def _increment(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node | None:
-    r"""``\delta W``, a small change."""
-    following = cursor.peek()
-    if not item.bare or following is None or following.kind != "name":
-        return None
-    before = cursor.place
-    node = factor(reader, cursor)
-    if isinstance(node, Quantity):
-        return Differential(of=node, **reader.at(item, cursor.items[cursor.place - 1]))
-    cursor.place = before
-    return None
-
-
 def _index(reader: Reader, item: Item) -> Node | None:
     """An index letter used as a number."""
     form = reader.form((replace(item, sups=()),)) if item.kind == "name" else None
@@ -600,13 +372,18 @@ def _unknown(reader: Reader, cursor: Cursor, item: Item) -> Node:
     """A symbol that nothing declares; letters of a word that nothing knows are one symbol."""
     first = item
     if len(item.nucleus) == 1 and item.bare:
-        while (following := cursor.peek()) is not None and following.kind == "name" and _is_letter(following) \
-                and following.start == item.end and _nothing(reader, following):
+        while (
+            (following := cursor.peek()) is not None
+            and following.kind == "name"
+            and _is_letter(following)
+            and following.start == item.end
+            and _nothing(reader, following)
+        ):
             item = cursor.take()
             if not item.bare:
                 break
     last = item
-    shown = reader.formula.text[first.start:last.end]
+    shown = reader.formula.text[first.start : last.end]
     sup = tuple(i for group in last.sups for i in group)
     if sup and atoms.is_transpose(sup[-1]):
         own = replace(last, sups=(), end=last.end)
@@ -621,8 +398,3 @@ def _is_letter(item: Item) -> bool:
 
 def _nothing(reader: Reader, item: Item) -> bool:
     return not any(_usable(reader, m) for m in reader.names.find((item,))) and _index(reader, item) is None
-
-
-def number(value: int) -> Number:
-    """A whole number as a node."""
-    return Number(value=Fraction(value))

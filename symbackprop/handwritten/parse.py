@@ -17,21 +17,94 @@ from symbackprop.handwritten.tokens import ReadError, tokenize
 from symbackprop.notation.glyph import ACCENTS
 
 Kind = Literal[
-    "name", "number", "group", "frac", "root", "array", "text", "sign", "binary", "slash", "relation", "comma",
-    "semicolon", "colon", "stop", "dots", "big", "hole", "over", "other", "empty"]
+    "name",
+    "number",
+    "group",
+    "frac",
+    "root",
+    "array",
+    "text",
+    "sign",
+    "binary",
+    "slash",
+    "relation",
+    "comma",
+    "semicolon",
+    "colon",
+    "stop",
+    "dots",
+    "big",
+    "hole",
+    "over",
+    "other",
+    "empty",
+]
 Items = tuple["Item", ...]
 _ACCENT = {"widehat": "hat", "widetilde": "tilde", "overline": "bar", "widebar": "bar"}
 _SHAPES = frozenset(("vec", "overrightarrow", "overleftarrow", "underline"))
 _FOLDED = {
-    "ell": "l", "varepsilon": "epsilon", "vartheta": "theta", "varphi": "phi", "varrho": "rho", "varsigma": "sigma",
-    "varpi": "pi", "intercal": "top", "tanhyp": "tanh", "ln": "log"}
+    "ell": "l",
+    "varepsilon": "epsilon",
+    "vartheta": "theta",
+    "varphi": "phi",
+    "varrho": "rho",
+    "varsigma": "sigma",
+    "varpi": "pi",
+    "intercal": "top",
+    "tanhyp": "tanh",
+    "ln": "log",
+}
 _GREEK_SIGNS = {"∂": "\\partial", "∇": "\\nabla", "ℓ": "\\ell", "⊤": "\\top"}
-_WORD_FONTS = frozenset((
-    "mathrm", "operatorname", "operatorname*", "mathit", "mathsf", "mathtt", "text", "textrm", "textit", "textbf", "textsf",
-    "textup", "mathsfit"))
-_PROSE = frozenset((
-    "where", "and", "for", "if", "with", "or", "otherwise", "else", "when", "since", "so", "as", "is", "that", "then",
-    "all", "by", "because", "let", "hence", "thus", "therefore", "also", "each", "every", "which", "gives", "to", "the"))
+_WORD_FONTS = frozenset(
+    (
+        "mathrm",
+        "operatorname",
+        "operatorname*",
+        "mathit",
+        "mathsf",
+        "mathtt",
+        "text",
+        "textrm",
+        "textit",
+        "textbf",
+        "textsf",
+        "textup",
+        "mathsfit",
+    )
+)
+_PROSE = frozenset(
+    (
+        "where",
+        "and",
+        "for",
+        "if",
+        "with",
+        "or",
+        "otherwise",
+        "else",
+        "when",
+        "since",
+        "so",
+        "as",
+        "is",
+        "that",
+        "then",
+        "all",
+        "by",
+        "because",
+        "let",
+        "hence",
+        "thus",
+        "therefore",
+        "also",
+        "each",
+        "every",
+        "which",
+        "gives",
+        "to",
+        "the",
+    )
+)
 _BASES = frozenset(("name", "number", "group", "frac", "root", "array"))
 _LABELLED = ("\\underbrace", "\\overbrace", "\\underset", "\\overset", "\\stackrel")
 _TEXT = re.compile(r"\\[a-z]+\s*\{(.*)\}$", re.DOTALL)
@@ -145,8 +218,13 @@ def _sequence(tree: Tree[Token]) -> Items:
 
 def _hung(base: Item, scripts: Item) -> Item:
     r"""The scripts of ``{}^T`` on what stands before."""
-    return replace(base, subs=base.subs + scripts.subs, sups=base.sups + scripts.sups,
-                   primes=base.primes + scripts.primes, end=scripts.end)
+    return replace(
+        base,
+        subs=base.subs + scripts.subs,
+        sups=base.sups + scripts.sups,
+        primes=base.primes + scripts.primes,
+        end=scripts.end,
+    )
 
 
 def _switched(items: Items) -> Items:
@@ -169,7 +247,7 @@ def _over(items: Items) -> Items:
     if len(places) > 1:
         message = "a second \\over; put braces around the first quotient"
         raise ReadError(message, items[places[1]].start, items[places[1]].end)
-    above, below = items[:places[0]], items[places[0] + 1:]
+    above, below = items[: places[0]], items[places[0] + 1 :]
     start = above[0].start if above else items[0].start
     return (Item(kind="frac", body=above, under=below, start=start, end=items[-1].end),)
 
@@ -239,11 +317,20 @@ def _atom(tree: Tree[Token]) -> list[Item]:
     if tree.data == "group":
         opening, sequence, closing = tree.children
         assert isinstance(sequence, Tree)  # noqa: S101 - the grammar
-        return [Item(kind="group", text=_bracket(str(opening)), closing=_bracket(str(closing)),
-                     body=_sequence(sequence), start=start, end=end)]
+        return [
+            Item(
+                kind="group",
+                text=_bracket(str(opening)),
+                closing=_bracket(str(closing)),
+                body=_sequence(sequence),
+                start=start,
+                end=end,
+            )
+        ]
     if tree.data == "frac":
-        return [Item(kind="frac", body=_argument(tree.children[1]), under=_argument(tree.children[2]),
-                     start=start, end=end)]
+        return [
+            Item(kind="frac", body=_argument(tree.children[1]), under=_argument(tree.children[2]), start=start, end=end)
+        ]
     if tree.data == "root":
         degree = _tree_children(tree, "degree")
         under = _sequence(_tree_children(degree[0], "seq")[0]) if degree else ()
@@ -284,10 +371,20 @@ def _marked(command: str, body: Items, start: int, end: int) -> list[Item]:
         if len(body) == 1 and body[0].kind in {"name", "number"}:
             inner = body[0]
             own = inner.nucleus or tuple(inner.text)
-            return [replace(inner, kind="name", nucleus=(accent, "{", *own, "}"), start=start, end=end,
-                            exact=(accent, "{", *(inner.exact or own), "}"))]
+            return [
+                replace(
+                    inner,
+                    kind="name",
+                    nucleus=(accent, "{", *own, "}"),
+                    start=start,
+                    end=end,
+                    exact=(accent, "{", *(inner.exact or own), "}"),
+                )
+            ]
         own = tokens(body)
-        return [Item(kind="name", nucleus=(accent, "{", *own, "}"), exact=(accent, "{", *own, "}"), start=start, end=end)]
+        return [
+            Item(kind="name", nucleus=(accent, "{", *own, "}"), exact=(accent, "{", *own, "}"), start=start, end=end)
+        ]
     marked = [replace(item, fonts=(command, *item.fonts)) for item in body]
     if command in _WORD_FONTS and len(body) > 1 and _is_word([*body[:-1], body[-1].without_scripts()]):
         letters = tuple(t for item in body for t in item.nucleus)
@@ -299,9 +396,23 @@ def _marked(command: str, body: Items, start: int, end: int) -> list[Item]:
 
 
 _LEAF: dict[str, Kind] = {
-    "NUMBER": "number", "SIGN": "sign", "BINARY": "binary", "SLASH": "slash", "RELATION": "relation", "COMMA": "comma",
-    "SEMICOLON": "semicolon", "COLON": "colon", "STOP": "stop", "DOTS": "dots", "BIG": "big", "HOLE": "hole",
-    "OVER": "over", "FONT": "other", "OTHER": "other", "ENTRYWISE": "binary"}
+    "NUMBER": "number",
+    "SIGN": "sign",
+    "BINARY": "binary",
+    "SLASH": "slash",
+    "RELATION": "relation",
+    "COMMA": "comma",
+    "SEMICOLON": "semicolon",
+    "COLON": "colon",
+    "STOP": "stop",
+    "DOTS": "dots",
+    "BIG": "big",
+    "HOLE": "hole",
+    "OVER": "over",
+    "FONT": "other",
+    "OTHER": "other",
+    "ENTRYWISE": "binary",
+}
 
 
 def _leaf(token: Token) -> Item:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from symbackprop.handwritten.expression import Node, Operation, Quantity
 from symbackprop.handwritten.parse import Item, Items, tokens
@@ -12,7 +11,7 @@ from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Opaque
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from symbackprop.affine import Affine
     from symbackprop.handwritten.formula import Formula
@@ -84,11 +83,11 @@ class Reader:
         """Place and source of ``text[start:end]``."""
         return {"span": self.formula.part(start, end), "source": self.formula.text[start:end]}
 
-    def error(self, message: str, item: Item | None = None) -> ReadError:
-        """An error at an item."""
+    def fail(self, message: str, item: Item | None = None) -> NoReturn:
+        """Raise the error that says what cannot be read, at an item."""
         if item is None:
-            return ReadError(message)
-        return ReadError(message, item.start, item.end)
+            raise ReadError(message)
+        raise ReadError(message, item.start, item.end)
 
     def loss_arguments(self, name: str) -> tuple[Node, ...]:
         """The arrays that an opaque loss of the network is taken of."""
@@ -96,8 +95,10 @@ class Reader:
             for factor in (f for term in equation.terms for f in term.factors):
                 if isinstance(factor, Opaque) and factor.name == name:
                     tensors = self.context.network.tensors
-                    return tuple(Quantity(tensor=ref.tensor, family=ref.index[:len(tensors[ref.tensor].family)])
-                                 for ref in factor.args)
+                    return tuple(
+                        Quantity(tensor=ref.tensor, family=ref.index[: len(tensors[ref.tensor].family)])
+                        for ref in factor.args
+                    )
         return ()
 
     def form(self, items: Items) -> Affine | None:
@@ -124,7 +125,7 @@ class Cursor:
     @property
     def rest(self) -> Items:
         """What is left."""
-        return self.items[self.place:]
+        return self.items[self.place :]
 
 
 def split(items: Items, kinds: frozenset[str]) -> list[Items]:
@@ -141,4 +142,3 @@ def split(items: Items, kinds: frozenset[str]) -> list[Items]:
 def is_dots(node: Node) -> bool:
     """True for the mark of an ellipsis."""
     return isinstance(node, Operation) and node.name == DOTS
-

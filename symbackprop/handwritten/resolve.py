@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Affine, Var
 from symbackprop.errors import nearest
 from symbackprop.handwritten import names as table
-from symbackprop.handwritten import terms
+from symbackprop.handwritten import names_network, terms
 from symbackprop.handwritten.expression import Condition, Letter, Node, Span, Sum, Unknown, Update
 from symbackprop.handwritten.limits import chain, comparison
 from symbackprop.handwritten.names import LET, SPELLED, Declared, Entry, Names
@@ -29,8 +29,15 @@ __all__ = ["Context", "Declared", "ReadError", "Statement", "names_of", "stateme
 
 _ROUNDS = 6
 """Other readings that are tried at most."""
-_ARROWS = {r"\leftarrow": "assign", r"\gets": "assign", "<-": "assign", "←": "assign", r"\longleftarrow": "assign",
-           "+=": "accumulate", "-=": "accumulate"}
+_ARROWS = {
+    r"\leftarrow": "assign",
+    r"\gets": "assign",
+    "<-": "assign",
+    "←": "assign",
+    r"\longleftarrow": "assign",
+    "+=": "accumulate",
+    "-=": "accumulate",
+}
 _IMPLICATIONS = frozenset((r"\Rightarrow", r"\implies", r"\iff", r"\Leftrightarrow", r"\therefore", r"\because"))
 _CONDITIONAL = frozenset(("for", "if", "when", "with", "at", "all", "every", "each", "in", "from", "whenever"))
 _STATEMENTS = frozenset(("where", "and", "so", "hence", "thus", "then", "therefore", "gives", "is", "or"))
@@ -39,9 +46,9 @@ _UNNAMED = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """``A = B = C``: its members and the relations between them, as written.
+    r"""``A = B = C``: its members and the relations between them, as written.
 
-    ``shape`` is what a trailing ``\\in R^{…}`` says; ``conditions`` what holds for the indices ("for i = 2, …, n");
+    ``shape`` is what a trailing ``\in R^{…}`` says; ``conditions`` what holds for the indices ("for i = 2, …, n");
     ``alternatives`` other readings of the members; ``repairs`` what was mended to read it.
     """
 
@@ -56,7 +63,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Items of one statement, and what ``\\text`` stood before them."""
+    r"""Items of one statement, and what ``\text`` stood before them."""
 
     items: Items
     lead: str
@@ -103,7 +110,7 @@ def _statements(formula: Formula, context: Context) -> tuple[Statement, ...]:
 
 @lru_cache(maxsize=64)
 def _network_names(key: _ByIdentity) -> Names:
-    return table.build(key.network)
+    return names_network.build(key.network)
 
 
 class _ByIdentity:
@@ -130,14 +137,33 @@ def names_of(context: Context) -> Names:
         names.add(let)
     for declared in context.functions:
         head = table.head_of(declared.head, declared.letters)
-        names.add(Entry(kind="loss" if declared.loss else "function", name=declared.name, nucleus=head.nucleus,
-                        looks=head.looks, sub=head.sub, sup=head.sup, count=head.count, family=head.count))
+        names.add(
+            Entry(
+                kind="loss" if declared.loss else "function",
+                name=declared.name,
+                nucleus=head.nucleus,
+                looks=head.looks,
+                sub=head.sub,
+                sup=head.sup,
+                count=head.count,
+                family=head.count,
+            )
+        )
     for scalar in context.scalars:
         head = table.head_of(scalar)
         plain = "".join(t.removeprefix("\\") for t in (*head.nucleus, *map(str, head.sub)))
         names.table[head.nucleus] = []
-        names.add(Entry(kind="scalar", name=plain, nucleus=head.nucleus, looks=head.looks, sub=head.sub, sup=head.sup,
-                        certainty=SPELLED))
+        names.add(
+            Entry(
+                kind="scalar",
+                name=plain,
+                nucleus=head.nucleus,
+                looks=head.looks,
+                sub=head.sub,
+                sup=head.sup,
+                certainty=SPELLED,
+            )
+        )
     return names
 
 
@@ -146,17 +172,35 @@ def _distinguished(lets: tuple[Declared, ...]) -> list[Entry]:
     found: list[tuple[Declared, Entry]] = []
     for let in lets:
         head = table.head_of(let.head, let.letters)
-        found.append((let, Entry(
-            kind="let", name=let.head, nucleus=head.nucleus, looks=head.looks, sub=head.sub, sup=head.sup,
-            primes=head.primes, count=head.count, rank=let.rank, arguments=head.arguments, form=let.form,
-            certainty=LET)))
+        found.append(
+            (
+                let,
+                Entry(
+                    kind="let",
+                    name=let.head,
+                    nucleus=head.nucleus,
+                    looks=head.looks,
+                    sub=head.sub,
+                    sup=head.sup,
+                    primes=head.primes,
+                    count=head.count,
+                    rank=let.rank,
+                    arguments=head.arguments,
+                    form=let.form,
+                    certainty=LET,
+                ),
+            )
+        )
     looks: dict[tuple[object, ...], int] = {}
     for _, entry in found:
         key = (entry.nucleus, entry.sub, entry.sup, entry.primes)
         looks[key] = looks.get(key, 0) + 1
-    return [replace(entry, letters=tuple(enumerate(let.letters)))
-            if entry.count and looks[entry.nucleus, entry.sub, entry.sup, entry.primes] > 1 else entry
-            for let, entry in found]
+    return [
+        replace(entry, letters=tuple(enumerate(let.letters)))
+        if entry.count and looks[entry.nucleus, entry.sub, entry.sup, entry.primes] > 1
+        else entry
+        for let, entry in found
+    ]
 
 
 def _bound_letters(items: Items) -> set[str]:
@@ -279,7 +323,7 @@ def _conditions(reader: Reader, items: Items) -> tuple[Condition, ...]:
     place = next((k for k, i in enumerate(items) if i.kind == "relation"), None)
     if place is None or comparison(items[place].text) is None:
         return ()
-    rest = items[place + 1:]
+    rest = items[place + 1 :]
     if any(i.kind == "dots" for i in rest):
         parts = [p for p in _split_commas(rest) if p and p[0].kind != "dots"]
         lo = reader.form(parts[0]) if parts else None
@@ -288,7 +332,10 @@ def _conditions(reader: Reader, items: Items) -> tuple[Condition, ...]:
         if lo is None or hi is None or letter is None:
             return ()
         node = Letter(form=letter)
-        return (Condition(left=node, sign="≥", right=Letter(form=lo)), Condition(left=node, sign="≤", right=Letter(form=hi)))
+        return (
+            Condition(left=node, sign="≥", right=Letter(form=lo)),
+            Condition(left=node, sign="≤", right=Letter(form=hi)),
+        )
     return chain(reader, tuple(i for i in items if i.kind not in {"comma", "stop"})) or ()
 
 
@@ -351,7 +398,7 @@ def _chain(reader: Reader, items: Items) -> Statement:
     for k, side in enumerate(sides):
         if not side:
             place = signs[min(k, len(signs) - 1)] if signs else items[0]
-            raise reader.error(f"nothing {'follows' if k else 'precedes'} '{place.text}'", place)
+            reader.fail(f"nothing {'follows' if k else 'precedes'} '{place.text}'", place)
         members.append(_member(reader, tuple(side), readable=bool(k) or len(sides) == 1))
     relations = tuple(sign.text for sign in signs)
     members = _updates(reader, members, relations, sides)
@@ -376,15 +423,23 @@ def _updates(reader: Reader, members: list[Node], relations: tuple[str, ...], si
     kind = _ARROWS.get(relations[0])
     target = members[0]
     increment = sides[0][0].nucleus == (r"\Delta",) and sides[0][0].bare and len(sides[0]) > 1
-    if increment and isinstance(target, Unknown | Node) and not reader.names.is_known((r"\Delta",)):
+    if increment and not reader.names.is_known((r"\Delta",)):
         target = reader.value(tuple(sides[0][1:]))
         kind = "increment"
     if kind is None:
         return members
-    values = [Sum(terms=(m,), signs=(-1,), span=m.span, source=m.source) if relations[0] == "-=" else m
-              for m in members[1:]]
-    return [Update(target=target, value=value, kind=kind,  # type: ignore[arg-type]
-                   **reader.at(sides[0][0], sides[k + 1][-1])) for k, value in enumerate(values)]
+    values = [
+        Sum(terms=(m,), signs=(-1,), span=m.span, source=m.source) if relations[0] == "-=" else m for m in members[1:]
+    ]
+    return [
+        Update(
+            target=target,
+            value=value,
+            kind=kind,  # type: ignore[arg-type]
+            **reader.at(sides[0][0], sides[k + 1][-1]),
+        )
+        for k, value in enumerate(values)
+    ]
 
 
 def shape_of(reader: Reader, items: Items) -> tuple[Affine, ...] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine
 from symbackprop.handwritten import atoms, naming
@@ -35,9 +35,24 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.parse import Item, Items
 
 _SIGNS: dict[str, ProductSign] = {
-    r"\odot": "odot", "⊙": "odot", r"\circ": "circ", "∘": "circ", r"\otimes": "otimes", "⊗": "otimes",
-    r"\times": "times", "×": "times", r"\cdot": "cdot", "·": "cdot", r"\cdotp": "cdot", r"\centerdot": "cdot",
-    r"\bullet": "cdot", "*": "star", r"\ast": "star", r"\star": "star", ".*": "entrywise"}
+    r"\odot": "odot",
+    "⊙": "odot",
+    r"\circ": "circ",
+    "∘": "circ",
+    r"\otimes": "otimes",
+    "⊗": "otimes",
+    r"\times": "times",
+    "×": "times",
+    r"\cdot": "cdot",
+    "·": "cdot",
+    r"\cdotp": "cdot",
+    r"\centerdot": "cdot",
+    r"\bullet": "cdot",
+    "*": "star",
+    r"\ast": "star",
+    r"\star": "star",
+    ".*": "entrywise",
+}
 _QUOTIENTS = frozenset(("./", r"\oslash", r"\div"))
 _STOPS = frozenset(("relation", "comma", "semicolon", "text"))
 _BLOCK = 3
@@ -51,16 +66,16 @@ def read_sum(reader: Reader, items: Items) -> Node:
     """
     cursor = Cursor(items)
     if not items:
-        raise reader.error("something is missing here")
+        reader.fail("something is missing here")
     node = _sum(reader, cursor)
     left = cursor.peek()
     if left is not None:
-        raise reader.error(f"'{_shown(reader, left)}' does not fit here", left)
+        reader.fail(f"'{_shown(reader, left)}' does not fit here", left)
     return node
 
 
 def _shown(reader: Reader, item: Item) -> str:
-    return reader.formula.text[item.start:item.end] or item.text
+    return reader.formula.text[item.start : item.end] or item.text
 
 
 def _sum(reader: Reader, cursor: Cursor) -> Node:
@@ -86,30 +101,33 @@ def _sign(reader: Reader, cursor: Cursor, first: Item) -> int:
     sign = 1
     while (item := cursor.peek()) is not None and item.kind == "sign":
         if item.text not in {"+", "-"}:
-            raise reader.error(f"'{item.text}' is not read: write both formulas", item)
+            reader.fail(f"'{item.text}' is not read: write both formulas", item)
         sign = -sign if item.text == "-" else sign
         cursor.take()
     if cursor.peek() is None:
         last = cursor.items[-1] if cursor.items else first
-        raise reader.error(f"a term is missing after '{_shown(reader, last)}'", last)
+        reader.fail(f"a term is missing after '{_shown(reader, last)}'", last)
     return sign
 
 
-def _elided_terms(
-    reader: Reader, terms: list[Node], signs: list[int], first: Item
-) -> tuple[list[Node], list[int]]:
+def _elided_terms(reader: Reader, terms: list[Node], signs: list[int], first: Item) -> tuple[list[Node], list[int]]:
     """``a_1 + a_2 + … + a_n`` as one term."""
     while any(map(is_dots, terms)):
         k = next(k for k, term in enumerate(terms) if is_dots(term))
         if k == 0 or k + 1 >= len(terms):
-            raise reader.error("the dots need a term on both sides", first)
+            reader.fail("the dots need a term on both sides", first)
         near, far = terms[k - 1], terms[k + 1]
         second = k >= 2 and _skeleton(terms[k - 2]) == _skeleton(near)  # noqa: PLR2004 - two terms before the dots
         start = k - 2 if second else k - 1
-        node = Elided(first=terms[start], second=near if second else None, last=far, sign="plus",
-                      source=_between(terms[start], far))
-        terms = [*terms[:start], node, *terms[k + 2:]]
-        signs = [*signs[:start], signs[start], *signs[k + 2:]]
+        node = Elided(
+            first=terms[start],
+            second=near if second else None,
+            last=far,
+            sign="plus",
+            source=_between(terms[start], far),
+        )
+        terms = [*terms[:start], node, *terms[k + 2 :]]
+        signs = [*signs[:start], signs[start], *signs[k + 2 :]]
     return terms, signs
 
 
@@ -141,7 +159,7 @@ def _product(reader: Reader, cursor: Cursor) -> Node:
         if item.kind == "slash" or item.text in _QUOTIENTS:
             cursor.take()
             if not factors:
-                raise reader.error(f"'{_shown(reader, item)}' has nothing before it", item)
+                reader.fail(f"'{_shown(reader, item)}' has nothing before it", item)
             _divide(reader, cursor, factors, item, first)
             continue
         sign = _product_sign(cursor, item, factors)
@@ -150,17 +168,17 @@ def _product(reader: Reader, cursor: Cursor) -> Node:
             if sign == "skip":
                 continue
             if pending is not None or not factors:
-                raise reader.error(f"'{_shown(reader, item)}' has nothing before it", item)
+                reader.fail(f"'{_shown(reader, item)}' has nothing before it", item)
             pending, waiting = sign, item
             continue
         factors.append(_factor(reader, cursor))
         signs.append("juxtaposition" if len(factors) == 1 else pending or "juxtaposition")
         pending = None
     if pending is not None and waiting is not None:
-        raise reader.error(f"nothing follows '{_shown(reader, waiting)}'", waiting)
+        reader.fail(f"nothing follows '{_shown(reader, waiting)}'", waiting)
     if not factors:
         place = cursor.peek() or first
-        raise reader.error(f"a term is missing before '{_shown(reader, place)}'", place)
+        reader.fail(f"a term is missing before '{_shown(reader, place)}'", place)
     factors, signs = _elided_factors(reader, factors, signs, first)
     if len(factors) == 1:
         return factors[0]
@@ -168,7 +186,7 @@ def _product(reader: Reader, cursor: Cursor) -> Node:
     return Product(factors=tuple(factors), signs=tuple(signs), **reader.at(first, last))
 
 
-def _product_sign(cursor: Cursor, item: Item, factors: list[Node]) -> ProductSign | None | str:
+def _product_sign(cursor: Cursor, item: Item, factors: list[Node]) -> ProductSign | Literal["skip"] | None:
     """The sign of a product; "skip" for a full stop that ends a formula; None for a factor."""
     if item.kind == "binary":
         return _SIGNS.get(item.text)
@@ -176,8 +194,6 @@ def _product_sign(cursor: Cursor, item: Item, factors: list[Node]) -> ProductSig
         following = cursor.peek(1)
         ends = following is None or following.kind in _STOPS or not factors
         return "skip" if ends else "dot"
-    if item.kind == "other" and item.text == "!":
-        return None
     return None
 
 
@@ -193,7 +209,7 @@ def _unary(reader: Reader, cursor: Cursor) -> Node:
 def _divide(reader: Reader, cursor: Cursor, factors: list[Node], slash: Item, first: Item) -> None:
     """The last factor over what follows; two differentials make a derivative."""
     if cursor.peek() is None:
-        raise reader.error("nothing follows the slash", slash)
+        reader.fail("nothing follows the slash", slash)
     over = factors.pop()
     under = _denominator(reader, cursor)
     place = reader.at(first if not factors else slash, cursor.items[cursor.place - 1])
@@ -219,8 +235,11 @@ def _denominator(reader: Reader, cursor: Cursor) -> Node:
         before = cursor.place
         more = _factor(reader, cursor)
         if isinstance(more, Letter):
-            return Product(factors=(node, more), signs=("juxtaposition", "juxtaposition"),
-                           **reader.at(first, cursor.items[cursor.place - 1]))
+            return Product(
+                factors=(node, more),
+                signs=("juxtaposition", "juxtaposition"),
+                **reader.at(first, cursor.items[cursor.place - 1]),
+            )
         cursor.place = before
     return node
 
@@ -242,7 +261,7 @@ def _factor(reader: Reader, cursor: Cursor) -> Node:
     """One factor with its scripts."""
     item = cursor.peek()
     if item is None:
-        raise reader.error("the formula ends too early", cursor.items[-1] if cursor.items else None)
+        reader.fail("the formula ends too early", cursor.items[-1] if cursor.items else None)
     if item.kind == "dots":
         cursor.take()
         return Operation(name=DOTS, arguments=(), **reader.at(item))
@@ -266,7 +285,7 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
     item = cursor.take()
     found = limits(reader, item)
     if cursor.peek() is None:
-        raise reader.error(f"nothing follows '{item.text}'", item)
+        reader.fail(f"nothing follows '{item.text}'", item)
     start = cursor.place
     body = _product(reader, cursor)
     kind = "sum" if item.text in {r"\sum", "∑"} else "product"
@@ -275,17 +294,25 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
     if kind == "product" and isinstance(body, Product) and letters:
         body, rest = _reach(body, letters)
     following = cursor.peek()
-    if kind == "sum" and following is not None and following.kind == "sign" and letters:
-        if letters & _unbound(cursor.rest) and reader.pick("scope", item.start, 2):
-            cursor.place = start
-            body = _sum(reader, cursor)
+    goes_on = kind == "sum" and following is not None and following.kind == "sign"
+    if goes_on and letters & _unbound(cursor.rest) and reader.pick("scope", item.start, 2):
+        cursor.place = start
+        body = _sum(reader, cursor)
     node = body
     place = reader.at(item, cursor.items[cursor.place - 1])
     for each in reversed(found):
-        node = BigOperator(kind="sum" if kind == "sum" else "product", letter=each.letter, lo=each.lo, hi=each.hi,
-                           body=node, excluded=each.conditions, **place)
+        node = BigOperator(
+            kind="sum" if kind == "sum" else "product",
+            letter=each.letter,
+            lo=each.lo,
+            hi=each.hi,
+            body=node,
+            excluded=each.conditions,
+            **place,
+        )
     if rest:
-        return Product(factors=(node, *rest), signs=("juxtaposition",) * (1 + len(rest)), **place)
+        side_by_side: list[ProductSign] = ["juxtaposition" for _ in (node, *rest)]
+        return Product(factors=(node, *rest), signs=tuple(side_by_side), **place)
     return node
 
 
@@ -302,14 +329,16 @@ def _unbound(items: Items) -> set[str]:
 
 def _reach(body: Product, letters: set[str]) -> tuple[Node, tuple[Node, ...]]:
     """A product sign reaches as far as its index occurs; what follows by juxtaposition stands outside."""
-    last = max((k for k, factor in enumerate(body.factors) if letters & variables(factor)), default=len(body.factors) - 1)
-    outside = body.signs[last + 1:]
+    last = max(
+        (k for k, factor in enumerate(body.factors) if letters & variables(factor)), default=len(body.factors) - 1
+    )
+    outside = body.signs[last + 1 :]
     if not outside or any(sign != "juxtaposition" for sign in outside):
         return body, ()
-    inside = body.factors[:last + 1]
+    inside = body.factors[: last + 1]
     if len(inside) == 1:
-        return inside[0], body.factors[last + 1:]
-    return replace(body, factors=inside, signs=body.signs[:last + 1]), body.factors[last + 1:]
+        return inside[0], body.factors[last + 1 :]
+    return replace(body, factors=inside, signs=body.signs[: last + 1]), body.factors[last + 1 :]
 
 
 def variables(node: Node) -> set[str]:
@@ -350,16 +379,17 @@ def _elided_factors(
     while any(map(is_dots, factors)) and len(factors) > 1:
         k = next(k for k, factor in enumerate(factors) if is_dots(factor))
         if k == 0 or k + 1 >= len(factors):
-            raise reader.error("the dots need a factor on both sides", first)
+            reader.fail("the dots need a factor on both sides", first)
         size = next((n for n in range(1, _BLOCK + 1) if _repeats(factors, signs, k, n)), 1)
         near, far = _block(factors, signs, k - size, size), _block(factors, signs, k + 1, size)
         second = k >= 2 * size and _skeleton(_block(factors, signs, k - 2 * size, size)) == _skeleton(near)
         start = k - 2 * size if second else k - size
         head = _block(factors, signs, start, size) if second else near
-        node = Elided(first=head, second=near if second else None, last=far, sign=signs[k + 1],
-                      source=_between(head, far))
-        factors = [*factors[:start], node, *factors[k + 1 + size:]]
-        signs = [*signs[:start], signs[start], *signs[k + 1 + size:]]
+        node = Elided(
+            first=head, second=near if second else None, last=far, sign=signs[k + 1], source=_between(head, far)
+        )
+        factors = [*factors[:start], node, *factors[k + 1 + size :]]
+        signs = [*signs[:start], signs[start], *signs[k + 1 + size :]]
     return factors, signs
 
 
@@ -373,9 +403,9 @@ def _repeats(factors: list[Node], signs: list[ProductSign], k: int, size: int) -
 def _block(factors: list[Node], signs: list[ProductSign], start: int, size: int) -> Node:
     if size == 1:
         return factors[start]
-    own = ("juxtaposition", *signs[start + 1:start + size])
-    source = " ".join(f.source for f in factors[start:start + size])
-    return Product(factors=tuple(factors[start:start + size]), signs=own, source=source)
+    own: tuple[ProductSign, ...] = ("juxtaposition", *signs[start + 1 : start + size])
+    source = " ".join(f.source for f in factors[start : start + size])
+    return Product(factors=tuple(factors[start : start + size]), signs=own, source=source)
 
 
 def _skeleton(node: Node) -> Node:

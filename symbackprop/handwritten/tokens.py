@@ -28,8 +28,25 @@ DEEPEST = 100
 """Nesting of brackets and braces that is read."""
 _TEXT_FONTS = frozenset(("text", "textrm", "textit", "textbf"))
 _MORE_MARKS = (
-    "overrightarrow", "overleftarrow", "underline", "pmb", "mathbbm", "mathds", "bold", "symbf", "symbfit", "symup",
-    "mathring", "dddot", "operatorname*", "overset", "widebar", "mathsfit", "rm", "textup")
+    "overrightarrow",
+    "overleftarrow",
+    "underline",
+    "pmb",
+    "mathbbm",
+    "mathds",
+    "bold",
+    "symbf",
+    "symbfit",
+    "symup",
+    "mathring",
+    "dddot",
+    "operatorname*",
+    "overset",
+    "widebar",
+    "mathsfit",
+    "rm",
+    "textup",
+)
 _DROPPED = frozenset(("SPACE", "SKIP", "SIZE"))
 _TAKES_ONE = frozenset(("FRAC", "ROOT", "UNDER", "CARET"))
 _PARTNER = {"{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle"}
@@ -129,7 +146,20 @@ class _Post:
     """Lark's hook between lexer and parser."""
 
     always_accept: Iterable[str] = (
-        "SPACE", "SKIP", "SIZE", "NOTHING", "LPAREN", "RPAREN", "LBAR", "RBAR", "BAR", "BEGINENV", "ENDENV", "ROWEND", "AMP")
+        "SPACE",
+        "SKIP",
+        "SIZE",
+        "NOTHING",
+        "LPAREN",
+        "RPAREN",
+        "LBAR",
+        "RBAR",
+        "BAR",
+        "BEGINENV",
+        "ENDENV",
+        "ROWEND",
+        "AMP",
+    )
 
     def __init__(self) -> None:
         self.repairs: tuple[str, ...] = ()
@@ -207,8 +237,18 @@ def _split(state: _Balance, token: Token) -> None:
     for k, piece in enumerate(pieces):
         if piece:
             at = start + min(k, parts)
-            state.out.append(Token("NUMBER", piece, start_pos=at, line=token.line, column=(token.column or 0) + min(k, parts),
-                                   end_line=token.line, end_column=0, end_pos=at + len(piece)))
+            state.out.append(
+                Token(
+                    "NUMBER",
+                    piece,
+                    start_pos=at,
+                    line=token.line,
+                    column=(token.column or 0) + min(k, parts),
+                    end_line=token.line,
+                    end_column=0,
+                    end_pos=at + len(piece),
+                )
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +265,15 @@ def _parser() -> tuple[Lark, _Post]:
     marks = sorted({*ACCENTS, *FONTS, *_MORE_MARKS} - _TEXT_FONTS, key=lambda name: (-len(name), name))
     post = _Post()
     pattern = "|".join(mark.replace("*", r"\*") for mark in marks)
-    return Lark(text.replace("__MARKS__", pattern), parser="lalr", lexer="basic", postlex=post,
-                keep_all_tokens=True, propagate_positions=True, maybe_placeholders=False), post
+    return Lark(
+        text.replace("__MARKS__", pattern),
+        parser="lalr",
+        lexer="basic",
+        postlex=post,
+        keep_all_tokens=True,
+        propagate_positions=True,
+        maybe_placeholders=False,
+    ), post
 
 
 def tokenize(text: str) -> Tokenized:
@@ -244,8 +291,8 @@ def tokenize(text: str) -> Tokenized:
     try:
         tree = parser.parse(text)
     except UnexpectedCharacters as error:
-        place = error.pos_in_stream or 0
-        message = f"{text[place:place + 1]!r} (U+{ord(text[place]):04X}) is not read in a formula"
+        place = error.pos_in_stream or 0  # type: ignore[redundant-expr]
+        message = f"{text[place : place + 1]!r} (U+{ord(text[place]):04X}) is not read in a formula"
         raise ReadError(message, place) from None
     except UnexpectedToken as error:
         if error.token.type == "$END":

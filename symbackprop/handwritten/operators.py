@@ -1,0 +1,161 @@
+r"""Signs that act on what follows: ``\nabla``, ``\partial``, ``d``, ``\delta``, slopes with dots, indicators."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Affine
+from symbackprop.handwritten import applications, atoms
+from symbackprop.handwritten.applications import TAKES_ONE
+from symbackprop.handwritten.expression import (
+    Call,
+    Derivative,
+    Differential,
+    Letter,
+    Named,
+    Node,
+    Operation,
+    Power,
+    Quantity,
+    Transpose,
+    Unknown,
+    walk,
+)
+from symbackprop.handwritten.parse import Item, Items, tokens
+from symbackprop.handwritten.reader import Cursor, Reader, split
+from symbackprop.handwritten.tokens import ReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Factor = Callable[[Reader, Cursor], Node]
+    Operand = Callable[[Reader, Cursor], Node | None]
+
+_DOTTED = {r"\dot": 1, r"\ddot": 2}
+_LIST = frozenset(("comma", "semicolon"))
+
+
+def special(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand: Operand) -> Node | None:
+    r"""Slopes with dots, differentials, ``∇``, Kronecker deltas, indicators."""
+    nucleus = item.nucleus
+    if nucleus[0] in _DOTTED and nucleus[1:2] == ("{",):
+        inner = replace(item, nucleus=nucleus[2:-1], exact=item.exact[2:-1])
+        found = [m for m in reader.names.find((inner,)) if m.entry.kind == "function" and not m.rest_sub]
+        if found:
+            slope = replace(found[0], primes=found[0].primes + _DOTTED[nucleus[0]])
+            return applications.function(reader, cursor, (item,), slope, factor)
+    if nucleus == (r"\nabla",):
+        return _nabla(reader, cursor, item, factor)
+    if nucleus == (r"\partial",) or (nucleus == ("d",) and item.bare):
+        return differential(reader, cursor, item, factor, operand)
+    if nucleus == (r"\delta",):
+        return _kronecker(reader, item) or _increment(reader, cursor, item, factor)
+    if nucleus in {(r"\mathbb", "{", "1", "}"), ("I",), (r"\chi",)}:
+        found_indicator = atoms.indicator(reader, cursor, item)
+        if found_indicator is not None:
+            return found_indicator
+    return None
+
+
+def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
+    r"""``\nabla_W C``; by what the function is written to depend on, or by all parameters, where no index says so."""
+    by: Node | None = None
+    if item.subs:
+        by = reader.value(tuple(i for group in item.subs for i in group))
+    following = cursor.peek()
+    if item.sups or item.primes:
+        reader.fail("higher gradients are not read", item)
+    start = cursor.place
+    of = factor(reader, cursor) if following is not None and following.kind in TAKES_ONE else None
+    if by is None:
+        by = _argument_of(reader, cursor.items[start : cursor.place])
+    if by is None:
+        parameters = reader.context.network.parameters
+        by = (
+            Quantity(tensor=parameters[0])
+            if len(parameters) == 1 and not reader.context.network.tensors[parameters[0]].family
+            else Operation(name="parameters", arguments=(), **reader.at(item))
+        )
+    end = cursor.items[cursor.place - 1]
+    transposed = isinstance(of, (Transpose, Power))
+    if transposed and isinstance(of, Transpose):
+        inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
+        return Transpose(of=inner, **reader.at(item, end))
+    return Derivative(of=of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
+
+
+def _argument_of(reader: Reader, items: Items) -> Node | None:
+    """The one thing that a function is written to depend on."""
+    if len(items) > 1 and items[-1].kind == "group":
+        parts = [part for part in split(items[-1].body, _LIST) if part]
+        if len(parts) == 1:
+            node = reader.value(parts[0])
+            return node if isinstance(node, (Quantity, Named)) else None
+    return None
+
+
+def differential(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand: Operand) -> Node | None:
+    """``dz``, ``d(Wx)``, ``∂C``; an operator before a slash or a bracket: ``∂/∂x``, ``∂_x``."""
+    following = cursor.peek()
+    if item.subs and item.nucleus == (r"\partial",):
+        by = reader.value(tuple(i for group in item.subs for i in group))
+        of = operand(reader, cursor)
+        return Derivative(
+            of=of, by=by, explicit=reader.context.explicit, **reader.at(item, cursor.items[cursor.place - 1])
+        )
+    if following is not None and following.kind == "slash":
+        return Operation(name="operator", arguments=(), **reader.at(item)) if _differential_follows(cursor) else None
+    if following is None or following.kind not in {"name", "group", "frac", "root"}:
+        return None
+    before = cursor.place
+    try:
+        node = factor(reader, cursor)
+    except ReadError:
+        if item.nucleus == ("d",):
+            cursor.place = before
+            return None
+        raise
+    place = reader.at(item, cursor.items[cursor.place - 1])
+    if item.nucleus == ("d",) and not any(isinstance(n, (Quantity, Named, Unknown, Call)) for n in walk(node)):
+        cursor.place = before
+        return None
+    if isinstance(node, Transpose):
+        return Transpose(of=Differential(of=node.of, **place), **place)
+    return Differential(of=node, **place)
+
+
+def _differential_follows(cursor: Cursor) -> bool:
+    following = cursor.peek(1)
+    return following is not None and atoms.is_differential_sign(following)
+
+
+def _kronecker(reader: Reader, item: Item) -> Node | None:
+    r"""``\delta_{ij}``, ``\delta^i_m``, ``\delta_{i=j}``."""
+    groups = [*item.subs, *item.sups]
+    inside = tuple(i for group in groups for i in group)
+    if any(i.kind == "relation" for i in inside):
+        return atoms.indicator(reader, Cursor((item,), 1), replace(item, subs=(inside,), sups=()))
+    text: tuple[str, ...] = ()
+    for group in groups:
+        text += ((",",) if text else ()) + tokens(group)
+    found = reader.names.elements(text, 2)
+    if found is None or not groups:
+        return None
+    forms = [form for form in found if isinstance(form, Affine)]
+    if len(forms) != 2:  # noqa: PLR2004 - a Kronecker delta has two indices
+        return None
+    return Operation(name="kronecker", arguments=tuple(Letter(form=form) for form in forms), **reader.at(item))
+
+
+def _increment(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node | None:
+    r"""``\delta W``, a small change."""
+    following = cursor.peek()
+    if not item.bare or following is None or following.kind != "name":
+        return None
+    before = cursor.place
+    node = factor(reader, cursor)
+    if isinstance(node, Quantity):
+        return Differential(of=node, **reader.at(item, cursor.items[cursor.place - 1]))
+    cursor.place = before
+    return None

@@ -22,7 +22,7 @@ types: $(VENV)/ready
 	$(PYTHON) -m mypy
 
 layers: $(VENV)/ready
-	$(VENV)/bin/lint-imports --no-cache --no-timings
+	$(VENV)/bin/lint-imports --no-cache
 
 test: $(VENV)/ready
 	$(PYTHON) -m pytest -n $(JOBS)

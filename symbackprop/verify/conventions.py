@@ -171,10 +171,10 @@ def _choices(
         yield "slices", {"slices": "vectors"}, ()
     if setting.precedence is None and signs & {"circ", "odot", "entrywise", "star"} and len(signs) > 1:
         yield "precedence", {"precedence": "hadamard"}, ("⊙ and ∘ bind tighter than juxtaposition",)
+    if any(len(network.tensors[n.tensor].axes) == 2 for n in whole if n.tensor in network.tensors) and _ones(network):  # noqa: PLR2004
+        yield "turning", {"turning": True}, ()
     if derivatives and (whole or any(_slices(n) for n in nodes if isinstance(n, Quantity))):
         yield from _layouts(setting)
-    if any(len(network.tensors[n.tensor].axes) == 2 for n in whole if n.tensor in network.tensors):  # noqa: PLR2004
-        yield "turning", {"turning": True}, ()
     for sign in sorted(signs & set(_OTHERS)):
         if sign not in setting.products:
             for meaning in _OTHERS[sign]:
@@ -185,6 +185,12 @@ def _choices(
     if setting.vectors is None and _orientation(network) is None and whole:
         other = "columns" if plain.vectors == "rows" else "rows"
         yield "vectors", {"vectors": other}, (f"vectors are {other}",)
+
+
+def _ones(network: Network) -> bool:
+    """True where the file gives some size as 1, or an axis is 1."""
+    values = [v for s in network.sizes.values() for v in ([s] if isinstance(s, int) else s.values())]
+    return 1 in values or any(a.is_constant and a.const == 1 for t in network.tensors.values() for a in t.axes)
 
 
 def _slices(node: Quantity) -> int:

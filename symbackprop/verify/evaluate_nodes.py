@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size, var
 from symbackprop.handwritten.expression import BigOperator, Elided, Named, Node, Quantity, Slice, children
-from symbackprop.verify.evaluate_values import Undecidable
+from symbackprop.verify.evaluate_values import OutOfRange, Undecidable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -143,6 +143,9 @@ def steps(node: Elided, count: Callable[[Affine], int]) -> list[Node]:
         message = "the indices of the ellipsis run over different distances"
         raise Undecidable(node, message)
     length = lengths.pop()
+    if length < -1:
+        message = "the ellipsis runs backwards"
+        raise OutOfRange(node, message, frozenset().union(*((b - a).variables for _, a, b in pairs)))
     moves = {p: way * stride for (p, _, _), way, stride in zip(pairs, ways, strides, strict=True)}
     return [moved(node.first, moves, k) for k in range(length + 1)]
 

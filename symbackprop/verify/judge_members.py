@@ -66,8 +66,9 @@ def prepared(statement: Any, setting: Setting, loss: str) -> Task:
         later = len(readable) - 1
         meanings = ["equal", *meanings[len(meanings) - later :]]
         if setting.accumulate:
-            members = (members[0], *(_increment(m, members[1:]) for m in members[1:]))
-            members = (members[0], *(m for m in members[1:] if m != members[0] and not _is_target(m, readable)))
+            target = statement.members[0]
+            kept = [m for m in readable if m != target or len(readable) == 1]
+            members = (members[0], *(_increment(m, target, setting) for m in kept))
             meanings = ["equal"] * (len(members) - 1)
     if len(members) < 2:  # noqa: PLR2004 - a claim has two sides
         message = "nothing to compare it with; a directive 'claim' can say what it is"
@@ -115,21 +116,13 @@ def _unread(node: ex.Node, setting: Setting) -> bool:
     return False
 
 
-def _is_target(node: ex.Node, readable: Sequence[ex.Node]) -> bool:
-    """The left side of an accumulation, which stands again on the right."""
-    if len(readable) < 2 or node != readable[0]:  # noqa: PLR2004 - two sides
-        return False
-    return any(isinstance(m, ex.Sum) and readable[0] in m.terms for m in readable[1:])
-
-
-def _increment(node: ex.Node, members: Sequence[ex.Node]) -> ex.Node:
+def _increment(node: ex.Node, target: ex.Node, setting: Setting) -> ex.Node:
     """What is added: a sum without the term that is the left side (or a name that nothing declares)."""
     if not isinstance(node, ex.Sum):
         return node
-    targets = [m for m in members if m is not node]
     kept = [
         (t, s) for t, s in zip(node.terms, node.signs, strict=True)
-        if not (t in targets or (s > 0 and isinstance(t, ex.Unknown)))
+        if not (s > 0 and (t == target or _unread(t, setting)))
     ]  # fmt: skip
     if len(kept) == len(node.terms) or not kept:
         return node
@@ -149,7 +142,7 @@ def _update(
             quantity = _gradient(loss, quantity)
         return _finished(quantity, values, "equal", conditions)
     if update.kind == "assign":
-        values = [_increment(v, [update.target, v]) if _holds(v, update.target) else _minus(v, update.target) for v in values]
+        values = [_increment(v, update.target, setting) if _holds(v, update.target) else _minus(v, update.target) for v in values]
         if setting.accumulate and setting.claim is not None:
             return _finished(setting.claim, values, "equal", conditions)
     gradient = setting.claim if setting.claim is not None else _gradient(loss, update.target)

@@ -1,0 +1,138 @@
+"""From a document to judged claims: read, resolve, judge, in document order.
+
+What one claim settles (the precedence of a product sign) holds for those after it, so claims are judged one after the
+other; the worlds of a network are shared by all claims about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+from symbackprop import spec
+from symbackprop.errors import SpecError
+from symbackprop.handwritten import document as documents
+from symbackprop.handwritten.context import context_of
+from symbackprop.handwritten.quantities import bind
+from symbackprop.handwritten.resolve import statements
+from symbackprop.verify.conventions import Let, Setting
+from symbackprop.verify.judge import Verdict, Worlds, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from symbackprop.handwritten.directives import Directives
+    from symbackprop.handwritten.document import Document, Entry
+    from symbackprop.handwritten.reader import Context
+    from symbackprop.handwritten.resolve import Statement
+    from symbackprop.network import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One claim with its verdict; ``statement`` is None where it could not be read."""
+
+    entry: Entry
+    statement: Statement | None
+    verdict: Verdict
+    setting: Setting | None = None
+
+    @property
+    def line(self) -> int:
+        """Line of the claim's first character, from 1."""
+        return self.entry.formula.line
+
+    @property
+    def column(self) -> int:
+        """Column of the claim's first character, from 1."""
+        return self.entry.formula.column
+
+
+@dataclass(slots=True)
+class Session:
+    """A document under judgement."""
+
+    document: Document
+    network: Network
+    worlds: Worlds = field(init=False)
+    precedence: Literal["juxtaposition", "hadamard"] | None = None
+
+    def __post_init__(self) -> None:
+        self.document = bind(self.document, self.network)
+        self.worlds = Worlds(network=self.network)
+
+    def claims(self) -> Iterator[Judged]:
+        """The claims in document order, judged."""
+        for entry in self.document.entries:
+            if entry.directives.ignore:
+                continue
+            yield from self.judged(entry)
+
+    def judged(self, entry: Entry) -> Iterator[Judged]:
+        """The claims of one formula."""
+        try:
+            context = context_of(self.network, entry.directives)
+            found = statements(entry.formula, context)
+        except SpecError as error:
+            verdict = Verdict(verdict="unreadable", message=error.message)
+            yield Judged(entry=entry, statement=None, verdict=verdict)
+            return
+        setting = setting_of(entry.directives, context, self.precedence)
+        for statement in found:
+            verdict = self.verdict(statement, setting)
+            if verdict.is_right and verdict.settles is not None and self.precedence is None:
+                self.precedence = verdict.settles
+            yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting)
+
+    def verdict(self, statement: Statement, setting: Setting) -> Verdict:
+        """The verdict under the best reading: of several, the first that is right, else the first."""
+        first = judge(statement, setting, self.worlds)
+        if first.is_right:
+            return first
+        for members in statement.alternatives:
+            other = judge(replace(statement, members=members), setting, self.worlds)
+            if other.is_right:
+                return other
+        return first
+
+
+def setting_of(
+    directives: Directives, context: Context, precedence: Literal["juxtaposition", "hadamard"] | None
+) -> Setting:
+    """What the directives say, for the judge."""
+    lets = {let.head: Let(letters=let.letters, value=let.value) for let in context.lets if let.value is not None}
+    claim = directives.claim.value.node if directives.claim is not None else None
+    return Setting(
+        lets=lets,
+        claim=claim,
+        accumulate=directives.accumulate,
+        ranges={
+            index.letter: (index.lower, index.upper)
+            for index in directives.indices
+            if index.lower is not None and index.upper is not None
+        },
+        base=directives.base,
+        scalars=frozenset(context.scalars),
+        vectors=directives.vectors,
+        layout_vectors=directives.layout_vectors,
+        layout_matrices=directives.layout_matrices,
+        products={product.sign: product.meaning for product in directives.products},
+        explicit=directives.explicit,
+        relations={relation.sign: relation.meaning for relation in directives.relations},
+        einstein=directives.einstein,
+        precedence=precedence,
+    )
+
+
+def open_session(path: str, net: str | None = None) -> Session:
+    """A document on disk (or ``-``) with the network that it, or the caller, names.
+
+    Raises: SpecError where the document or its network cannot be read.
+    """
+    document = documents.open_document(path)
+    if net is not None:
+        return Session(document, spec.load(net))
+    if document.net is None:
+        message = "no network: give one with --net, or a line '% symbackprop: net = FILE' in the document"
+        raise SpecError(message, source=path)
+    return Session(document, spec.load(str(documents.net_path(path, document.net))))

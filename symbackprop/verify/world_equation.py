@@ -123,7 +123,7 @@ class Local:
             return
         coefficient = field.array(term.coefficient)
         values = [self._factor(f, env) for f in term.factors]
-        weight = np.broadcast_to(field.array(mask * 1) * coefficient, full)
+        weight = np.broadcast_to(field.norm(field.array(mask * 1) * coefficient), full)
         product = weight
         for value, _ in values:
             product = field.norm(product * value)

@@ -207,7 +207,7 @@ def powers(reader: Reader, node: Node, sup: Items, item: Item) -> Node:
     sup = tuple(i for i in sup if i.kind != "comma")
     if not sup:
         return node
-    if is_transpose(sup[-1]):
+    if is_transpose(sup[-1]) or (len(sup) == 1 and _small_transpose(reader, sup[0])):
         before = sup[:-1]
         if before and before[-1].kind == "sign" and before[-1].text == "-":
             node = Power(base=node, exponent=Number(value=Fraction(-1)), **place)
@@ -223,6 +223,12 @@ def powers(reader: Reader, node: Node, sup: Items, item: Item) -> Node:
     if isinstance(exponent, Sum) and exponent.signs == (-1,) and isinstance(exponent.terms[0], Number):
         exponent = replace(exponent.terms[0], value=-exponent.terms[0].value)
     return Power(base=node, exponent=exponent, **place)
+
+
+def _small_transpose(reader: Reader, item: Item) -> bool:
+    """``X^t`` where t is nothing else."""
+    own = item.nucleus == ("t",) and item.bare and "t" not in reader.names.letters
+    return own and not reader.names.find((item,))
 
 
 def is_transpose(item: Item) -> bool:

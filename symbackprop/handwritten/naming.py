@@ -356,6 +356,9 @@ def _constant(reader: Reader, cursor: Cursor, item: Item) -> Node | None:
     """``e^x``, the identity matrix."""
     del cursor
     if item.nucleus == ("e",) and item.sups and not item.subs and not item.primes:
+        above = tuple(i for group in item.sups for i in group)
+        if len(above) == 1 and above[0].kind == "group" and reader.form(above[0].body) is not None:
+            return None  # a layer or an example, as in e^{(k)}
         exponent = reader.value(tuple(i for group in item.sups for i in group))
         return Call(function="exp", arguments=(exponent,), **reader.at(item))
     if item.nucleus == ("I",) and not item.primes and not item.sups:

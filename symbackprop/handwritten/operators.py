@@ -67,7 +67,7 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
     if item.sups or item.primes:
         reader.fail("higher gradients are not read", item)
     start = cursor.place
-    of = factor(reader, cursor) if following is not None and following.kind in TAKES_ONE else None
+    of = _gradient_of(reader, cursor, factor) if following is not None and following.kind in TAKES_ONE else None
     if by is None:
         by = _argument_of(reader, cursor.items[start : cursor.place])
     if by is None:
@@ -83,6 +83,18 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
         inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
         return Transpose(of=inner, **reader.at(item, end))
     return Derivative(of=of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
+
+
+def _gradient_of(reader: Reader, cursor: Cursor, factor: Factor) -> Node:
+    """One factor; an opaque loss without its arguments is that of the network."""
+    item, further = cursor.peek(), cursor.peek(1)
+    if item is not None and item.kind == "name" and (further is None or further.kind != "group"):
+        for match in reader.names.find((item,))[:1]:
+            arguments = reader.loss_arguments(match.entry.name) if match.entry.kind == "loss" else ()
+            if arguments:
+                cursor.take()
+                return Call(function=match.entry.name, arguments=arguments, **reader.at(item))
+    return factor(reader, cursor)
 
 
 def _argument_of(reader: Reader, items: Items) -> Node | None:

@@ -54,6 +54,9 @@ _FOLDED = {
     "tanhyp": "tanh",
     "ln": "log",
 }
+_COMBINING = {
+    "\u0302": "\\hat", "\u0303": "\\tilde", "\u0304": "\\bar", "\u0307": "\\dot", "\u0308": "\\ddot", "\u030c": "\\check",
+}
 _GREEK_SIGNS = {"∂": "\\partial", "∇": "\\nabla", "ℓ": "\\ell", "⊤": "\\top"}
 _WORD_FONTS = frozenset(
     (
@@ -283,6 +286,10 @@ def _scripts(trees: list[Tree[Token]]) -> tuple[tuple[Items, ...], tuple[Items, 
     sups: list[Items] = []
     primes = 0
     for tree in trees:
+        if tree.data in {"raised", "lowered"}:
+            plain = _plain_script(tree.children[0])
+            (sups if tree.data == "raised" else subs).append(plain)
+            continue
         if tree.data == "primes":
             primes += sum(str(t).count("\\prime") or 1 for t in tree.children)
             continue
@@ -295,6 +302,21 @@ def _scripts(trees: list[Tree[Token]]) -> tuple[tuple[Items, ...], tuple[Items, 
         if content:
             (subs if tree.data == "sub" else sups).append(content)
     return tuple(subs), tuple(sups), primes
+
+
+def _plain_script(token: Token | Tree[Token]) -> Items:
+    """``ᵀ``, ``²`` and ``ᵢ`` as the letters that they are."""
+    start = token.start_pos or 0 if isinstance(token, Token) else 0
+    found: list[Item] = []
+    for k, character in enumerate(str(token)):
+        plain = unicodedata.normalize("NFKC", character).replace("−", "-")
+        kind: Kind = "number" if plain.isdigit() else "sign" if plain in {"+", "-"} else "name"
+        if found and kind == found[-1].kind == "number":
+            found[-1] = replace(found[-1], text=found[-1].text + plain, end=start + k + 1)
+            continue
+        letters = (plain,) if kind == "name" else ()
+        found.append(Item(kind=kind, text=plain, nucleus=letters, exact=letters, start=start + k, end=start + k + 1))
+    return tuple(found)
 
 
 def _argument(child: Token | Tree[Token]) -> Items:
@@ -421,6 +443,9 @@ def _leaf(token: Token) -> Item:
     if token.type == "TEXT":
         return _words(text, start, end)
     if token.type in {"LETTER", "COMMAND"}:
+        letter, *marks = unicodedata.normalize("NFD", text)
+        if len(text) == 1 and marks and letter.isascii():
+            return _accented(text, letter, marks, start)
         exact = _GREEK_SIGNS.get(text) or _unicode_greek(text)
         stem = exact.removeprefix("\\")
         folded = _FOLDED.get(stem, stem)
@@ -430,6 +455,17 @@ def _leaf(token: Token) -> Item:
     if kind == "sign":
         text = "-" if text == "−" else text
     return Item(kind=kind, text=text, start=start, end=end)
+
+
+def _accented(text: str, letter: str, marks: list[str], start: int) -> Item:
+    """``ŷ`` as a letter under an accent."""
+    nucleus: tuple[str, ...] = (letter,)
+    for mark in marks:
+        if mark not in _COMBINING:
+            message = f"'{text}' (U+{ord(text[0]):04X}) is not read in a formula"
+            raise ReadError(message, start)
+        nucleus = (_COMBINING[mark], "{", *nucleus, "}")
+    return Item(kind="name", text=text, nucleus=nucleus, exact=nucleus, start=start, end=start + 1)
 
 
 def _unicode_greek(text: str) -> str:

@@ -331,6 +331,8 @@ def _conditions(reader: Reader, items: Items) -> tuple[Condition, ...]:
         letter = reader.form(items[:place])
         if lo is None or hi is None or letter is None:
             return ()
+        if hi.is_constant and not lo.is_constant:
+            lo, hi = hi, lo  # counted downwards
         node = Letter(form=letter)
         return (
             Condition(left=node, sign="≥", right=Letter(form=lo)),

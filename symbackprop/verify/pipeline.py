@@ -13,6 +13,7 @@ from symbackprop import spec
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of
+from symbackprop.handwritten.expression import Cases, mapped
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
 from symbackprop.verify.conventions import Let, Setting
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from symbackprop.handwritten.directives import Directives
     from symbackprop.handwritten.document import Document, Entry
+    from symbackprop.handwritten.expression import Node
     from symbackprop.handwritten.reader import Context
     from symbackprop.handwritten.resolve import Statement
     from symbackprop.network import Network
@@ -77,6 +79,7 @@ class Session:
             verdict = Verdict(verdict="unreadable", message=error.message)
             yield Judged(entry=entry, statement=None, verdict=verdict)
             return
+        found = tuple(_with_conditions(statement, entry.directives) for statement in found)
         setting = setting_of(entry.directives, context, self.precedence)
         for statement in found:
             verdict = self.verdict(statement, setting)
@@ -94,6 +97,26 @@ class Session:
             if other.is_right:
                 return other
         return first
+
+
+def _with_conditions(statement: Statement, directives: Directives) -> Statement:
+    """The statement with the conditions that the directive ``cases`` gives to its cases in words."""
+    given = directives.cases.conditions if directives.cases is not None else None
+    if given is None:
+        return statement
+
+    def change(node: Node) -> Node:
+        node = mapped(node, change)
+        if isinstance(node, Cases) and len(node.rows) == len(given):
+            rows = zip(node.rows, given, strict=True)
+            return replace(node, rows=tuple((value, own if own is not None else said) for (value, own), said in rows))
+        return node
+
+    return replace(
+        statement,
+        members=tuple(map(change, statement.members)),
+        alternatives=tuple(tuple(map(change, members)) for members in statement.alternatives),
+    )
 
 
 def setting_of(

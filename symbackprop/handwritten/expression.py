@@ -167,11 +167,15 @@ class Elided(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Derivative(Node):
-    """∂of/∂by; ``explicit`` where the document fixes that meaning. ``of`` None: an operator waiting for its operand."""
+    """∂of/∂by; ``explicit`` where the document fixes that meaning. ``of`` None: an operator waiting for its operand.
+
+    ``gradient`` for ∇, which has the shape of what it is taken by in every layout.
+    """
 
     of: Node | None
     by: Node
     explicit: bool = False
+    gradient: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

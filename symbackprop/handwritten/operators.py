@@ -80,9 +80,9 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
     end = cursor.items[cursor.place - 1]
     transposed = isinstance(of, (Transpose, Power))
     if transposed and isinstance(of, Transpose):
-        inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
+        inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))
         return Transpose(of=inner, **reader.at(item, end))
-    return Derivative(of=of, by=by, explicit=reader.context.explicit, **reader.at(item, end))
+    return Derivative(of=of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))
 
 
 def _gradient_of(reader: Reader, cursor: Cursor, factor: Factor) -> Node:

@@ -42,6 +42,13 @@ PLAIN: Mapping[str, Meaning] = {
 }  # fmt: skip
 """What a product sign means where nobody says: "dot" is the matrix product, or the inner product of two vectors."""
 
+SIGNS: Mapping[str, str] = {
+    "\\cdot": "cdot", "·": "cdot", "⋅": "cdot", ".": "dot", "\\times": "times", "×": "times", "x": "times", "*": "star",
+    "\\ast": "star", "\\star": "star", "\\circ": "circ", "∘": "circ", "\\odot": "odot", "⊙": "odot", ".*": "entrywise",
+    "\\otimes": "otimes", "⊗": "otimes",
+}  # fmt: skip
+"""Product signs as directives write them, by the names that nodes use."""
+
 _OTHERS: Mapping[str, tuple[Meaning, ...]] = {
     "juxtaposition": ("entrywise",), "cdot": ("entrywise", "outer"), "dot": ("outer", "entrywise"),
     "times": ("entrywise", "outer"), "star": ("matrix",), "otimes": ("entrywise",),
@@ -96,6 +103,8 @@ class Conventions:
     products: Mapping[str, Meaning] = field(default_factory=lambda: PLAIN)
     precedence: Literal["juxtaposition", "hadamard"] = "juxtaposition"
     explicit: bool = False
+    nabla_stays: bool = True
+    """``∇_W C`` has the shape of W, whatever the layout of ``∂C/∂W``."""
     turning: bool = False
     slices: Literal["as they lie", "vectors"] = "as they lie"
     factor: Fraction | None = None
@@ -116,10 +125,15 @@ def default(network: Network, setting: Setting) -> Conventions:
         vectors=vectors,
         layout_vectors=setting.layout_vectors,
         layout_matrices=setting.layout_matrices,
-        products={**PLAIN, **setting.products},
+        products={**PLAIN, **declared_products(setting)},
         precedence=setting.precedence or "juxtaposition",
         explicit=setting.explicit,
     )
+
+
+def declared_products(setting: Setting) -> dict[str, Meaning]:
+    """What directives say of product signs, by the names that nodes use."""
+    return {SIGNS.get(sign, sign): meaning for sign, meaning in setting.products.items()}
 
 
 def _orientation(network: Network) -> Literal["rows", "columns"] | None:
@@ -176,7 +190,7 @@ def _choices(
     if derivatives and (whole or any(_slices(n) for n in nodes if isinstance(n, Quantity))):
         yield from _layouts(setting)
     for sign in sorted(signs & set(_OTHERS)):
-        if sign not in setting.products:
+        if sign not in declared_products(setting):
             for meaning in _OTHERS[sign]:
                 words = f"{_SIGN[sign]} is {_MEANING[meaning]}"
                 yield f"product {sign}", {"products": {sign: meaning}}, (words,)
@@ -215,10 +229,12 @@ def _layouts(setting: Setting) -> Iterator[tuple[str, dict[str, object], tuple[s
     sides: tuple[Side, ...] = ("denominator", "numerator")
     for side in sides:
         if free:
-            yield "layout", dict.fromkeys(free, side), (f"{side} layout",)
+            yield "layout", {**dict.fromkeys(free, side), "nabla_stays": False}, (f"{side} layout",)
     if len(free) == 2:  # noqa: PLR2004 - vectors alone
         for side in sides:
-            yield "layout", {"layout_vectors": side}, (f"{side} layout of vectors",)
+            yield "layout", {"layout_vectors": side, "nabla_stays": False}, (f"{side} layout of vectors",)
+    if len(free) < 2:  # noqa: PLR2004 - stated for one of them
+        yield "layout", {"nabla_stays": False}, ("∇ lies as the layout says",)
 
 
 def with_factors(network: Network, reading: Conventions) -> Iterator[Conventions]:

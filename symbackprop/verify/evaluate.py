@@ -250,7 +250,11 @@ class Evaluator(Calls, Derivatives, BigOperators):
         if inner is None or node.name in self.names_open:
             message = f"nothing declares {node.name}"
             raise Undeclared(node, message)
-        with self.given(names_open=(*self.names_open, node.name)):
+        # A named gradient keeps its shape under layouts that are only tried.
+        stated = replace(
+            self.conventions, layout_vectors=self.setting.layout_vectors, layout_matrices=self.setting.layout_matrices
+        )
+        with self.given(names_open=(*self.names_open, node.name), conventions=stated):
             value = self.evaluate(inner)
         return self.picked(node, value, node.element) if node.element else value
 

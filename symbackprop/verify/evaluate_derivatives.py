@@ -256,9 +256,8 @@ class Derivatives:
         if of.is_scalar:
             value = Val(v=v.reshape((*v.shape[:-4], *v.shape[-2:])), dims=by.dims, turns=by.turns)
             side = self.conventions.layout_vectors if by.is_vector else self.conventions.layout_matrices
-            # a declared layout is about Jacobians: a gradient by nabla lies as its variable, unless that is what is tried
-            tried = any("layout" in words for words in self.conventions.deviations)
-            return transposed(value) if side == "numerator" and (tried or not node.gradient) else value
+            stays = self.conventions.nabla_stays and node.gradient
+            return transposed(value) if side == "numerator" and not stays else value
         if of.is_vector and by.is_vector and not of.turns and not by.turns:
             rows, columns = max(of.cell), max(by.cell)
             flat = v.reshape((*v.shape[:-4], rows, columns))

@@ -185,6 +185,14 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
+class Function:
+    """The name of a scalar function; ``at`` are the layer indices of one that has them."""
+
+    name: str
+    at: tuple[Affine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Rate:
     """The learning rate."""
 
@@ -216,6 +224,7 @@ Formula = (
     | Bracket
     | Update
     | Rate
+    | Function
     | Equal
 )
 

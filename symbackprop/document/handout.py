@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.affine import size
+import sympy as sp
+
+from symbackprop.affine import Size, const, size, var
 from symbackprop.document import backwards, scalar
 from symbackprop.document.blocks import (
     Block,
@@ -22,6 +24,7 @@ from symbackprop.document.blocks import (
     Equal,
     Form,
     Formula,
+    Function,
     Heading,
     Indexed,
     KeyBox,
@@ -45,14 +48,16 @@ from symbackprop.document.blocks import (
 from symbackprop.document.paths import Unrolled
 from symbackprop.document.view import LEVELS, View
 from symbackprop.errors import UnsupportedError
-from symbackprop.index import Equation, adjoint_name, primal_name, refs_of
+from symbackprop.index import Apply, Equation, adjoint_name, primal_name, refs_of
 from symbackprop.network import Loop
+from symbackprop.tables.activations import ACTIVATION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from symbackprop.affine import Bound
     from symbackprop.derivation import Derivation
+    from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
 UPDATES = 8
@@ -134,7 +139,7 @@ def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
             rows.append(((Whole(name),), (ShapeOf(chain.tensor),), entry(view, name), (definition,), ()))
     head = ("Symbol", "Shape", "Entry", "Meaning", "In code")
     table = Table(head, tuple(rows), ("Every array in this handout.",), "lllll", "symbols")
-    return [Heading(1, ("Notation",)), table, *constants(view)]
+    return [Heading(1, ("Notation",)), table, *sizes_and_functions(view), *constants(view)]
 
 
 def entry(view: View, name: str) -> Spans:
@@ -156,6 +161,57 @@ def meaning(view: View, name: str) -> Spans:
     for equation in view.network.definitions(name):
         spans += [", " if spans else "computed in ", See(view.forward_label(equation))]
     return tuple(spans)
+
+
+def sizes_and_functions(view: View) -> list[Block]:
+    """The letters of sizes, with the numbers of the network file, and what the functions are."""
+    names = {name for tensor in view.network.tensors.values() for axis in tensor.axes for name in axis.sizes}
+    given = view.network.sizes if "scalar" in view.levels else {}
+    order = dict.fromkeys((*view.network.sizes, *sorted(names)))
+    plain = [size(name) for name in order if name in names and not _is_family(view, name)]
+    examples = [Equal((Form(size(n)), Form(const(v)))) for n, v in given.items() if isinstance(v, int) and n in names]
+    base = f"Indices count from {view.preset.indices.base}; all formulas hold for all sizes"
+    words: Spans = (f"{base} ", *listed([Form(form) for form in plain])) if plain else (base,)
+    words = (*words, ", in examples ", *listed(examples)) if examples else words
+    blocks: list[Block] = [Paragraph((*words, "."), lead="Sizes.")]
+    spans: list[Span] = []
+    for name in functions(view.network):
+        spans += ["; " if spans else "", *_function(view, name)]
+    return [*blocks, Paragraph((*spans, "."), lead="Functions.")] if spans else blocks
+
+
+def _is_family(view: View, name: str) -> bool:
+    """True for a size that differs from layer to layer."""
+    atoms = [atom for t in view.network.tensors.values() for axis in t.axes for atom, _ in axis.terms]
+    return any(isinstance(atom, Size) and atom.name == name and atom.at for atom in atoms)
+
+
+def functions(network: Network) -> tuple[str, ...]:
+    """Names of the scalar functions in the forward equations that are no operations of arithmetic, in order."""
+    found: dict[str, None] = {}
+    for equation in network.equations:
+        for term in equation.terms:
+            for factor in term.factors:
+                calls = factor.template.atoms(sp.Function) if isinstance(factor, Apply) else ()
+                for name in sorted(str(getattr(call.func, "row", "")) for call in calls):
+                    if name in network.functions or name in ACTIVATION:
+                        found[name] = None
+    return tuple(found)
+
+
+def _function(view: View, name: str) -> Spans:
+    """What a function is, and the slope chosen where it has none."""
+    entry = view.network.functions.get(name)
+    letters = [b for t in view.network.tensors.values() for b in t.family]
+    at = (var(letters[0].hint or letters[0].var),) if entry is not None and entry.family and letters else ()
+    symbol = Function(name, at)
+    if entry is not None:
+        words = "an activation that is left open" if entry.kind == "opaque" else f"defined as {entry.text}"
+        return (symbol, f" is {words}")
+    if name == "abs":  # written with bars, so it has no name to show
+        return ("the absolute value has the slope 0 at 0",)
+    kinks = [f"; its slope at {point} is taken to be {value}" for point, value in ACTIVATION[name].kinks]
+    return (symbol, f" is the function {name}{''.join(kinks)}")
 
 
 def constants(view: View) -> list[Block]:

@@ -192,6 +192,9 @@ class Composer:
             case b.Bracket(body=body, name=name):
                 text = self.target.brackets(replace(self.piece(body), height=1))
                 return Piece(self.named_group(text, self.inline(name)) if name else text, ATOM, 1)
+            case b.Function(name=name, at=at):
+                pattern = self.printer.spelling.function(name, len(at))
+                return Piece(self.target.pattern(pattern.fill([self.printer.affine(form) for form in at])))
             case b.Rate():
                 return Piece(self.rate)
             case b.Update(parameter=parameter):

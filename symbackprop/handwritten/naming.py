@@ -265,7 +265,7 @@ def _with_arguments(reader: Reader, cursor: Cursor, node: Node, match: Match, la
     """A tensor with the list of what it depends on, then primes, transposes and powers."""
     following = cursor.peek()
     bare = not match.rest_sup
-    if bare and following is not None and following.kind == "group" and following.text in {"(", "["}:
+    if bare and following is not None and following.kind == "group" and following.text == "(":
         listed = _dependences(reader, following, node, declared=match.entry.arguments)
         if listed is not None:
             cursor.take()
@@ -388,9 +388,10 @@ def _unknown(reader: Reader, cursor: Cursor, item: Item) -> Node:
     last = item
     shown = reader.formula.text[first.start : last.end]
     sup = tuple(i for group in last.sups for i in group)
-    if sup and atoms.is_transpose(sup[-1]):
-        own = replace(last, sups=(), end=last.end)
-        node: Node = Unknown(name=shown, **reader.at(first, own))
+    if len(sup) == 1 and atoms.is_transpose(sup[0]) and not last.primes:
+        end = max(reader.formula.text.rfind("^", first.start, sup[0].start), first.start + 1)
+        shown = reader.formula.text[first.start : end].strip()
+        node = Unknown(name=shown, **reader.at_range(first.start, end))
         return atoms.powers(reader, node, sup, last)
     return Unknown(name=shown, **reader.at(first, last))
 

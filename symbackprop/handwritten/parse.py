@@ -55,7 +55,12 @@ _FOLDED = {
     "ln": "log",
 }
 _COMBINING = {
-    "\u0302": "\\hat", "\u0303": "\\tilde", "\u0304": "\\bar", "\u0307": "\\dot", "\u0308": "\\ddot", "\u030c": "\\check",
+    "\u0302": "\\hat",
+    "\u0303": "\\tilde",
+    "\u0304": "\\bar",
+    "\u0307": "\\dot",
+    "\u0308": "\\ddot",
+    "\u030c": "\\check",
 }
 _GREEK_SIGNS = {"∂": "\\partial", "∇": "\\nabla", "ℓ": "\\ell", "⊤": "\\top"}
 _WORD_FONTS = frozenset(

@@ -246,7 +246,7 @@ def _pieces(items: Items) -> list[_Piece]:
             lead = following or lead
         current = []
 
-    for item in items:
+    for k, item in enumerate(items):
         if item.kind == "text":
             words = item.text.lower().replace(",", " ").replace(".", " ").split()
             if any(word in _CONDITIONAL for word in words):
@@ -258,7 +258,8 @@ def _pieces(items: Items) -> list[_Piece]:
             else:
                 close("and")
                 listing = False
-        elif item.kind in {"comma", "semicolon"} and not listing:
+        elif item.kind in {"comma", "semicolon"} and not (listing and _list_goes_on(items[k + 1 :], current)):
+            listing = False
             if any(i.kind == "relation" for i in current) or pieces:
                 close(",")
             else:
@@ -272,6 +273,12 @@ def _pieces(items: Items) -> list[_Piece]:
             current.append(item)
     close()
     return _with_lists(pieces)
+
+
+def _list_goes_on(items: Items, current: list[Item]) -> bool:
+    """True inside ``i = 2, …, n``: dots come before another relation, or stand right before the comma."""
+    ahead = next((i.kind for i in items if i.kind in {"dots", "relation", "text"}), "")
+    return ahead == "dots" or (bool(current) and current[-1].kind == "dots")
 
 
 def _with_lists(pieces: list[_Piece]) -> list[_Piece]:

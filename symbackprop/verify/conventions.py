@@ -55,7 +55,12 @@ _OTHERS: Mapping[str, tuple[Meaning, ...]] = {
 }  # fmt: skip
 
 _SIGN = {"juxtaposition": "juxtaposition", "cdot": "·", "dot": ".", "times": "×", "star": "*", "otimes": "⊗"}
-_MEANING = {"matrix": "the matrix product", "entrywise": "entrywise", "inner": "the inner product", "outer": "the outer product"}
+_MEANING = {
+    "matrix": "the matrix product",
+    "entrywise": "entrywise",
+    "inner": "the inner product",
+    "outer": "the outer product",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +285,9 @@ def _shown(number: Fraction, size: tuple[str, int] | None) -> str:
     name, power = size
     if power > 0:
         return name if number == 1 else f"{number} {name}"
-    return f"{number.numerator}/{name}" if number.denominator == 1 else f"{number.numerator}/({number.denominator} {name})"
+    return (
+        f"{number.numerator}/{name}" if number.denominator == 1 else f"{number.numerator}/({number.denominator} {name})"
+    )
 
 
 def _sizes(factor: Apply) -> list[str]:

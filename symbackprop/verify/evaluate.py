@@ -15,9 +15,10 @@ import numpy as np
 
 from symbackprop.affine import Affine, Var
 from symbackprop.handwritten import expression as ex
+from symbackprop.verify.evaluate_big import BigOperators
 from symbackprop.verify.evaluate_calls import Calls
 from symbackprop.verify.evaluate_derivatives import Derivatives
-from symbackprop.verify.evaluate_nodes import free_letters, steps, value_of, whole
+from symbackprop.verify.evaluate_nodes import free_letters, is_guard, steps, value_of, whole
 from symbackprop.verify.evaluate_products import Products
 from symbackprop.verify.evaluate_values import (
     ONE,
@@ -36,7 +37,6 @@ from symbackprop.verify.evaluate_values import (
     powered,
     transposed,
 )
-from symbackprop.verify.evaluate_big import BigOperators
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -317,7 +317,7 @@ class Evaluator(Calls, Derivatives, BigOperators):
             yield self.evaluate(term)
 
     def plus(self, node: ex.Node, a: Val, b: Val) -> Val:
-        """a + b: equal shapes, a number with anything, a bias repeated over the examples.
+        """A + b: equal shapes, a number with anything, a bias repeated over the examples.
 
         Raises: ShapeMisfit.
         """
@@ -346,7 +346,17 @@ class Evaluator(Calls, Derivatives, BigOperators):
         return entrywise(self.field, unit, replace(a, neutral=""))
 
     def _product(self, node: ex.Product) -> Val:
-        return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
+        guards = [f for f in node.factors if is_guard(f)]
+        if not guards or len(guards) == len(node.factors):
+            return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
+        # [l < L] in front of a term: where it does not hold, the term need not make sense
+        holds: Any = self.mask
+        for guard in guards:
+            holds = holds & (self.evaluate(guard).v[..., 0, 0] != 0)
+        if not np.any(holds):
+            return number(self.field, 0)
+        with self.given(mask=holds):
+            return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
 
     def _elided(self, node: ex.Elided) -> Val:
         if node.sign == "comma":

@@ -10,7 +10,7 @@ import numpy as np
 
 from symbackprop.affine import Affine, Size, var
 from symbackprop.handwritten import expression as ex
-from symbackprop.verify.evaluate_nodes import free_letters, value_of
+from symbackprop.verify.evaluate_nodes import free_letters, is_guard, value_of
 from symbackprop.verify.evaluate_values import (
     ShapeMisfit,
     Undecidable,
@@ -133,8 +133,12 @@ class BigOperators:
                 return self._of_entries(node, self.evaluate(node.body))
             inner = node.body
             for letter in reversed(letters):
-                inner = ex.BigOperator(kind=node.kind, letter=letter, lo=None, hi=None, body=inner, excluded=node.excluded)
+                inner = ex.BigOperator(
+                    kind=node.kind, letter=letter, lo=None, hi=None, body=inner, excluded=node.excluded
+                )
             return self.evaluate(inner)
+        if self._switched_off(node):
+            return number(self.field, 0)
         limits = self._limits(node)
         if limits is None:
             return self._of_entries(node, self.evaluate(node.body))
@@ -148,6 +152,15 @@ class BigOperators:
             count = Val(v=self.field.array(np.asarray(hi - lo + 1)).reshape((*np.shape(hi - lo), 1, 1)))
             value = entrywise(self.field, value, inverted(self.field, count))
         return value
+
+    def _switched_off(self, node: ex.BigOperator) -> bool:
+        """True for a sum of terms that an indicator outside its index makes zero: its limits need not make sense."""
+        body = node.body
+        while isinstance(body, ex.BigOperator):
+            body = body.body
+        guards = [f for f in body.factors if is_guard(f)] if isinstance(body, ex.Product) else []
+        known = [g for g in guards if set(free_letters(g, self.setting.lets)) <= set(self.env)]
+        return node.kind == "sum" and any(not np.any((self.evaluate(g).v != 0) & _lifted(self.mask)) for g in known)
 
     def _of_entries(self, node: ex.BigOperator, body: Val) -> Val:
         """A sum without an index that runs: over the entries of what stands there."""
@@ -174,7 +187,11 @@ class BigOperators:
         else:
             found = self.axis_range(node.body, letter)
         if found is None:
-            if lo is None and hi is None and not any(letter in f for f in (free_letters(node.body, self.setting.lets),)):
+            if (
+                lo is None
+                and hi is None
+                and not any(letter in f for f in (free_letters(node.body, self.setting.lets),))
+            ):
                 return None
             message = f"the range of {letter} is not known"
             raise Undecidable(node, message)
@@ -280,6 +297,12 @@ class BigOperators:
         v = np.where(keep, body.v, nothing)
         t = None if body.t is None else np.where(keep[..., None], body.t, self.field.array(0))
         return replace(body, v=v, t=t)
+
+
+def _lifted(mask: Any) -> Any:
+    """A mask over the grid, for values with a cell of one entry."""
+    array = np.asarray(mask)
+    return array.reshape((*array.shape, 1, 1))
 
 
 _MINUS_ONE = Fraction(-1)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+
 class Calls:
     """The part of the evaluator that applies functions."""
 
@@ -80,7 +81,9 @@ class Calls:
         try:
             return self.elementwise(node.function, node.order, family, argument)
         except SpecError:
-            message = f"no function {node.function}" + (f" with a derivative of order {node.order}" if node.order else "")
+            message = f"no function {node.function}" + (
+                f" with a derivative of order {node.order}" if node.order else ""
+            )
             raise Undeclared(node, message) from None
 
     def elementwise(self, name: str, order: int, family: tuple[int, ...], argument: Val) -> Val:

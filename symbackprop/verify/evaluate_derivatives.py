@@ -184,7 +184,9 @@ class Derivatives:
             raise Undecidable(owner, message)
         value = replace(value, v=value.v.reshape(value.cell), t=None)
         positions = Val(v=np.arange(value.v.size).reshape(value.cell), dims=value.dims)
-        inside = any(part == node for part in ex.walk(owner.of)) if isinstance(owner, ex.Derivative) and owner.of else False
+        inside = (
+            any(part == node for part in ex.walk(owner.of)) if isinstance(owner, ex.Derivative) and owner.of else False
+        )
         pattern = node if inside else None
         for candidate in self._downstream_order():
             array = self.world.value(*candidate)

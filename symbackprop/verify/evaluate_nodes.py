@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size, var
-from symbackprop.handwritten.expression import BigOperator, Elided, Named, Node, Quantity, Slice, children
+from symbackprop.handwritten.expression import BigOperator, Elided, Named, Node, Operation, Quantity, Slice, children
 from symbackprop.verify.evaluate_values import OutOfRange, Undecidable
 
 if TYPE_CHECKING:
@@ -194,6 +194,11 @@ def moved(node: Any, moves: Mapping[tuple[Any, ...], int], k: int, place: tuple[
     if isinstance(node, tuple):
         return tuple(moved(x, moves, k, (*place, n)) for n, x in enumerate(node))
     return node
+
+
+def is_guard(node: Node) -> bool:
+    """True for an indicator or a Kronecker delta, which may switch a term off."""
+    return isinstance(node, Operation) and node.name in {"indicator", "kronecker"}
 
 
 def whole(slice_: Affine | Slice) -> bool:

@@ -74,7 +74,7 @@ class Products:
     # -- two factors ---------------------------------------------------------------------------------------------------
 
     def pair(self, node: Node, a: Val, b: Val, sign: str) -> Val:
-        """a sign b.
+        """A sign b.
 
         Raises: ShapeMisfit.
         """
@@ -99,7 +99,7 @@ class Products:
         return transposed(a)
 
     def entrywise(self, node: Node, a: Val, b: Val) -> Val:
-        """a ∘ b; a Jacobian of an entrywise function stands for its slopes."""
+        """A ∘ b; a Jacobian of an entrywise function stands for its slopes."""
         if a.cell == b.cell and a.rank == b.rank:
             return entrywise(self.field, a, b)
         if a.turns and transposed(a).cell == b.cell:
@@ -207,7 +207,9 @@ class Products:
         if left.rank != 2 or 1 not in jacobian.cell[:2] or left.cell[1] != rows:  # noqa: PLR2004
             return None
         flat = jacobian.v.reshape((*jacobian.v.shape[:-4], rows, -1))
-        v = self.field.norm(left.v @ flat).reshape((*np.broadcast_shapes(left.v.shape[:-2], flat.shape[:-2]), -1, 1, *jacobian.cell[2:]))
+        v = self.field.norm(left.v @ flat).reshape(
+            (*np.broadcast_shapes(left.v.shape[:-2], flat.shape[:-2]), -1, 1, *jacobian.cell[2:])
+        )
         dims: tuple[Affine, ...] = (left.dims[0], ONE, *jacobian.dims[2:])
         if jacobian.cell[0] == 1 and rows > 1:
             v, dims = np.swapaxes(v, -4, -3), (ONE, left.dims[0], *jacobian.dims[2:])

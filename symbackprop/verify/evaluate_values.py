@@ -134,7 +134,7 @@ def negated(field: Field, a: Val) -> Val:
 
 
 def added(field: Field, a: Val, b: Val) -> Val:
-    """a + b of equal cells, or with a number that is added to every entry."""
+    """A + b of equal cells, or with a number that is added to every entry."""
     if a.rank != b.rank:
         small, big = (a, b) if a.rank < b.rank else (b, a)
         v = _grown(small.v, small.rank, big.rank)
@@ -157,7 +157,7 @@ def added(field: Field, a: Val, b: Val) -> Val:
 
 
 def entrywise(field: Field, a: Val, b: Val) -> Val:
-    """a ∘ b of equal cells, or a number times anything."""
+    """A ∘ b of equal cells, or a number times anything."""
     if a.rank != b.rank:
         small, big = (a, b) if a.rank < b.rank else (b, a)
         v = _grown(small.v, small.rank, big.rank)

@@ -12,17 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from symbackprop.errors import SpecError
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import Differs, Unclear, equal, fitted, multiple, rounded
-from symbackprop.verify.judge_letters import assignments, independents, letters_of
-from symbackprop.verify.judge_members import Task, prepared
+from symbackprop.verify.judge_letters import assignments, independents
+from symbackprop.verify.judge_members import Task, of_sizes, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from symbackprop.verify.evaluate_values import Val
 
@@ -120,9 +119,11 @@ class _Trial:
 def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
     """The verdict on a statement with ``members`` and ``relations`` (and, if it has them, ``conditions``)."""
     try:
-        task = prepared(statement, setting, worlds.network.loss)
+        task = prepared(statement, setting, worlds.network)
     except Undecidable as reason:
         return Verdict(verdict="undecided", message=reason.message, misfit=reason)
+    if of_sizes(task.members):
+        return Verdict(verdict="undecided", message="a choice of sizes, which claims nothing about gradients")
     verdict = _judged(task, setting, worlds)
     if task.gradients is not None and not verdict.is_right:
         other = _judged(task.gradients, setting, worlds)
@@ -139,7 +140,7 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
 def holds(statement: Any, setting: Setting, worlds: Worlds, readings: Iterable[Conventions] | None = None) -> bool:
     """True where the statement is right under the first of the readings that fits (the plain one by default)."""
     try:
-        task = prepared(statement, setting, worlds.network.loss)
+        task = prepared(statement, setting, worlds.network)
         for reading in readings if readings is not None else (default(worlds.network, setting),):
             if _tried(task, setting, worlds, reading).passed:
                 return True
@@ -155,7 +156,9 @@ def _judged(task: Task, setting: Setting, worlds: Worlds) -> Verdict:
         trial = _tried(task, setting, worlds, reading)
         first = first or trial
         if isinstance(trial.misfit, Undeclared):
-            return Verdict(verdict="unreadable", message=trial.misfit.message, misfit=trial.misfit, wrong_member=trial.member)
+            return Verdict(
+                verdict="unreadable", message=trial.misfit.message, misfit=trial.misfit, wrong_member=trial.member
+            )
         if trial.passed:
             return _right(task, setting, worlds, trial)
         if trial.difference is not None:
@@ -187,8 +190,6 @@ def _not_right(task: Task, first: _Trial, closest: _Trial | None) -> Verdict:
         return Verdict(verdict="undecided", message=misfit.message, misfit=misfit)
     if misfit is not None and not isinstance(misfit, (ShapeMisfit, OutOfRange)):
         return Verdict(verdict="unreadable", message=misfit.message, misfit=misfit)
-    if task.loose is not None:
-        return Verdict(verdict="undecided", message=task.loose)
     if first.points == 0 and misfit is None and first.difference is None:
         return Verdict(verdict="undecided", message="no values of the indices make sense of it")
     shown = first if first.difference is not None or closest is None else closest
@@ -237,7 +238,7 @@ def _evidence(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Ev
     exact = _Trial(trial.reading)
     calls = 0
     try:
-        for name, world in worlds.exact():
+        for name, world in worlds.exact(one_depth=task.one_depth):
             if not _in_world(task, setting, name, world, exact, plain=name == worlds.variants[0][0]):
                 return agrees
             calls = max(calls, getattr(world.field, "calls", 0))
@@ -258,7 +259,7 @@ def _bound(calls: int) -> str:
 def _tried(task: Task, setting: Setting, worlds: Worlds, reading: Conventions, *, quick: bool = False) -> _Trial:
     """One reading, world by world until one refutes it."""
     trial = _Trial(reading)
-    for number, (name, world) in enumerate(worlds.floating()):
+    for number, (name, world) in enumerate(worlds.floating(one_depth=task.one_depth)):
         if not _in_world(task, setting, name, world, trial, plain=number == 0):
             break
         if quick and trial.points:
@@ -290,7 +291,7 @@ def _at(  # noqa: PLR0913 - a task, where it is tried, and what is found
         if task.differentials:
             evaluator.independents = independents(evaluator, task.members)
         values = []
-        for member, node in enumerate(task.members):  # noqa: B007 - says which member fails
+        for member, node in enumerate(task.members):
             values.append(evaluator.evaluate(node))
             if member == 0 and values[0].rank == 2:  # noqa: PLR2004
                 evaluator.expected = values[0].cell
@@ -326,7 +327,9 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
         multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
         return
     if relation == "approximately equal":
-        digits = [n.digits for m in task.members for n in ex.walk(m) if isinstance(n, ex.Number) and n.digits is not None]
+        digits = [
+            n.digits for m in task.members for n in ex.walk(m) if isinstance(n, ex.Number) and n.digits is not None
+        ]
         if digits:
             rounded(evaluator, a, b, min(digits))
             return
@@ -335,9 +338,7 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
     trial.trivial = trial.trivial and agreement.trivial
 
 
-def _counterexample(
-    name: str, world: World, env: Mapping[str, Any], difference: Differs, value: Val
-) -> Counterexample:
+def _counterexample(name: str, world: World, env: Mapping[str, Any], difference: Differs, value: Val) -> Counterexample:
     """The point in the author's counting: values of the letters, and the entry of an array from 1."""
     grid = len(difference.place) - value.rank if value.rank <= len(difference.place) else 0
     letters: dict[str, int] = {}

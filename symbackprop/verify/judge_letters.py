@@ -49,7 +49,12 @@ def assignments(
 
 
 def _range(  # noqa: PLR0913 - the letter and all that says its range
-    world: World, members: Sequence[ex.Node], setting: Setting, conventions: Conventions, letter: str, env: dict[str, Any]
+    world: World,
+    members: Sequence[ex.Node],
+    setting: Setting,
+    conventions: Conventions,
+    letter: str,
+    env: dict[str, Any],
 ) -> tuple[int, int]:
     """First and last value: as declared, else what the first member with the letter allows at all its places."""
     evaluator = Evaluator(world, conventions, setting, env)

@@ -12,15 +12,29 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.affine import Affine
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import unknown_scalars
-from symbackprop.verify.evaluate_nodes import free_letters
+from symbackprop.verify.evaluate_nodes import free_letters, value_of
 from symbackprop.verify.evaluate_values import Undecidable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from symbackprop.network import Network
     from symbackprop.verify.conventions import Setting
 
-_EQUAL = {"=", ":=", "\\equiv", "\\triangleq", "\\doteq", "\\coloneqq", "≡", "\\stackrel", "\\overset", "\\leftarrow", "=:", "\\eqqcolon"}
+_EQUAL = {
+    "=",
+    ":=",
+    "\\equiv",
+    "\\triangleq",
+    "\\doteq",
+    "\\coloneqq",
+    "≡",
+    "\\stackrel",
+    "\\overset",
+    "\\leftarrow",
+    "=:",
+    "\\eqqcolon",
+}
 _MEANINGS = {"equal": "equal", "definition": "equal", "positive multiple": "positive multiple", "multiple": "multiple",
              "approximately equal": "approximately equal"}  # fmt: skip
 
@@ -31,7 +45,7 @@ class Task:
 
     ``shift`` is how many members were put before those of the statement. ``scalars`` are unknown scalars with any
     positive value (learning rates). ``gradients`` is the same statement with differentials read as gradients, and
-    ``lone`` says that its left side is a bare differential.
+    ``lone`` says that its left side is a bare differential. ``one_depth``: only the depth of the file is meant.
     """
 
     members: tuple[ex.Node, ...]
@@ -42,14 +56,22 @@ class Task:
     differentials: bool = False
     gradients: Task | None = None
     lone: bool = False
-    loose: str | None = None
+    one_depth: bool = False
 
 
-def prepared(statement: Any, setting: Setting, loss: str) -> Task:
-    """The task that a statement sets; ``loss`` is the tensor whose gradients updates follow.
+def prepared(statement: Any, setting: Setting, network: Network) -> Task:
+    """The task that a statement sets.
 
     Raises: Undecidable for a relation that says nothing about values.
     """
+    task = _task(statement, setting, network.loss)
+    task = replace(task, one_depth=of_one_depth(task.members, network, setting))
+    if task.gradients is not None:
+        task = replace(task, gradients=replace(task.gradients, one_depth=task.one_depth))
+    return task
+
+
+def _task(statement: Any, setting: Setting, loss: str) -> Task:
     members: tuple[ex.Node, ...] = tuple(statement.members)
     signs: tuple[str, ...] = tuple(getattr(statement, "relations", ())) or ("=",) * (len(members) - 1)
     conditions = tuple(getattr(statement, "conditions", ()))
@@ -80,6 +102,33 @@ def prepared(statement: Any, setting: Setting, loss: str) -> Task:
         differentials=any(isinstance(n, ex.Differential) for m in members for n in ex.walk(m)),
     )  # fmt: skip
     return _with_gradients(task, loss) if task.differentials and setting.claim is None else task
+
+
+def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting) -> bool:
+    """True where a layer or step is written as a number other than the first: then only the file's depth is meant."""
+    seen: set[str] = set()
+    todo = list(members)
+    while todo:
+        node = todo.pop()
+        for inner in ex.walk(node):
+            if isinstance(inner, ex.Named) and inner.name in setting.lets:
+                value = value_of(inner, setting.lets)
+                if value is not None and (key := f"{inner.name}{inner.index}") not in seen:
+                    seen.add(key)
+                    todo.append(value)
+            if isinstance(inner, ex.Quantity) and inner.tensor in network.tensors:
+                for form, bound in zip(inner.family, network.tensors[inner.tensor].family, strict=False):
+                    if form.is_constant and form != bound.lo:
+                        return True
+    return False
+
+
+def of_sizes(members: Sequence[ex.Node]) -> bool:
+    """True for a statement about numbers alone, such as ``n = 3``."""
+    plain = (ex.Letter, ex.Number, ex.Sum, ex.Product, ex.Quotient, ex.Power)
+    return all(isinstance(n, plain) for m in members for n in ex.walk(m)) and any(
+        isinstance(n, ex.Letter) and n.form.sizes for m in members for n in ex.walk(m)
+    )
 
 
 def _meaning(sign: str, setting: Setting, members: Sequence[ex.Node]) -> str:
@@ -142,7 +191,10 @@ def _update(
             quantity = _gradient(loss, quantity)
         return _finished(quantity, values, "equal", conditions)
     if update.kind == "assign":
-        values = [_increment(v, update.target, setting) if _holds(v, update.target) else _minus(v, update.target) for v in values]
+        values = [
+            _increment(v, update.target, setting) if _holds(v, update.target) else _minus(v, update.target)
+            for v in values
+        ]
         if setting.accumulate and setting.claim is not None:
             return _finished(setting.claim, values, "equal", conditions)
     gradient = setting.claim if setting.claim is not None else _gradient(loss, update.target)

@@ -188,6 +188,7 @@ class World:
 # ---------------------------------------------------------------------------------------------------------------------
 # Several worlds
 
+OTHER_DEPTHS = ("one step deeper", "one step shallower")
 
 @dataclass(slots=True)
 class Worlds:
@@ -208,19 +209,23 @@ class Worlds:
             self._sizes = list(_variants(self.network))
         return self._sizes
 
-    def floating(self) -> Iterator[tuple[str, World]]:
-        """The worlds in double precision, by name."""
+    def floating(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
+        """The worlds in double precision, by name; ``one_depth`` leaves out depths that the file does not give."""
         for k, (name, _) in enumerate(self.variants):
+            if one_depth and name in OTHER_DEPTHS:
+                continue
             made = self._world(k, exact=False)
             if made is not None:
                 yield name, made
 
-    def exact(self) -> Iterator[tuple[str, World]]:
+    def exact(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
         """The worlds modulo the prime.
 
         Raises: Inexact where a function of the network has no place there.
         """
         for k, (name, _) in enumerate(self.variants):
+            if one_depth and name in OTHER_DEPTHS:
+                continue
             made = self._world(k, exact=True)
             if made is None:
                 message = "a function of this network needs an order"
@@ -247,7 +252,7 @@ def _variants(network: Network) -> Iterator[tuple[str, dict[str, Any]]]:
     for step in (1, -1):
         deeper = _deeper(network, base, step)
         if deeper is not None:
-            yield ("one step deeper" if step > 0 else "one step shallower"), deeper
+            yield OTHER_DEPTHS[0 if step > 0 else 1], deeper
     yield "equal sizes", _equal(network, base)
     yield "other numbers", base
 

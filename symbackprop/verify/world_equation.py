@@ -217,7 +217,9 @@ class Local:
         inner = {k: np.reshape(v, np.shape(v) + (1,) * count) if np.ndim(v) else v for k, v in env.items()}
         lengths = [int(np.max(s.evaluate(env, self.size))) for s in factor.sizes]
         for k, length in enumerate(lengths):
-            inner[f"{LOCAL}{k}"] = np.arange(length).reshape([length if m == outer + k else 1 for m in range(outer + count)])
+            inner[f"{LOCAL}{k}"] = np.arange(length).reshape(
+                [length if m == outer + k else 1 for m in range(outer + count)]
+            )
         place = self._where(factor.arg, inner)
         assert place is not None, f"{factor}: outside its range"  # noqa: S101
         node, index = place

@@ -448,7 +448,7 @@ def _leaf(token: Token) -> Item:
     if token.type == "TEXT":
         return _words(text, start, end)
     if token.type in {"LETTER", "COMMAND"}:
-        letter, *marks = unicodedata.normalize("NFD", text)
+        letter, *marks = list(unicodedata.normalize("NFD", text))
         if len(text) == 1 and marks and letter.isascii():
             return _accented(text, letter, marks, start)
         exact = _GREEK_SIGNS.get(text) or _unicode_greek(text)

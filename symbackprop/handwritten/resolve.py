@@ -151,12 +151,11 @@ def names_of(context: Context) -> Names:
         )
     for scalar in context.scalars:
         head = table.head_of(scalar)
-        plain = "".join(t.removeprefix("\\") for t in (*head.nucleus, *map(str, head.sub)))
         names.table[head.nucleus] = []
         names.add(
             Entry(
                 kind="scalar",
-                name=plain,
+                name=scalar,
                 nucleus=head.nucleus,
                 looks=head.looks,
                 sub=head.sub,

@@ -389,7 +389,14 @@ def test_nesting_and_length_are_bounded():
             read("seed_000", text)
 
 
-PIECES = [r"\frac", r"{", r"}", r"(", r")", r"[", r"]", r"\partial", r"d", r"\sum_k", r"\prod_{j=1}^n", r"_i", r"^T", r"^{(\ell)}", r"W", r"x", r"z", r"a", r"+", r"-", r"=", r"\odot", r"\circ", r"\cdot", r"*", r"/", r".", r",", r"'", r"\dots", r"\text{where}", r"\begin{cases}", r"\end{cases}", r"&", r"\\", r"|", r"\|", r"\left", r"\right", r"\hat", r"\vec{a}", r"\nabla", r"\delta_{ij}", r"1", r"2", r"\mathbf{1}", r"\sigma", r"\tanh", r"softmax", r"e^", r"^2", r"_", r"\in", r"\mathbb{R}", r"\over", r"\sqrt", r"\langle", r"\rangle", r"^{-1}", r":", r";", r"\Delta", r"\eta", r"\max_i", r"\left.", r"\right|", r"ᵀ", r"ŷ", r"#1", r"$", r"^"]
+PIECES = [
+    r"\frac", "{", "}", "(", ")", "[", "]", r"\partial", "d", r"\sum_k", r"\prod_{j=1}^n", "_i", "^T", r"^{(\ell)}",
+    "W", "x", "z", "a", "+", "-", "=", r"\odot", r"\circ", r"\cdot", "*", "/", ".", ",", "'", r"\dots",
+    r"\text{where}", r"\begin{cases}", r"\end{cases}", "&", r"\\", "|", r"\|", r"\left", r"\right", r"\hat",
+    r"\vec{a}", r"\nabla", r"\delta_{ij}", "1", "2", r"\mathbf{1}", r"\sigma", r"\tanh", "softmax", "e^", "^2", "_",
+    r"\in", r"\mathbb{R}", r"\over", r"\sqrt", r"\langle", r"\rangle", "^{-1}", ":", ";", r"\Delta", r"\eta",
+    r"\max_i", r"\left.", r"\right|", "ᵀ", "ŷ", "#1", "$", "^",
+]  # fmt: skip
 
 
 def test_any_text_is_read_or_refused_at_a_place():

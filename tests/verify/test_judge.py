@@ -15,6 +15,7 @@ from symbackprop.affine import Affine, size, var
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import Let, Setting
 from symbackprop.verify.judge import Verdict, Worlds, judge
+from symbackprop.verify.judge_names import recognised
 
 NETWORKS = Path(__file__).parents[1] / "data" / "networks"
 
@@ -107,7 +108,9 @@ def test_right_at_the_output() -> None:
 
 
 def test_one_row_matrix_as_a_vector() -> None:
-    found = verdict("seed_000", d("MSE", q("W", n + 1)), times(*ERROR.factors, q("z", n)), times(kk(n + 1), q("z", n)), lets=K)
+    found = verdict(
+        "seed_000", d("MSE", q("W", n + 1)), times(*ERROR.factors, q("z", n)), times(kk(n + 1), q("z", n)), lets=K
+    )
     assert found.verdict == "right-under-convention"
     assert "vector" in (found.convention or "")
     hadamard = times(kk(n + 1), mixed(q("W", n + 1), "circ", slope(s0(n))))
@@ -144,7 +147,9 @@ def test_differentials_fix_the_precedence() -> None:
 
 def test_inner_products_of_differentials() -> None:
     claim = ex.Differential(of=q("MSE"))
-    body = mixed(*(x for f in ERROR.factors for x in (f, "juxtaposition")), q("W", n + 1), "cdot", ex.Differential(of=q("z", n)))
+    body = mixed(
+        *(x for f in ERROR.factors for x in (f, "juxtaposition")), q("W", n + 1), "cdot", ex.Differential(of=q("z", n))
+    )
     found = verdict("seed_000", body, claim=claim, products={"cdot": "inner"})
     assert found.verdict == "right-under-convention"
     wrong = plus(mixed(t(q("h")), "juxtaposition", ex.Named(name="A"), "cdot", ex.Differential(of=q("W"))),
@@ -231,7 +236,9 @@ def test_elements_of_a_layer() -> None:
     left = d("C", q("W", l, el=(i, j)))
     right = mixed(a(l - 1, j), "juxtaposition", dsigma(l, i), "cdot", d("C", a(l, i)))
     assert verdict("seed_002", left, right).verdict == "right"
-    chain = mixed(d(q("z", l, el=(i,)), q("W", l, el=(i, j))), "cdot", d(a(l, i), q("z", l, el=(i,))), "cdot", d("C", a(l, i)))
+    chain = mixed(
+        d(q("z", l, el=(i,)), q("W", l, el=(i, j))), "cdot", d(a(l, i), q("z", l, el=(i,))), "cdot", d("C", a(l, i))
+    )
     assert verdict("seed_002", left, chain).verdict == "right"
     swapped = mixed(a(L - 1, i), "juxtaposition", dsigma(L, i), "juxtaposition", d("C", a(L, i)))
     found = verdict("seed_002", d("C", q("W", L, el=(i, j))), swapped)
@@ -303,7 +310,10 @@ def name(text: str) -> ex.Named:
 def test_batch_in_rows() -> None:
     assert verdict("seed_003", name("E"), times(name("O"), t(q("W2"))), lets=SCALED).verdict == "right"
     output = minus(num(1), q("H_out"))
-    assert verdict("seed_003", name("D"), times(name("E"), q("H_out"), output, sign="odot"), lets=SCALED).verdict == "right"
+    assert (
+        verdict("seed_003", name("D"), times(name("E"), q("H_out"), output, sign="odot"), lets=SCALED).verdict
+        == "right"
+    )
     mean = ex.Quotient(over=num(1), under=N)
     assert verdict("seed_003", d("MSE", q("W1")), times(mean, t(q("X")), name("D")), lets=SCALED).verdict == "right"
     missing = verdict("seed_003", d("MSE", q("W1")), times(t(q("X")), name("D")), lets=SCALED)
@@ -335,11 +345,16 @@ def test_missing_mean_and_sum() -> None:
 
 def test_scalar_notation() -> None:
     zk, zh, yj = q("z", el=(k,)), q("zhat", el=(k,)), q("y", el=(j,))
-    delta = {"dk": Let(letters=("k",), value=d("L", q("s_z", el=(k,)))), "dj": Let(letters=("j",), value=d("L", q("s_y", el=(j,))))}
+    delta = {
+        "dk": Let(letters=("k",), value=d("L", q("s_z", el=(k,)))),
+        "dj": Let(letters=("j",), value=d("L", q("s_y", el=(j,)))),
+    }
     dk, dj = ex.Named(name="dk", index=(k,)), ex.Named(name="dj", index=(j,))
     wb = q("w_b", el=(j, k))
     assert verdict("seed_004", dk, times(minus(zk, zh), zk, minus(num(1), zk)), lets=delta).verdict == "right"
-    assert verdict("seed_004", dj, times(total("k", times(dk, wb)), yj, minus(num(1), yj)), lets=delta).verdict == "right"
+    assert (
+        verdict("seed_004", dj, times(total("k", times(dk, wb)), yj, minus(num(1), yj)), lets=delta).verdict == "right"
+    )
     assert verdict("seed_004", dj, times(dk, wb, yj, minus(num(1), yj)), lets=delta).verdict == "wrong"
     square = ex.Power(base=minus(zk, zh), exponent=num(2))
     half = ex.Quotient(over=num(1), under=num(2))
@@ -383,7 +398,9 @@ def test_softmax() -> None:
     cases = ex.Cases(rows=((times(yi, minus(num(1), yi)), equal), (times(num(-1), yi, yj), ())))
     assert verdict("softmax_ce", d(yi, q("Z", el=(j,))), cases).verdict == "right"
     assert verdict("softmax_ce", d("E", q("Z")), minus(q("A"), q("T"))).verdict == "right"
-    loss = times(num(-1), total(None, times(q("T", el=(i,)), ex.Quotient(over=num(1), under=yi), d(yi, q("Z", el=(j,))))))
+    loss = times(
+        num(-1), total(None, times(q("T", el=(i,)), ex.Quotient(over=num(1), under=yi), d(yi, q("Z", el=(j,)))))
+    )
     assert verdict("softmax_ce", d("E", q("Z", el=(j,))), loss).verdict == "right"
     matrix = minus(ex.Operation(name="diag", arguments=(q("A"),)), times(q("A"), t(q("A"))))
     assert verdict("softmax_ce", d(q("A"), q("Z")), matrix).verdict == "right"
@@ -478,10 +495,15 @@ def test_least_squares() -> None:
     rows = verdict("least_squares", claim, times(num(2), minus(times(t(W_), t(X), X), times(t(Y), X))))
     assert rows.verdict == "right-under-convention"
     assert "numerator" in (rows.convention or "")
-    assert verdict("least_squares", claim, minus(times(t(X), X, W_), times(t(X), Y))).verdict == "right-under-convention"
+    assert (
+        verdict("least_squares", claim, minus(times(t(X), X, W_), times(t(X), Y))).verdict == "right-under-convention"
+    )
     assert verdict("least_squares", times(num(2), RESIDUAL, times(num(-1), X)), claim=claim).verdict == "wrong"
     theirs = times(num(2), t(RESIDUAL), times(num(-1), X))
-    assert verdict("least_squares", claim, theirs, layout_vectors="numerator", layout_matrices="numerator").verdict == "right"
+    assert (
+        verdict("least_squares", claim, theirs, layout_vectors="numerator", layout_matrices="numerator").verdict
+        == "right"
+    )
     shifted = minus(times(X, W_), Y)
     loss = times(t(shifted), shifted)
     product = times(t(d(shifted, W_)), d(loss, shifted))
@@ -536,3 +558,16 @@ def test_same_form_is_evidence(net: str) -> None:
     assert found.verdict == "right"
     assert found.evidence is not None
     assert found.evidence.kind == "same form"
+
+
+# ---- names that are defined and never declared -----------------------------------------------------------------------
+
+
+def test_a_definition_is_recognised_as_an_adjoint() -> None:
+    base = mixed(times(num(2), minus(a(L), q("y"))), "odot", dsigma(L))
+    assert recognised(base, Setting(), worlds("seed_002")) == d("C", q("z", L))
+    element = times(minus(q("z", el=(k,)), q("zhat", el=(k,))), q("z", el=(k,)), minus(num(1), q("z", el=(k,))))
+    assert recognised(element, Setting(), worlds("seed_004")) == d("L", q("s_z", el=(k,)))
+    scaled = recognised(minus(q("yhat"), q("y")), Setting(), worlds("wildml"))
+    assert scaled == times(N, d("L", q("z2")))
+    assert recognised(times(num(3), minus(q("yhat"), q("y"))), Setting(), worlds("wildml")) is None

@@ -14,6 +14,7 @@ from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of
 from symbackprop.handwritten.expression import Cases, mapped
+from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
 from symbackprop.verify.conventions import Let, Setting
@@ -152,10 +153,24 @@ def open_session(path: str, net: str | None = None) -> Session:
 
     Raises: SpecError where the document or its network cannot be read.
     """
-    document = documents.open_document(path)
+    return session(documents.open_document(path), net)
+
+
+def session(document: Document, net: Network | str | None = None) -> Session:
+    """A document with its network: the one given, else the one the document names, else the one that it states itself.
+
+    Raises: SpecError where there is none, or where it cannot be read.
+    """
     if net is not None:
-        return Session(document, spec.load(net))
-    if document.net is None:
-        message = "no network: give one with --net, or a line '% symbackprop: net = FILE' in the document"
-        raise SpecError(message, source=path)
-    return Session(document, spec.load(str(documents.net_path(path, document.net))))
+        return Session(document, spec.load(net) if isinstance(net, str) else net)
+    if document.net is not None:
+        return Session(document, spec.load(str(documents.net_path(document.path, document.net))))
+    understood = understand(document)
+    if understood.network is None:
+        problems = "; ".join(problem.message for problem in understood.document.problems[:3])
+        message = (
+            "no network: give one with --net, or a line '% symbackprop: net = FILE' in the document, or state shapes, "
+            f"forward equations and the loss in it{' (' + problems + ')' if problems else ''}"
+        )
+        raise SpecError(message, source=document.path or None)
+    return Session(understood.document, understood.network)

@@ -54,10 +54,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """A name of the author's that may stand in a formula: its number of letters, and the axes of its value."""
+    """A name of the author's that may stand in a formula: as declared, with its letters, and the axes of its value."""
 
     name: str
-    letters: int = 0
+    letters: tuple[str, ...] = ()
     rank: int | None = None
 
 

@@ -54,7 +54,7 @@ def _others(place: Place, node: Node) -> Iterator[tuple[Node, float]]:
                 yield replace(leaf, span=node.span, source=""), 1.4
         if isinstance(node, ex.Named):
             for known in scene.names.values():
-                if known.name != node.name and known.letters == count:
+                if known.name != node.name and len(known.letters) == count:
                     yield replace(node, name=known.name), 1.1
             for leaf in scene.leaves:
                 if isinstance(leaf, ex.Named) and leaf.name != node.name and len(leaf.index) != count:

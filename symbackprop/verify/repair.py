@@ -1,0 +1,255 @@
+"""The smallest change that makes a wrong statement right.
+
+All single changes are tried, the cheapest first; then pairs, then triples that build on a change which at least made
+the shapes fit. What is found has been judged right; its text is the author's with the change in it.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from symbackprop.handwritten import expression as ex
+from symbackprop.verify import edits_indices, edits_products, edits_values
+from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
+from symbackprop.verify.repair_check import Checker, Outcome
+from symbackprop.verify.repair_text import Writer, statement_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from symbackprop.network import Network
+    from symbackprop.verify.edits import Known, Scene
+
+ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS)
+BUDGET = 1.5
+"""Seconds that the search may take."""
+_TIER = 0.35
+"""How much dearer a second find may be to be compared with the first."""
+_PROGRESS = 0.8
+"""What a first change is worth that makes the shapes fit, or moves the misfit outwards."""
+_BEAM = 40
+_SHAPES = frozenset(("SB101", "SB102", "SB103", "SB104", "SB105"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """A statement made right: its members, the changes in order, and its LaTeX (None where it has no text)."""
+
+    members: Members
+    changes: tuple[Change, ...]
+    text: str | None
+    cost: float
+
+    @property
+    def code(self) -> str:
+        """The code of the weightiest change."""
+        return self.changes[0].code
+
+
+@dataclass(order=True, slots=True)
+class _Step:
+    priority: float
+    number: int
+    members: Members = field(compare=False)
+    changes: tuple[Change, ...] = field(compare=False)
+    cost: float = field(compare=False)
+
+
+class Search:
+    """Looks for repairs of one statement; ``targets`` are the members that may change."""
+
+    def __init__(
+        self,
+        network: Network,
+        statement: Any,
+        outcome: Callable[[Members], Outcome],
+        *,
+        names: Sequence[Known] = (),
+        targets: Sequence[int] = (),
+        base: int = 1,
+        budget: float = BUDGET,
+    ) -> None:
+        self.members: Members = tuple(statement.members)
+        self.relations: tuple[str, ...] = tuple(statement.relations)
+        self.scene = scene(network, self.members, names, base=base)
+        self.targets = tuple(targets) or default_targets(self.members)
+        self.outcome = outcome
+        self.deadline = time.monotonic() + budget
+        self.seen: set[Members] = {self.members}
+        self.first = outcome(self.members)
+        self.numbers = count()
+        self.writer = Writer(self.scene)
+
+    # -- the search ----------------------------------------------------------------------------------------------------
+
+    def run(self) -> Repair | None:
+        """The best repair, or None."""
+        found: list[Repair] = []
+        steps = self._singles(found)
+        if found:
+            return min(found, key=_rank)
+        return self._deeper(steps)
+
+    def _late(self) -> bool:
+        return time.monotonic() > self.deadline
+
+    def _singles(self, found: list[Repair]) -> list[_Step]:
+        """All single changes, judged; those that are not right, with what they are worth as a first step."""
+        steps: list[_Step] = []
+        for cost, change, members in sorted(self._changes(self.members, self.targets), key=lambda c: c[0]):
+            if self._late() or (found and cost > min(r.cost for r in found) + _TIER):
+                break
+            outcome = self.outcome(members)
+            if outcome.kind == "right":
+                self._keep(found, members, (change,), cost)
+            elif outcome.kind != "invalid":
+                gain = self._gain(outcome, change)
+                steps.append(_Step(cost - gain, next(self.numbers), members, (change,), cost))
+        return steps
+
+    def _gain(self, outcome: Outcome, change: Change) -> float:
+        """What a change that is not enough is worth."""
+        if self.first.kind == "misfit":
+            if outcome.kind == "wrong":
+                return _PROGRESS
+            if outcome.at is not None and self.first.at is not None and outcome.at != self.first.at:
+                return _PROGRESS / 2 if _holds(outcome.at, change.after) else 0.0
+        elif self.first.kind == "wrong" and outcome.kind == "misfit":
+            return -_PROGRESS / 2
+        return 0.0
+
+    def _deeper(self, steps: list[_Step]) -> Repair | None:
+        """Pairs, then triples, the most promising first."""
+        heap: list[tuple[float, int, Iterator[tuple[float, Change, Members]], _Step, tuple[float, Change, Members]]] = []
+
+        def push(step: _Step) -> None:
+            following = iter(sorted(self._changes(step.members, self.targets), key=lambda c: c[0] + self._mix(step, c[1])))
+            advance(step, following)
+
+        def advance(step: _Step, following: Iterator[tuple[float, Change, Members]]) -> None:
+            nxt = next(following, None)
+            if nxt is not None:
+                cost = step.priority + nxt[0] + self._mix(step, nxt[1])
+                heapq.heappush(heap, (cost, next(self.numbers), following, step, nxt))
+
+        waiting = sorted(steps)
+        for step in waiting[:_BEAM]:
+            push(step)
+            if self._late():
+                return None
+        found: list[Repair] = []
+        best = float("inf")
+        while heap and not self._late():
+            priority, _, following, step, (cost, change, members) = heapq.heappop(heap)
+            if priority > best + _TIER / 2:
+                break
+            advance(step, following)
+            total = step.cost + cost
+            outcome = self.outcome(members)
+            if outcome.kind == "right":
+                self._keep(found, members, (*step.changes, change), total)
+                if found:
+                    best = min(best, priority)
+            elif len(step.changes) == 1 and self._promising(outcome, step):
+                push(_Step(step.priority + cost - self._gain(outcome, change), next(self.numbers), members,
+                           (*step.changes, change), total))  # fmt: skip
+        return min(found, key=_rank) if found else None
+
+    def _promising(self, outcome: Outcome, step: _Step) -> bool:
+        """True where a third change is worth a try."""
+        return self.first.kind == "misfit" and outcome.kind == "wrong" and step.priority < step.cost
+
+    def _mix(self, step: _Step, change: Change) -> float:
+        """Two changes of one kind, or of one part, are likelier than any two."""
+        last = step.changes[-1]
+        if change.row == last.row:
+            return -0.3
+        near = change.path[: len(last.path)] == last.path or last.path[: len(change.path)] == change.path
+        return -0.2 if near else 0.1
+
+    def _changes(self, members: Members, targets: Sequence[int]) -> Iterator[tuple[float, Change, Members]]:
+        """Single changes of members that have not been tried."""
+        made: set[Members] = set()
+        current = self.scene
+        for place in places(members, targets, current):
+            for row in ROWS:
+                for proposal in row.propose(place):
+                    changed = put_member(members, place.path, proposal.after)
+                    if changed in self.seen or changed in made:
+                        continue
+                    made.add(changed)
+                    change = Change(
+                        row=row.name, code=proposal.code or row.code, cost=proposal.cost, path=place.path,
+                        before=place.node, after=proposal.after, part=proposal.part,
+                    )  # fmt: skip
+                    yield proposal.cost + self._surprise(change), change, changed
+        if members == self.members:
+            self.seen |= made
+
+    def _surprise(self, change: Change) -> float:
+        """A mistake of shapes is likelier where shapes do not fit, one of value where they do."""
+        shapes = change.code in _SHAPES
+        return 0.0 if shapes == (self.first.kind == "misfit") else 0.15
+
+    def _keep(self, found: list[Repair], members: Members, changes: tuple[Change, ...], cost: float) -> None:
+        if _trivial(self.members, members, self.scene):
+            return
+        text = statement_text(self.writer, members, self.relations)
+        found.append(Repair(members=members, changes=changes, text=text, cost=cost))
+
+
+def _rank(repair: Repair) -> tuple[bool, float, int]:
+    return repair.text is None, round(repair.cost, 3), len(repair.text or "")
+
+
+def _holds(outer: ex.Node, inner: ex.Node) -> bool:
+    """True where one node lies within another."""
+    return any(node == inner for node in ex.walk(outer))
+
+
+def default_targets(members: Members) -> tuple[int, ...]:
+    """The members after the first, then the first."""
+    return (*range(1, len(members)), 0) if len(members) > 1 else (0,)
+
+
+def _trivial(before: Members, after: Members, scene_: Scene) -> bool:
+    """True for a repair that says nothing: a member that is another member again, or a left side about nothing else."""
+    if len(after) > 1:
+        for k, member in enumerate(after):
+            if any(member == other for j, other in enumerate(after) if j != k) and before[k] != member:
+                return True
+    return len(after) > 1 and _is_number(after[0], scene_) and not _is_number(before[0], scene_)
+
+
+def _is_number(node: ex.Node, scene_: Scene) -> bool:
+    return isinstance(node, ex.Number) and rank(node, scene_) == 0
+
+
+def repair(
+    network: Network,
+    statement: Any,
+    checker: Checker,
+    *,
+    names: Sequence[Known] = (),
+    wrong_member: int | None = None,
+    budget: float = BUDGET,
+) -> Repair | None:
+    """The smallest repair of a statement that is not right, or None where none is found in time."""
+    members = tuple(statement.members)
+    targets: tuple[int, ...] = ()
+    if wrong_member is not None and 0 <= wrong_member < len(members) and len(members) > 1:
+        later = (wrong_member,) if wrong_member else tuple(range(1, len(members)))
+        targets = (*later, 0) if 0 not in later else later
+    search = Search(
+        network, statement, checker.outcome, names=names, targets=targets, base=checker.setting.base, budget=budget
+    )
+    return search.run()
+
+
+def changed_part(members: Members, change: Change) -> ex.Node:
+    """The node at the place of a change in other members."""
+    return get(members[change.path[0]], change.path[1:])

@@ -1,0 +1,124 @@
+"""Is a changed statement right? The quick answer for the search, in one world, and the full one before a fix is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from symbackprop.verify.conventions import Conventions, tried
+from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit
+from symbackprop.verify.judge import holds
+from symbackprop.verify.judge_compare import Differs, Unclear, equal, fitted, multiple
+from symbackprop.verify.judge_letters import assignments, independents
+from symbackprop.verify.judge_members import prepared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from symbackprop.handwritten.expression import Node
+    from symbackprop.verify.conventions import Setting
+    from symbackprop.verify.edits import Members
+    from symbackprop.verify.judge import Worlds
+    from symbackprop.verify.world import World
+
+_READINGS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a candidate; ``at`` is the node that misfits."""
+
+    kind: Literal["right", "wrong", "misfit", "invalid"]
+    at: Node | None = None
+
+
+class Checker:
+    """Judges candidates for one statement: under the plain reading, or under ``readings`` where given."""
+
+    def __init__(
+        self, statement: Any, setting: Setting, worlds: Worlds, readings: tuple[Conventions, ...] = ()
+    ) -> None:
+        self.statement, self.setting, self.worlds = statement, setting, worlds
+        self.readings = readings or plain_readings(statement, setting, worlds)
+        self.count = 0
+
+    def outcome(self, members: Members) -> Outcome:
+        """The quick answer, confirmed where it is "right"."""
+        self.count += 1
+        best = Outcome("invalid")
+        for reading in self.readings:
+            quick = self._quick(members, reading)
+            if quick.kind == "right" and self.confirmed(members, reading):
+                return quick
+            if _ORDER[quick.kind] < _ORDER[best.kind]:
+                best = quick if quick.kind != "right" else Outcome("wrong")
+        return best
+
+    def confirmed(self, members: Members, reading: Conventions) -> bool:
+        """Right in all worlds, for all values of the letters."""
+        changed = replace(self.statement, members=members, alternatives=())
+        return holds(changed, self.setting, self.worlds, (reading,))
+
+    def _quick(self, members: Members, reading: Conventions) -> Outcome:
+        try:
+            changed = replace(self.statement, members=members, alternatives=())
+            task = prepared(changed, self.setting, self.worlds.network.loss)
+            world = self._world()
+            for env in islice(assignments(world, task.members, self.setting, reading), 2):
+                found = self._at(task, world, reading, env)
+                if found is not None:
+                    return found
+        except Misread:
+            return Outcome("invalid")
+        return Outcome("right")
+
+    def _world(self) -> World:
+        return next(iter(self.worlds.floating()))[1]
+
+    def _at(self, task: Any, world: World, reading: Conventions, env: dict[str, Any]) -> Outcome | None:
+        """None where all members agree here."""
+        evaluator = Evaluator(world, reading, self.setting, env, scalars=task.scalars)
+        try:
+            if task.differentials:
+                evaluator.independents = independents(evaluator, task.members)
+            values = []
+            for k, node in enumerate(task.members):
+                values.append(evaluator.evaluate(node))
+                if k == 0 and values[0].rank == 2:  # noqa: PLR2004 - a matrix
+                    evaluator.expected = values[0].cell
+            for k, relation in enumerate(task.relations, 1):
+                left, right = fitted(evaluator, task.members[k], values[0], values[k])
+                if "multiple" in relation:
+                    multiple(evaluator, left, right, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
+                elif relation == "equal":
+                    equal(evaluator, left, right)
+        except ShapeMisfit as misfit:
+            return Outcome("misfit", misfit.node)
+        except OutOfRange:
+            return None
+        except (Differs, Unclear):
+            return Outcome("wrong")
+        return None
+
+
+_ORDER = {"right": 0, "wrong": 1, "misfit": 2, "invalid": 3}
+
+
+def plain_readings(statement: Any, setting: Setting, worlds: Worlds) -> tuple[Conventions, ...]:
+    """The plain reading and those that need no words: slices as vectors, matrices of one row turned."""
+    return tuple(_wordless(tried(worlds.network, setting, tuple(statement.members))))[:3]
+
+
+def stretched_readings(statement: Any, setting: Setting, worlds: Worlds) -> tuple[Conventions, ...]:
+    """Readings under one convention that has to be named, for statements that no plain reading mends."""
+    found = (r for r in tried(worlds.network, setting, tuple(statement.members)) if len(r.deviations) == 1)
+    return tuple(islice(found, _READINGS))
+
+
+def _wordless(readings: Iterator[Conventions]) -> Iterator[Conventions]:
+    for number, reading in enumerate(readings):
+        if not reading.deviations:
+            yield reading
+        if number > _READINGS:
+            return

@@ -46,6 +46,7 @@ _ENDINGS: dict[str, Kind] = {
     ".ipynb": "ipynb",
     ".py": "py",
 }
+_DOTS = re.compile(r"[&\s]*(?:\\(?:v|c|l|d)?dots|\.\.\.|…|⋮)[&\s.,]*")
 _CASES = re.compile(r"\\begin\{[dr]?cases\*?\}")
 
 
@@ -62,6 +63,8 @@ class Entry:
     environment: str = "display"
     display: int = 0
     row: int = 0
+    dots_before: bool = False
+    r"""True after a row of dots (``\\vdots``), which is no entry itself."""
 
     @property
     def inline(self) -> bool:
@@ -200,16 +203,27 @@ class _Reader:
 
     def _display(self, display: Display, number: int) -> None:
         """Add the formulas of a display; one that is ignored as a whole is so in every row."""
-        whole = self.state.now.ignore
+        whole, dots = self.state.now.ignore, False
         for row, piece in enumerate(pieces(display, self.lines, self.problems)):
             for token in piece.directives:
                 self._directive(_content(token, self.lines))
+            if _DOTS.fullmatch(piece.formula.text):
+                dots = True
+                continue
             taken = self.state.take(has_cases=_CASES.search(piece.formula.text) is not None)
             if whole and not taken.ignore:
                 taken = replace(taken, ignore=True)
             self.entries.append(
-                Entry(formula=piece.formula, directives=taken, environment=display.kind, display=number, row=row)
+                Entry(
+                    formula=piece.formula,
+                    directives=taken,
+                    environment=display.kind,
+                    display=number,
+                    row=row,
+                    dots_before=dots,
+                )
             )
+            dots = False
 
 
 def _content(token: Token, lines: Lines) -> Formula:

@@ -210,7 +210,9 @@ class Writer:
             if left.axes == right.axes:
                 return Text(f"{left.inside} * {right.inside}", left.axes, tight=False)
         if not _fits(left.axes[-1], right.axes[0]):
-            raise NotForwardError(reason=f"sizes {left.axes[-1]} and {right.axes[0]} do not fit in a product", node=node)
+            raise NotForwardError(
+                reason=f"sizes {left.axes[-1]} and {right.axes[0]} do not fit in a product", node=node
+            )
         axes = (*left.axes[:-1], *right.axes[1:])
         return Text(f"{left.inside} @ {right.inside}", axes, tight=False)
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop import spec
-from symbackprop.affine import Affine, Bound, Size, Var, const, size, var
+from symbackprop.affine import Affine, Bound, Size, const, size, var
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import forward_text, shapes
 from symbackprop.handwritten.directives import Let, Value, key
-from symbackprop.handwritten.expression import Node, Quantity, walk
+from symbackprop.handwritten.expression import Node, Quantity, mapped, walk
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.forward_text import ANY, NotForwardError, Writer
 from symbackprop.handwritten.reader import Context, DeclaredFunction
@@ -33,12 +33,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from symbackprop.handwritten.document import Document, Entry
-    from symbackprop.handwritten.shapes import Definition, Head, Range, Said, Shape
+    from symbackprop.handwritten.shapes import Definition, Head, Letters, Range, Said, Shape
 
-_BACKWARD = re.compile(r"\\partial|\\nabla|\\delta(?![A-Za-z])|'|\\prime|\\dot(?![A-Za-z])|\\frac\s*\{\s*d[\s\\A-Za-z]*\}\s*\{\s*d")
+_BACKWARD = re.compile(
+    r"\\partial|\\nabla|\\delta(?![A-Za-z])|'|\\prime|\\dot(?![A-Za-z])|\\frac\s*\{\s*d[\s\\A-Za-z]*\}\s*\{\s*d"
+)
 _ALONE = re.compile(r"\s*(?:\\d?frac\s*\{\s*\\partial.*\}\s*\{\s*\\partial.*\}|\\nabla_.*)\s*\.?\s*", re.DOTALL)
 _PARAMETERS = frozenset(("W", "w", "b", "U", "V", "\\theta", "\\Theta", "\\beta", "\\omega", "\\Omega", "K", "B"))
-_APPLIED = re.compile(r"(?<![A-Za-z\\])(\\(?:sigma|phi|varphi|psi|rho)|[fgh])(\s*(?:\^|_)\s*(?:\{[^{}]*\}|\S))?\s*(?:\\left)?\(")
+_APPLIED = re.compile(
+    r"(?<![A-Za-z\\])(\\(?:sigma|phi|varphi|psi|rho)|[fgh])(\s*(?:\^|_)\s*(?:\{[^{}]*\}|\S))?\s*(?:\\left)?\("
+)
 _OPAQUE_NAMES = frozenset(("f", "g", "h", "sigma", "phi", "psi", "rho"))
 
 
@@ -96,9 +100,12 @@ class _Builder:
             found = shapes.said(entry)
             kept = tuple(each for each in found.definitions if key(each.head.text) not in lets)
             self.said.append((entry, replace(found, definitions=kept, rest=found.rest or kept != found.definitions)))
+        self._place_ranges()
         rights = [self._tokens(each) for _, found in self.said for each in found.definitions]
         self.letters = shapes.letters_of((found for _, found in self.said), rights)
+        self.depths: set[str] = set()
         self.depths = self._depths()
+        self.lists = self._lists()
         self.names: dict[tuple[object, ...], _Name] = {}
         self.functions: dict[str, UserFunction] = {}
         self.declared: dict[str, DeclaredFunction] = {}
@@ -109,6 +116,34 @@ class _Builder:
         self.used: set[str] = set()
         self.lets: list[tuple[int, Let]] = []
         self.letter_names: dict[tuple[str, Affine], str] = {}
+
+    def _place_ranges(self) -> None:
+        """A range that stands alone ("for $t = 1, …, T$" in the text) goes with what precedes it."""
+        self.ranges: dict[str, Range] = {}
+        for position, (_, found) in enumerate(self.said):
+            if found.alone is None:
+                continue
+            self.ranges.setdefault(found.alone.letter, found.alone)
+            entry, before = self.said[position - 1] if position else (None, None)
+            if entry is not None and before is not None:
+                self.said[position - 1] = (entry, shapes.with_range(before, found.alone))
+
+    def _lists(self) -> dict[tuple[object, ...], tuple[int, Affine]]:
+        r"""Families of which a display lists the first members, dots and the last: where the general one starts."""
+        found: dict[tuple[object, ...], tuple[int, Affine]] = {}
+        dotted = {entry.display for entry in self.document.entries if entry.dots_before}
+        first: dict[tuple[object, ...], int] = {}
+        for entry, one in self.said:
+            for definition in one.definitions if entry.display in dotted else ():
+                form = self._member(definition.head)
+                if form is None:
+                    continue
+                shape = definition.head.shape
+                if form.is_constant:
+                    first[shape] = max(form.const, first.get(shape, 0))
+                elif shape in first:
+                    found[shape] = (first[shape] + 1, form)
+        return found
 
     @staticmethod
     def _tokens(definition: Definition) -> tuple[str, ...]:
@@ -129,7 +164,19 @@ class _Builder:
                 for inside in (one.lo, one.hi) if one is not None else ():
                     form = self.letters.form(inside)
                     found |= form.sizes if form is not None else set()
-        return found
+        return found | {name for one in self._dotted_ends() for name in one.sizes}
+
+    def _dotted_ends(self) -> list[Affine]:
+        """The last members of lists with dots, whose index is a depth."""
+        self.depths = {
+            each
+            for _, one in self.said
+            for d in one.definitions
+            for script in d.head.scripts
+            if (form := self.letters.form(script.inside)) is not None
+            for each in form.sizes
+        }
+        return [form for _, form in self._lists().values()]
 
     # ---- the whole --------------------------------------------------------------------------------------------------
 
@@ -141,17 +188,26 @@ class _Builder:
         network, text = self._network()
         entries = self._with_lets([entry for entry in self.document.entries if id(entry) not in used])
         problems = sorted((*self.document.problems, *self.problems), key=lambda problem: (problem.line, problem.column))
-        return Understood(network=network, toml=text,
-                          document=replace(self.document, entries=tuple(entries), problems=tuple(problems)))
+        return Understood(
+            network=network,
+            toml=text,
+            document=replace(self.document, entries=tuple(entries), problems=tuple(problems)),
+        )
 
     def _with_lets(self, entries: list[Entry]) -> list[Entry]:
         """Names of derivatives hold from the place of their definition."""
         result = []
         for entry in entries:
-            extra = tuple(let for start, let in self.lets if start < entry.formula.span.start
-                          and all(let.key != own.key for own in entry.directives.lets))
-            result.append(replace(entry, directives=replace(entry.directives, lets=(*extra, *entry.directives.lets)))
-                          if extra else entry)
+            extra = tuple(
+                let
+                for start, let in self.lets
+                if start < entry.formula.span.start and all(let.key != own.key for own in entry.directives.lets)
+            )
+            result.append(
+                replace(entry, directives=replace(entry.directives, lets=(*extra, *entry.directives.lets)))
+                if extra
+                else entry
+            )
         return result
 
     def _is_claim(self, entry: Entry, found: Said) -> bool:
@@ -202,8 +258,12 @@ class _Builder:
 
     def _is_tensor(self, text: str) -> bool:
         stem = re.split(r"[_^]", text)[0].strip()
-        heads = [each.head for _, found in self.said for each in (*found.shapes, *found.definitions)
-                 if not (isinstance(each, shapes.Definition) and each.arguments)]
+        heads = [
+            each.head
+            for _, found in self.said
+            for each in (*found.shapes, *found.definitions)
+            if not (isinstance(each, shapes.Definition) and each.arguments)
+        ]
         return any(re.split(r"[_^]", head.text)[0].strip() == stem for head in heads)
 
     # ---- shapes -----------------------------------------------------------------------------------------------------
@@ -224,7 +284,8 @@ class _Builder:
     def _family_shapes(self) -> set[tuple[object, ...]]:
         """Shapes of names of which some head has a letter of a family."""
         heads = [each.head for _, found in self.said for each in (*found.shapes, *found.definitions)]
-        return {head.shape for head in heads if (form := self._member(head)) is not None and form.variables}
+        general = {head.shape for head in heads if (form := self._member(head)) is not None and form.variables}
+        return general | set(self.lists)
 
     def _member(self, head: Head) -> Affine | None:
         """The family index that a name's scripts give; None where no script is one."""
@@ -312,8 +373,11 @@ class _Builder:
         name.axes = tuple(size(fresh, var(name.letter) - position) for position in range(len(name.axes or ())))
         name.lo = min(lows, key=lambda form: (form.sizes != frozenset(), form.const))
         name.hi = max(highs, key=lambda form: (form.sizes != frozenset(), form.const))
-        alone = {axis: next(iter(at)) for axis, at in places.items()
-                 if len(at) == 1 and not next(iter(at)).variables and axis.terms}
+        alone = {
+            axis: next(iter(at))
+            for axis, at in places.items()
+            if len(at) == 1 and not next(iter(at)).variables and axis.terms
+        }
         for other in self.names.values():
             if other.axes is not None:
                 other.axes = tuple(size(fresh, alone[axis]) if axis in alone else axis for axis in other.axes)
@@ -334,8 +398,13 @@ class _Builder:
             return
         self.sizes[depth] = 3
         last = name.hi.evaluate({}, lambda _name, _at: 3)
-        fixed = {at.evaluate({}, lambda _name, _at: 3): axis.const for axis, spots in places.items()
-                 if axis.is_constant for at in spots if not at.variables}
+        fixed = {
+            at.evaluate({}, lambda _name, _at: 3): axis.const
+            for axis, spots in places.items()
+            if axis.is_constant
+            for at in spots
+            if not at.variables
+        }
         first = name.lo.const - 1
         self.sizes[fresh] = {k: fixed.get(k, 2 if k == first else 3 + k) for k in range(first, last + 1)}
 
@@ -345,23 +414,48 @@ class _Builder:
         """The family of which a name is a member, made where it is new."""
         found = self.names.get(head.shape)
         if found is None:
-            general = next(each.head for _, one in self.said for each in one.definitions
-                           if each.head.shape == head.shape and (form := self._member(each.head)) is not None
-                           and form.variables)
-            form = self._member(general)
-            assert form is not None  # noqa: S101 - as chosen
-            letter = min(form.variables)
+            general = next(
+                (
+                    each.head
+                    for _, one in self.said
+                    for each in one.definitions
+                    if each.head.shape == head.shape
+                    and (form := self._member(each.head)) is not None
+                    and form.variables
+                ),
+                None,
+            )
+            if general is None:
+                general, letter = self._listed_head(head)
+            else:
+                form = self._member(general)
+                assert form is not None  # noqa: S101 - as chosen
+                letter = min(form.variables)
             found = _Name(self._identifier(replace(general, scripts=())), general.text, letter, members=[])
             self.names[head.shape] = found
             self.spelled[f"{found.identifier}[{letter}]"] = general.text
         return found
+
+    def _listed_head(self, head: Head) -> tuple[Head, str]:
+        """The general member of a family that a list defines, and its letter."""
+        letter = min(self.letters.family, default="i")
+        last = next(
+            each.head
+            for _, one in self.said
+            for each in one.definitions
+            if each.head.shape == head.shape and self._member(each.head) == self.lists[head.shape][1]
+        )
+        script = next(script for script in last.scripts if self.letters.form(script.inside) is not None)
+        stem = re.split(r"[_^]", last.text)[0]
+        inside = f"({letter})" if script.bracket == "(" else f"[{letter}]" if script.bracket == "[" else letter
+        return replace(last, text=f"{stem}{script.sign}{{{inside}}}"), letter
 
     def _defined(self, definition: Definition) -> bool:
         """True where an equation defines a name; False where it is a claim."""
         start, end = definition.right
         entry = definition.entry
         text = entry.formula.text[start:end]
-        if definition.arguments and self._function_formula(definition, text):
+        if definition.arguments and self._is_applied(definition) and self._function_formula(definition, text):
             return True
         if _BACKWARD.search(text):
             return self._names_a_derivative(definition, text)
@@ -382,11 +476,25 @@ class _Builder:
         formula = definition.entry.formula
         name = formula.cut(head.start, head.start + len(head.text))
         value = formula.cut(*definition.right)
-        self.lets.append((formula.span.start, Let(name=name, value=Value(formula=value, latex=True), key=key(head.text))))
+        self.lets.append(
+            (formula.span.start, Let(name=name, value=Value(formula=value, latex=True), key=key(head.text)))
+        )
         return True
 
     def _known(self, head: Head) -> bool:
         return (head.nucleus, head.scripts) in self.names or head.shape in self.names
+
+    def _is_applied(self, definition: Definition) -> bool:
+        r"""True for a function, ``\\sigma(x) = …``; a name with what it depends on, ``L(w) = …``, is applied nowhere."""
+        declared = {name[0] for name in self.names if len(name) > 1}
+        if definition.arguments not in declared:
+            return True
+        pattern = re.compile(re.escape(definition.head.text) + r"\s*(?:\\left)?\(")
+        return any(
+            pattern.search(each.entry.formula.text[slice(*each.right)])
+            for _, found in self.said
+            for each in found.definitions
+        )
 
     def _function_formula(self, definition: Definition, text: str) -> bool:
         r"""``\sigma(x) = \frac{1}{1+e^{-x}}``."""
@@ -397,8 +505,11 @@ class _Builder:
         network = self._provisional({"x": Tensor(name="x")}, functions={})
         try:
             formula = definition.entry.formula.cut(*definition.right)
-            context = Context(network=network, scalars=(definition.arguments[0],)) if letter != "x" else Context(
-                network=network)
+            context = (
+                Context(network=network, scalars=(definition.arguments[0],))
+                if letter != "x"
+                else Context(network=network)
+            )
             node = statements(formula, context)[0].members[0]
             written = Writer(network, {}).write(node).text
         except (ReadError, NotForwardError):
@@ -423,15 +534,39 @@ class _Builder:
             name = self._plain_name(definition)
         context = self._context(entry, name)
         node = statements(entry.formula.cut(*definition.right), context)[0].members[0]
+        if form is not None and head.shape in self.lists and form == self.lists[head.shape][1]:
+            last, form = form, var(name.letter)
+            node = _generalised_node(node, last, form)
+            start = self._first_general(name, self.lists[head.shape][0], node, context.network)
+            definition = replace(
+                definition, range=shapes.Range(name.letter, (str(start),), _script_of(head, self.letters))
+            )
         writer = Writer(context.network, {}, self.letter_names)
         free = self._free(name, node, context.network)
         text = writer.equation(node, free)
         axes = tuple(free.values()) if name.elements else text.axes
-        if form is None and axes and not name.elements and all(axis == Affine(1) or self._is_one(axis) for axis in axes):
+        if (
+            form is None
+            and axes
+            and not name.elements
+            and all(axis == Affine(1) or self._is_one(axis) for axis in axes)
+        ):
             if self._is_last(definition):
                 text, axes = replace(text, text=f"sum({text.text})"), ()
         self._add(name, form, definition, node, text.text, axes, writer)
         return True
+
+    def _first_general(self, name: _Name, start: int, node: Node, network: Network) -> int:
+        """Where the general equation of a list starts: equations before it that it gives too are not needed."""
+        while start > 0:
+            earlier = Writer(network, {}, self.letter_names)
+            text = earlier.equation(_member_node(node, name.letter, start - 1), {}).text
+            statement = (None, f"{name.identifier}[{start - 1}] = {text}")
+            if statement not in self.statements:
+                break
+            self.statements.remove(statement)
+            start -= 1
+        return start
 
     def _is_one(self, axis: Affine) -> bool:
         atom = axis.single
@@ -445,9 +580,12 @@ class _Builder:
     def _is_last(self, definition: Definition) -> bool:
         """True where no other definition uses the name."""
         head = definition.head
-        return not any(head.text in each.entry.formula.text[slice(*each.right)]
-                       for _, found in self.said for each in found.definitions if each is not definition
-                       and not _BACKWARD.search(each.entry.formula.text[slice(*each.right)]))
+        return not any(
+            head.text in each.entry.formula.text[slice(*each.right)]
+            for _, found in self.said
+            for each in found.definitions
+            if each is not definition and not _BACKWARD.search(each.entry.formula.text[slice(*each.right)])
+        )
 
     def _plain_name(self, definition: Definition) -> _Name:
         """A name that is no member of a family: its letters in scripts are elements where the right side has them."""
@@ -477,8 +615,16 @@ class _Builder:
             raise NotForwardError(reason=f"no tensor on the right side says what {missing[0]} counts")
         return {letter: found[letter] for letter in name.elements}
 
-    def _add(self, name: _Name, form: Affine | None, definition: Definition, node: Node, text: str,
-             axes: tuple[Affine, ...], writer: Writer) -> None:
+    def _add(
+        self,
+        name: _Name,
+        form: Affine | None,
+        definition: Definition,
+        node: Node,
+        text: str,
+        axes: tuple[Affine, ...],
+        writer: Writer,
+    ) -> None:
         if form is None:
             name.axes = axes
             left = name.identifier + (f"[{', '.join(map(writer.letter, name.elements))}]" if name.elements else "")
@@ -503,6 +649,8 @@ class _Builder:
             lo, hi = self.letters.form(given.lo), self.letters.form(given.hi)
             if lo is not None and hi is not None:
                 return lo, hi
+        if given is None and (default := self.ranges.get(name.letter)) is not None:
+            return self._limits(default, node, name)
         known = {each.identifier: each for each in self.names.values()}
         for part in walk(node):
             other = known.get(part.tensor) if isinstance(part, Quantity) else None
@@ -510,7 +658,9 @@ class _Builder:
                 continue
             if part.family == (var(name.letter),) and other.lo is not None and other.hi is not None:
                 return other.lo, other.hi
-        raise NotForwardError(reason=f"nothing says over what '{name.letter}' runs; write 'for {name.letter} = 1, …, n'")
+        raise NotForwardError(
+            reason=f"nothing says over what '{name.letter}' runs; write 'for {name.letter} = 1, …, n'"
+        )
 
     def _context(self, entry: Entry, name: _Name) -> Context:
         extra = {}
@@ -519,8 +669,12 @@ class _Builder:
             extra = {name.identifier: tensor} if tensor is not None else {}
         network = self._provisional(extra, functions=self.functions)
         indices = dict.fromkeys((*self.letters.family, *name.elements), "")
-        return Context(network=network, indices=indices, functions=tuple(self.declared.values()),
-                       scalars=tuple(each.name.text for each in entry.directives.scalars))
+        return Context(
+            network=network,
+            indices=indices,
+            functions=tuple(self.declared.values()),
+            scalars=tuple(each.name.text for each in entry.directives.scalars),
+        )
 
     # ---- network files ----------------------------------------------------------------------------------------------
 
@@ -528,12 +682,27 @@ class _Builder:
         """The names known so far as a network without equations, for the reader."""
         tensors = {name.identifier: tensor for name in self.names.values() if (tensor := name.tensor()) is not None}
         tensors |= extra
-        sizes = {each: 3 for each in self.depths}
-        known = {name: function for name, function in functions.items() if function.kind in {"opaque", "opaque loss"}
-                 or not _known_activation_name(function.kind)}
-        return Network(name="document", title="", notation=None, loss="", parameters=(), inputs=(), batch=None,
-                       tensors=tensors, equations=(), program=(), sizes=sizes, functions=known,
-                       latex={name: (text,) for name, text in self.spelled.items()})
+        sizes = dict.fromkeys(self.depths, 3)
+        known = {
+            name: function
+            for name, function in functions.items()
+            if function.kind in {"opaque", "opaque loss"} or not _known_activation_name(function.kind)
+        }
+        return Network(
+            name="document",
+            title="",
+            notation=None,
+            loss="",
+            parameters=(),
+            inputs=(),
+            batch=None,
+            tensors=tensors,
+            equations=(),
+            program=(),
+            sizes=sizes,
+            functions=known,
+            latex={name: (text,) for name, text in self.spelled.items()},
+        )
 
     def _network(self) -> tuple[Network | None, str]:
         """The checked network, and its text."""
@@ -566,14 +735,25 @@ class _Builder:
     def _toml(self, leaves: list[_Name], loss: _Name) -> str:
         parameters = [leaf for leaf in leaves if self._is_parameter(leaf)] or leaves
         parameters = parameters or leaves
-        lines = ['name = "document"', f'loss = "{loss.identifier}"',
-                 f"parameters = {json.dumps([leaf.identifier for leaf in parameters])}", "", 'forward = """',
-                 *self._forward_lines(), '"""', "", "[shapes]"]
+        lines = [
+            'name = "document"',
+            f'loss = "{loss.identifier}"',
+            f"parameters = {json.dumps([leaf.identifier for leaf in parameters])}",
+            "",
+            'forward = """',
+            *self._forward_lines(),
+            '"""',
+            "",
+            "[shapes]",
+        ]
         for leaf in leaves:
             name = f"{leaf.identifier}[{leaf.letter}]" if leaf.letter else leaf.identifier
             lines.append(f'{json.dumps(name)} = "{" ".join(map(str, leaf.axes or ()))}"')
-        functions = {name: function.kind for name, function in self.functions.items()
-                     if not _known_activation_name(function.kind)}
+        functions = {
+            name: function.kind
+            for name, function in self.functions.items()
+            if not _known_activation_name(function.kind)
+        }
         if functions:
             lines += ["", "[functions]"]
             for name, kind in functions.items():
@@ -615,6 +795,25 @@ def _generalised(axis: Affine, form: Affine, letter: str) -> Affine:
     return axis
 
 
+def _generalised_node(node: Node, last: Affine, general: Affine) -> Node:
+    """The equation of the last member of a list as that of all: its index ``n`` becomes the letter."""
+    if isinstance(node, Quantity):
+        family = tuple(general + (form - last) if (form - last).is_constant else form for form in node.family)
+        return replace(node, family=family)
+    return mapped(node, lambda inner: _generalised_node(inner, last, general))
+
+
+def _member_node(node: Node, letter: str, index: int) -> Node:
+    """The general equation for one member."""
+    if isinstance(node, Quantity):
+        return replace(node, family=tuple(form.substitute({letter: const(index)}) for form in node.family))
+    return mapped(node, lambda inner: _member_node(inner, letter, index))
+
+
+def _script_of(head: Head, letters: Letters) -> tuple[str, ...]:
+    return next(script.inside for script in head.scripts if letters.form(script.inside) is not None)
+
+
 def _sizes(sizes: Mapping[str, Any]) -> Iterator[str]:
     for name, value in sizes.items():
         if isinstance(value, dict):
@@ -624,8 +823,12 @@ def _sizes(sizes: Mapping[str, Any]) -> Iterator[str]:
             yield f"{name} = {value}"
 
 
-_ACTIVATIONS = {"1 / (1 + exp(-x))": "sigmoid", "1 / (exp(-x) + 1)": "sigmoid", "exp(x) / (1 + exp(x))": "sigmoid",
-                "tanh(x)": "tanh"}
+_ACTIVATIONS = {
+    "1 / (1 + exp(-x))": "sigmoid",
+    "1 / (exp(-x) + 1)": "sigmoid",
+    "exp(x) / (1 + exp(x))": "sigmoid",
+    "tanh(x)": "tanh",
+}
 
 
 def _known_activation(text: str) -> str | None:
@@ -635,7 +838,3 @@ def _known_activation(text: str) -> str | None:
 
 def _known_activation_name(kind: str) -> bool:
     return kind in _ACTIVATIONS.values()
-
-
-__all__ = ["Understood", "understand"]
-_ = Var

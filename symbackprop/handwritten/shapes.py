@@ -124,7 +124,7 @@ def said(entry: Entry) -> Said:
             rest = rest or not heads
             continue
         relation = items[place].text
-        sizes = _sizes(items[place + 1:]) if relation in {"\\in", "∈"} else None
+        sizes = _sizes(items[place + 1 :]) if relation in {"\\in", "∈"} else None
         if sizes is not None:
             names = [head_of(part, text) for part in _commas(items[:place])]
             shapes += [Shape(head, sizes) for head in (*waiting, *names) if head is not None]
@@ -163,6 +163,15 @@ def _ranged_definition(definition: Definition, found: Range) -> Definition:
     return replace(definition, range=found) if fits else definition
 
 
+def with_range(found: Said, extra: Range) -> Said:
+    """What an entry says, with a range that the text after it gives."""
+    return replace(
+        found,
+        shapes=tuple(_ranged(each, extra) for each in found.shapes),
+        definitions=tuple(_ranged_definition(each, extra) for each in found.definitions),
+    )
+
+
 def _commas(items: Items) -> list[Items]:
     parts: list[list[Item]] = [[]]
     for item in items:
@@ -186,7 +195,7 @@ def head_of(items: Items, text: str) -> Head | None:
     scripts = [_script(sign, group) for sign, groups in (("_", last.subs), ("^", last.sups)) for group in groups]
     if last.primes or nucleus in {("\\partial",), ("\\nabla",), ("\\Delta",)}:
         return None
-    return Head(nucleus, tuple(scripts), text[items[0].start:last.end], items[0].start)
+    return Head(nucleus, tuple(scripts), text[items[0].start : last.end], items[0].start)
 
 
 def _script(sign: str, group: Items) -> Script:
@@ -202,7 +211,7 @@ def _definition(items: Items, place: int, entry: Entry) -> Definition | None:
     if len(left) > 1 and left[-1].kind == "group" and left[-1].text == "(" and left[-1].bare:
         arguments, left = tokens(left[-1].body), left[:-1]
     head = head_of(left, text)
-    if head is None or not items[place + 1:]:
+    if head is None or not items[place + 1 :]:
         return None
     return Definition(head, (items[place + 1].start, items[-1].end), entry, arguments)
 
@@ -227,15 +236,15 @@ def range_of(items: Items) -> Range | None:
     signs = [items[k].text for k in relations]
     if len(relations) == 2 and all(sign in {"\\le", "\\leq", "<", "≤", "\\leqslant"} for sign in signs):  # noqa: PLR2004
         first, second = relations
-        letter = _one_letter(items[first + 1:second])
-        lo, hi = tokens(items[:first]), tokens(items[second + 1:])
+        letter = _one_letter(items[first + 1 : second])
+        lo, hi = tokens(items[:first]), tokens(items[second + 1 :])
         if letter:
             lo = (*lo, "+", "1") if signs[0] == "<" else lo
             hi = (*hi, "-", "1") if signs[1] == "<" else hi
             return Range(letter, lo, hi)
     if len(relations) != 1:
         return None
-    letter, rest = _one_letter(items[:relations[0]]), items[relations[0] + 1:]
+    letter, rest = _one_letter(items[: relations[0]]), items[relations[0] + 1 :]
     if signs[0] in {"\\in", "∈"} and len(rest) == 1 and rest[0].kind == "group":
         rest = rest[0].body
     elif signs[0] != "=":
@@ -308,18 +317,18 @@ class Letters:
 
 def _following(inside: Tokens, position: int) -> tuple[Tokens, int]:
     """The script after a letter in a list of tokens, and where to go on."""
-    if position >= len(inside) or inside[position] != "_":
+    if position >= len(inside) or inside[position] not in {"_", "^"}:
         return (), position
     position += 1
     if inside[position] != "{":
-        return inside[position:position + 1], position + 1
+        return inside[position : position + 1], position + 1
     depth, start = 0, position
     while position < len(inside):
         depth += (inside[position] == "{") - (inside[position] == "}")
         position += 1
         if depth == 0:
             break
-    script = inside[start + 1:position - 1]
+    script = inside[start + 1 : position - 1]
     while len(script) > 2 and _OPEN.get(script[0]) == script[-1]:  # noqa: PLR2004 - both brackets and something
         script = script[1:-1]
     return script, position
@@ -345,8 +354,11 @@ def letters_of(all_said: Iterable[Said], texts: Iterable[Tokens]) -> Letters:
     for text in texts:
         family |= set(_shifted(text))
     family -= ends
-    families = {name for name, scripts in sizes.items()
-                if any(letter_name(token) in family for script in scripts for token in script)}
+    families = {
+        name
+        for name, scripts in sizes.items()
+        if any(letter_name(token) in family for script in scripts for token in script)
+    }
     for each in all_said:
         for shape in each.shapes:
             for tokens_ in shape.sizes:
@@ -372,4 +384,3 @@ def identifier(parts: Iterable[str]) -> str:
     name = re.sub(r"\W", "", "".join(ordered))
     name = name if re.match(r"[A-Za-z]", name) else f"v{name}"
     return f"{name}_" if keyword.iskeyword(name) else name
-

@@ -260,9 +260,8 @@ def fraction(reader: Reader, item: Item) -> Node:
         if under[0].nucleus == (r"\partial",):
             shown = reader.formula.text[above[0].start : above[-1].end]
             sign = reader.formula.text[under[0].start : under[0].end]
-            reader.repairs.append(f"'{shown}' stands above a bar with '{sign}' below; read as its derivative")
-            by = reader.value(under[1:])
-            return Derivative(of=reader.value(above), by=by, explicit=reader.context.explicit, **place)
+            message = f"'{shown}' stands above a bar with '{sign}' below, which is no derivative; write '{sign} {shown}'"
+            raise ReadError(message, item.start, item.end)
     return Quotient(over=reader.value(above), under=reader.value(under), **place)
 
 

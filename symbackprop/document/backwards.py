@@ -102,7 +102,12 @@ def forms(view: View, chain: Chain) -> tuple[tuple[Equation, ...], list[Spans]]:
         else:
             equations.append(after)
             reasons.append(why_step(step, view.derivation))
-    return tuple(equations), reasons
+    return tuple(replace(e, terms=tuple(sorted(e.terms, key=_is_open))) for e in equations), reasons
+
+
+def _is_open(term: Term) -> bool:
+    """True for a term under conditions that fix no index; base cases stand before it."""
+    return bool(term.conditions) and all(c.kind != "==" for c in term.conditions)
 
 
 def scaled(view: View, equation: Equation, *, is_parameter: bool) -> Equation:

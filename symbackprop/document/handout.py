@@ -55,7 +55,7 @@ from symbackprop.tables.activations import ACTIVATION
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from symbackprop.affine import Bound
+    from symbackprop.affine import Affine, Bound
     from symbackprop.derivation import Derivation
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
@@ -168,7 +168,7 @@ def sizes_and_functions(view: View) -> list[Block]:
     names = {name for tensor in view.network.tensors.values() for axis in tensor.axes for name in axis.sizes}
     given = view.network.sizes if "scalar" in view.levels else {}
     order = dict.fromkeys((*view.network.sizes, *sorted(names)))
-    plain = [size(name) for name in order if name in names and not _is_family(view, name)]
+    plain = [size(name, *_family_letters(view, name)) for name in order if name in names]
     examples = [Equal((Form(size(n)), Form(const(v)))) for n, v in given.items() if isinstance(v, int) and n in names]
     base = f"Indices count from {view.preset.indices.base}; all formulas hold for all sizes"
     words: Spans = (f"{base} ", *listed([Form(form) for form in plain])) if plain else (base,)
@@ -180,10 +180,16 @@ def sizes_and_functions(view: View) -> list[Block]:
     return [*blocks, Paragraph((*spans, "."), lead="Functions.")] if spans else blocks
 
 
-def _is_family(view: View, name: str) -> bool:
-    """True for a size that differs from layer to layer."""
-    atoms = [atom for t in view.network.tensors.values() for axis in t.axes for atom, _ in axis.terms]
-    return any(isinstance(atom, Size) and atom.name == name and atom.at for atom in atoms)
+def _family_letters(view: View, name: str) -> tuple[Affine, ...]:
+    """The layer's letter for a size that differs from layer to layer; nothing for others."""
+    found: tuple[Affine, ...] = ()
+    for tensor in view.network.tensors.values():
+        for atom in (atom for axis in tensor.axes for atom, _ in axis.terms):
+            if isinstance(atom, Size) and atom.name == name and atom.at:
+                if tensor.family:
+                    return tuple(var(b.hint or b.var) for b in tensor.family[: len(atom.at)])
+                found = atom.at
+    return found
 
 
 def functions(network: Network) -> tuple[str, ...]:

@@ -122,7 +122,10 @@ def read_document(path):
     found = quantities.bind(found, net)
     for entry in found.entries:
         if not entry.directives.ignore and not entry.inline:
-            yield entry, statements(entry.formula, context_of(net, entry.directives))
+            try:
+                yield entry, statements(entry.formula, context_of(net, entry.directives))
+            except ReadError as error:
+                yield entry, error
 
 
 def transcript():
@@ -130,7 +133,8 @@ def transcript():
     lines = []
     for path in sorted(DOCUMENTS.glob("*.tex")):
         for entry, found in read_document(path):
-            lines += [f"{path.name}:{entry.formula.line}: {line(statement)}" for statement in found]
+            place = f"{path.name}:{entry.formula.line}: "
+            lines += [place + str(found)] if isinstance(found, ReadError) else [place + line(each) for each in found]
     return "\n".join(lines) + "\n"
 
 
@@ -143,7 +147,9 @@ def test_what_nothing_declares_is_unknown_and_nothing_else_is():
         node.name
         for path in sorted(DOCUMENTS.glob("*.tex"))
         for _, found in read_document(path)
+        if not isinstance(found, ReadError)
         for statement in found
+        if not isinstance(statement, ReadError)
         for member in statement.members
         for node in ex.walk(member)
         if isinstance(node, ex.Unknown)
@@ -221,6 +227,7 @@ LAYERS = [
     ),
     (r"\mathbf{1}^T y", "(ones()ᵀ y)"),
     (r"[X^T y]_{i}", "element((?X?ᵀ y), 'i')"),
+    (r"(W^{(\ell)})_{ij} (W^{(\ell)T})_{ij}", "(W[l][i,j] W[l][j,i])"),
     (r"\begin{pmatrix} y_1 & 0 \\ \vdots & \ddots \end{pmatrix}", "[y[1], 0; dots(), dots()]"),
     (r"\begin{cases} 1 & \text{if } i = j \\ 0, & \text{otherwise} \end{cases}", "cases(1 if 'i' = 'j'; 0 if else)"),
     (r"\left\{ \begin{array}{ll} 1 & i=j \\ 0 & i \neq j \end{array} \right.", "cases(1 if 'i' = 'j'; 0 if 'i' ≠ 'j')"),
@@ -372,6 +379,7 @@ def test_evident_repairs_are_recorded(text, repair):
         (r"f'", 1, "argument"),
         (r"x = = y", 5, "nothing"),
         (r"\begin{tikzpicture} x \end{tikzpicture}", 1, "tikzpicture"),
+        (r"x = \frac{f(y)}{\partial y}", 5, "no derivative"),
         ("x = y \u4e00", 7, "is not read in a formula"),
         (r"x = \frac{f(y)}{\partial y}", 5, "no derivative"),
         (r"\sum_{\frac12} x", 7, "no index"),

@@ -17,6 +17,7 @@ from symbackprop.handwritten.expression import (
     Operation,
     Power,
     Product,
+    Quantity,
     Quotient,
     Sum,
     Transpose,
@@ -198,7 +199,17 @@ def _element(reader: Reader, node: Node, subs: tuple[Items, ...], item: Item) ->
         if isinstance(each_form, tuple):
             reader.fail("a slice of an expression is not read; give it a name", item)
         arguments.append(Letter(form=each_form))
-    return Operation(name="element", arguments=(node, *arguments), **reader.at_range(item.start, item.end))
+    forms = tuple(form for form in found if not isinstance(form, tuple))
+    place = reader.at_range(item.start, item.end)
+    inner = node.of if isinstance(node, Transpose) else node
+    own = forms[::-1] if isinstance(node, Transpose) else forms
+    if (
+        isinstance(inner, Quantity)
+        and not inner.element
+        and len(own) == len(reader.context.network.tensors[inner.tensor].axes)
+    ):
+        return replace(inner, element=own, **place)
+    return Operation(name="element", arguments=(node, *arguments), **place)
 
 
 def powers(reader: Reader, node: Node, sup: Items, item: Item) -> Node:
@@ -260,7 +271,9 @@ def fraction(reader: Reader, item: Item) -> Node:
         if under[0].nucleus == (r"\partial",):
             shown = reader.formula.text[above[0].start : above[-1].end]
             sign = reader.formula.text[under[0].start : under[0].end]
-            message = f"'{shown}' stands above a bar with '{sign}' below, which is no derivative; write '{sign} {shown}'"
+            message = (
+                f"'{shown}' stands above a bar with '{sign}' below, which is no derivative; write '{sign} {shown}'"
+            )
             raise ReadError(message, item.start, item.end)
     return Quotient(over=reader.value(above), under=reader.value(under), **place)
 

@@ -53,7 +53,7 @@ def context_of(network: Network, directives: Directives) -> Context:
         context = Context(network=network, lets=tuple(lets), indices=indices, functions=functions, base=directives.base)
         found = declared(let, context)
         lets += [found, *whole_of(found, context)]
-    return Context(
+    context = Context(
         network=network,
         lets=tuple(lets),
         scalars=tuple(s.name.text for s in directives.scalars),
@@ -65,6 +65,11 @@ def context_of(network: Network, directives: Directives) -> Context:
         explicit=directives.explicit,
         claimed=directives.claim is not None,
     )
+    if directives.claim is None:
+        return context
+    value = directives.claim.value
+    claim = value.node if value.node is not None or not value.latex else quantity(value.formula, context)
+    return replace(context, claim=claim)
 
 
 def _extent(index: Index, base: int) -> str:

@@ -38,7 +38,8 @@ class Context:
     """Against what a formula is read: the network and what the directives before the formula say.
 
     ``indices`` maps declared index letters to the axis, size or tensor they run over ("" where only a range is given);
-    ``claimed`` where a directive says what the formula is about, so that its left side need not be readable.
+    ``claimed`` where a directive says what the formula is about, so that its left side need not be readable; ``claim``
+    is that quantity.
     """
 
     network: Network
@@ -51,6 +52,7 @@ class Context:
     base: int = 1
     explicit: bool = False
     claimed: bool = False
+    claim: Node | None = None
 
 
 @dataclass(slots=True)

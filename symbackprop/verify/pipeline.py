@@ -125,7 +125,7 @@ def setting_of(
 ) -> Setting:
     """What the directives say, for the judge."""
     lets = {let.head: Let(letters=let.letters, value=let.value) for let in context.lets if let.value is not None}
-    claim = directives.claim.value.node if directives.claim is not None else None
+    claim = context.claim
     return Setting(
         lets=lets,
         claim=claim,

@@ -381,7 +381,6 @@ def test_evident_repairs_are_recorded(text, repair):
         (r"\begin{tikzpicture} x \end{tikzpicture}", 1, "tikzpicture"),
         (r"x = \frac{f(y)}{\partial y}", 5, "no derivative"),
         ("x = y \u4e00", 7, "is not read in a formula"),
-        (r"x = \frac{f(y)}{\partial y}", 5, "no derivative"),
         (r"\sum_{\frac12} x", 7, "no index"),
     ],
 )

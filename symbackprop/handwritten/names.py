@@ -205,6 +205,8 @@ class Names:
     sizes: dict[str, int] = field(default_factory=dict)
     letters: set[str] = field(default_factory=set)
     longest: int = 1
+    telling: frozenset[str] = frozenset()
+    """Index letters that tell tensors of one name apart."""
 
     def add(self, entry: Entry) -> None:
         """One more spelling; a declared one hides what was declared under the same pattern."""
@@ -213,6 +215,7 @@ class Names:
             known = [e for e in known if e.kind != "let" or _pattern(e) != _pattern(entry)]
         self.table[entry.nucleus] = [*known, entry]  # never in place: tables of formulas share what they do not change
         self.longest = max(self.longest, len(entry.nucleus))
+        self.telling |= {own for _, own in entry.letters}
 
     def is_known(self, nucleus: Tokens) -> bool:
         """True where some name begins like that."""
@@ -247,6 +250,9 @@ class Names:
                 if len(indices) != len(forms) or not self._fits(entry, indices):
                     continue
                 demanded = self._demanded(entry, indices)
+                others = {v.rstrip("'") for form in indices for v in form.variables} & self.telling
+                if entry.kind == "let" and not demanded and others:
+                    continue
                 score = (
                     int(not demanded),
                     int(entry.certainty >= PLAIN),

@@ -113,7 +113,7 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
             continue
         best = [m for m in found if m.score[:5] == found[0].score[:5]]
         if found[0].entry.kind in {"let", "scalar"}:
-            best = best[:1]
+            best = [m for m in best if m.entry.kind == found[0].entry.kind]
         best = _distinct(reader, best)
         match = best[reader.pick("name", items[0].start, len(best))]
         cursor.place = start + length

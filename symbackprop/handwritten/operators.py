@@ -155,8 +155,10 @@ def _kronecker(reader: Reader, item: Item) -> Node | None:
     if found is None or not groups:
         return None
     forms = [form for form in found if isinstance(form, Affine)]
-    if len(forms) != 2:  # noqa: PLR2004 - a Kronecker delta has two indices
-        return None
+    families = {b.hint or b.var for t in reader.context.network.tensors.values() for b in t.family}
+    signal = any(form.is_constant or form.variables & families for form in forms)
+    if len(forms) != 2 or signal or any(i.kind == "group" for i in inside):  # noqa: PLR2004 - two indices
+        return None  # an error signal of a layer or of a unit
     return Operation(name="kronecker", arguments=tuple(Letter(form=form) for form in forms), **reader.at(item))
 
 

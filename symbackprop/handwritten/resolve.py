@@ -14,7 +14,7 @@ from symbackprop.affine import Affine, Var
 from symbackprop.errors import nearest
 from symbackprop.handwritten import names as table
 from symbackprop.handwritten import names_network, terms
-from symbackprop.handwritten.expression import Condition, Letter, Node, Span, Sum, Unknown, Update
+from symbackprop.handwritten.expression import Condition, Letter, Node, Quantity, Span, Sum, Unknown, Update, walk
 from symbackprop.handwritten.limits import chain, comparison
 from symbackprop.handwritten.names import LET, SPELLED, Declared, Entry, Names
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
@@ -131,9 +131,9 @@ class _ByIdentity:
 def names_of(context: Context) -> Names:
     """The names of the network with what the directives declare."""
     base = _network_names(_ByIdentity(context.network))
-    names = Names(base.network, context.base, dict(base.table), base.sizes, set(base.letters), base.longest)
+    names = replace(base, base=context.base, table=dict(base.table), letters=set(base.letters))
     names.letters |= set(context.indices)
-    for let in _distinguished(context.lets):
+    for let in _distinguished(context.lets, names):
         names.add(let)
     for declared in context.functions:
         head = table.head_of(declared.head, declared.letters)
@@ -166,40 +166,45 @@ def names_of(context: Context) -> Names:
     return names
 
 
-def _distinguished(lets: tuple[Declared, ...]) -> list[Entry]:
-    """Declared names; where two differ in the letter of an index alone, that letter is demanded."""
-    found: list[tuple[Declared, Entry]] = []
-    for let in lets:
-        head = table.head_of(let.head, let.letters)
-        found.append(
-            (
-                let,
-                Entry(
-                    kind="let",
-                    name=let.head,
-                    nucleus=head.nucleus,
-                    looks=head.looks,
-                    sub=head.sub,
-                    sup=head.sup,
-                    primes=head.primes,
-                    count=head.count,
-                    rank=let.rank,
-                    arguments=head.arguments,
-                    form=let.form,
-                    certainty=LET,
-                ),
-            )
-        )
+def _distinguished(lets: tuple[Declared, ...], names: Names) -> list[Entry]:
+    """Declared names; where the letter of an index alone tells two apart, or their tensors, it is demanded."""
+    found = [(let, _let_entry(let)) for let in lets]
     looks: dict[tuple[object, ...], int] = {}
     for _, entry in found:
         key = (entry.nucleus, entry.sub, entry.sup, entry.primes)
         looks[key] = looks.get(key, 0) + 1
-    return [
-        replace(entry, letters=tuple(enumerate(let.letters)))
-        if entry.count and looks[entry.nucleus, entry.sub, entry.sup, entry.primes] > 1
-        else entry
-        for let, entry in found
-    ]
+    result: list[Entry] = []
+    for let, entry in found:
+        alone = looks[entry.nucleus, entry.sub, entry.sup, entry.primes] == 1
+        own = {x for x in let.letters if _tells(let, x, names)} if alone else set(let.letters)
+        result.append(replace(entry, letters=tuple((k, x) for k, x in enumerate(let.letters) if x in own)))
+    return result
+
+
+def _tells(let: Declared, letter: str, names: Names) -> bool:
+    """True where a letter of a declared name is what tells the tensor of its value from another."""
+    if letter not in names.telling or let.value is None:
+        return False
+    tensors = {node.tensor for node in walk(let.value) if isinstance(node, Quantity)}
+    return any(e.name in tensors and letter in dict(e.letters).values() for es in names.table.values() for e in es)
+
+
+def _let_entry(let: Declared) -> Entry:
+    head = table.head_of(let.head, let.letters)
+    return Entry(
+        kind="let",
+        name=let.head,
+        nucleus=head.nucleus,
+        looks=head.looks,
+        sub=head.sub,
+        sup=head.sup,
+        primes=head.primes,
+        count=head.count,
+        rank=let.rank,
+        arguments=head.arguments,
+        form=let.form,
+        certainty=LET,
+    )
 
 
 def _bound_letters(items: Items) -> set[str]:

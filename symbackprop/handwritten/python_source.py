@@ -277,11 +277,11 @@ class _Run:
         if node is not None:
             self._record(target, value, node, source, again=again)
         if isinstance(target, ast.Name):
-            self._bind(target.id, value, source)
+            self._bind(target.id, value, source if node is not None else None)
         elif isinstance(target, ast.Attribute):
             owner = self.value(target.value)
             if isinstance(owner, _Bag):
-                if self._drops(target.attr, value, source):
+                if self._drops(target.attr, value, source if node is not None else None):
                     owner.entries.pop(target.attr, None)
                 else:
                     owner.entries[target.attr] = value
@@ -306,20 +306,23 @@ class _Run:
         for part, item, own in zip(target.elts, parts, sources, strict=False):
             self.assign(part, item, node, own)
 
-    def _bind(self, name: str, value: Any, source: ast.expr) -> None:
+    def _bind(self, name: str, value: Any, source: ast.expr | None) -> None:
         if self._drops(name, value, source):
             self.scopes[-1].pop(name, None)
         else:
             self.scopes[-1][name] = value
 
-    def _drops(self, name: str, value: Any, source: ast.expr) -> bool:
+    def _drops(self, name: str, value: Any, source: ast.expr | None) -> bool:
         """True where a leaf of the network is set to something that the file cannot know: random numbers, data."""
         found = self.names.find(name)
         if found is None or found[0] not in self.leaves:
             return False
-        mentioned = {part.id for part in ast.walk(source) if isinstance(part, ast.Name)}
+        if source is None or isinstance(value, Unknown):
+            return isinstance(value, Unknown)
+        mentioned = {part.id if isinstance(part, ast.Name) else part.attr for part in ast.walk(source)
+                     if isinstance(part, ast.Name | ast.Attribute)}
         known = {each for each in mentioned if self._local(each) is not None or self.names.find(each)}
-        return isinstance(value, Unknown) or not known
+        return not known
 
     def _store(self, target: ast.Subscript, value: Any) -> None:
         owner, key = self.value(target.value), self._key(target.slice)
@@ -422,6 +425,8 @@ class _Run:
             return Unknown(str(error), node.lineno, misfit=error.misfit)
         except RecursionError:
             return Unknown("an expression nested too deeply", node.lineno)
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+            return Unknown(str(error).split("\n")[0] or type(error).__name__, node.lineno)
 
     def known(self, node: ast.expr) -> Any:
         """The value of a part.

@@ -355,8 +355,16 @@ class Evaluator(Calls, Derivatives, BigOperators):
             holds = holds & (self.evaluate(guard).v[..., 0, 0] != 0)
         if not np.any(holds):
             return number(self.field, 0)
-        with self.given(mask=holds):
+        with self.given(mask=holds), self.certain():
             return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
+
+    @contextmanager
+    def certain(self) -> Iterator[None]:
+        """Where the author says for which layers something holds, an index outside its range is the author's fault."""
+        try:
+            yield
+        except OutOfRange as misfit:
+            raise OutOfRange(misfit.node, misfit.message) from None
 
     def _elided(self, node: ex.Elided) -> Val:
         if node.sign == "comma":
@@ -402,6 +410,9 @@ class Evaluator(Calls, Derivatives, BigOperators):
 
     def truth(self, condition: ex.Condition) -> Any:
         """Whether a condition holds, here or at each point of the grid."""
+        if not isinstance(condition, ex.Condition):
+            message = "a condition that is no comparison"
+            raise Undecidable(condition, message)
         sides = (self._compared(condition.left, condition.right), self._compared(condition.right, condition.left))
         compare = _COMPARE.get(condition.sign)
         if compare is None:
@@ -439,9 +450,10 @@ class Evaluator(Calls, Derivatives, BigOperators):
             if not np.any(holds & self.mask):
                 continue
             if np.all(holds):
-                here = self.evaluate(value)
+                with self.certain():
+                    here = self.evaluate(value)
                 return here if result is None else self.plus(node, result, masked(self.field, here, holds))
-            with self.given(mask=self.mask & holds):
+            with self.given(mask=self.mask & holds), self.certain():
                 here = masked(self.field, self.evaluate(value), holds)
             result = here if result is None else self.plus(node, result, here)
         if result is None or np.any(left & self.mask):

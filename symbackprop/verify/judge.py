@@ -15,7 +15,7 @@ import numpy as np
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
-from symbackprop.verify.judge_compare import Differs, Unclear, equal, fitted, multiple, rounded
+from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, rounded
 from symbackprop.verify.judge_letters import assignments, independents
 from symbackprop.verify.judge_members import Task, of_sizes, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
@@ -110,6 +110,7 @@ class _Trial:
     unclear: str = ""
     counterexample: Counterexample | None = None
     trivial: bool = True
+    rates: dict[str, float] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -324,7 +325,9 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
         if evaluator.field.exact:
             message = "a multiple modulo a prime"
             raise Inexact(message)
-        multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
+        c = multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
+        if relation == "negative multiple":
+            _same_rate(task, evaluator, trial, c, (a, b))
         return
     if relation == "approximately equal":
         digits = [
@@ -336,6 +339,17 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
     agreement = equal(evaluator, a, b)
     trial.digits = min(trial.digits, agreement.digits)
     trial.trivial = trial.trivial and agreement.trivial
+
+
+def _same_rate(task: Task, evaluator: Evaluator, trial: _Trial, c: float, values: tuple[Any, Any]) -> None:
+    """A learning rate is one scalar to the first power: what stands beside it is a number, the same at every point."""
+    for name in sorted(task.scalars):
+        c /= float(evaluator.world.scalar(name))
+    place = f"{sorted(evaluator.world.sizes.items(), key=str)}"
+    known = trial.rates.setdefault(place, c)
+    if abs(known - c) > APART * abs(known):
+        a, b = np.broadcast_arrays(*values)
+        raise Differs((0,) * a.ndim, float(np.ravel(a)[0]), float(np.ravel(b)[0]), None)
 
 
 def _counterexample(name: str, world: World, env: Mapping[str, Any], difference: Differs, value: Val) -> Counterexample:

@@ -171,7 +171,7 @@ def _increment(node: ex.Node, target: ex.Node, setting: Setting) -> ex.Node:
         return node
     kept = [
         (t, s) for t, s in zip(node.terms, node.signs, strict=True)
-        if not (s > 0 and (t == target or _unread(t, setting)))
+        if not (s > 0 and (t == target or (setting.accumulate and _unread(t, setting))))
     ]  # fmt: skip
     if len(kept) == len(node.terms) or not kept:
         return node

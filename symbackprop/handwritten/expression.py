@@ -9,6 +9,7 @@ in the author's counting (elements from 1 unless the document says otherwise).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -228,8 +229,14 @@ class Update(Node):
 
 def children(node: Node) -> Iterator[Node]:
     """The nodes directly below, in order."""
-    for name in (f.name for f in fields(node)):
+    for name in _parts(type(node)):
         yield from _nodes(getattr(node, name))
+
+
+@cache
+def _parts(kind: type[Node]) -> tuple[str, ...]:
+    """The fields of a kind of node that hold nodes."""
+    return tuple(f.name for f in fields(kind) if "Node" in str(f.type) or "Condition" in str(f.type))
 
 
 def _nodes(value: Any) -> Iterator[Node]:
@@ -257,6 +264,6 @@ def mapped(node: Node, change: Callable[[Node], Node]) -> Node:
             return tuple(map(visit, value))
         return value
 
-    updates = {f.name: visit(getattr(node, f.name)) for f in fields(node)}
+    updates = {name: visit(getattr(node, name)) for name in _parts(type(node))}
     kept = {name: value for name, value in updates.items() if value != getattr(node, name)}
     return replace(node, **kept) if kept else node

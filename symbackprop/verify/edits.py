@@ -79,6 +79,8 @@ class Scene:
     factors: tuple[Node, ...] = ()
     loss: str = ""
     entrywise: ex.ProductSign = "odot"
+    layers: frozenset[str] = frozenset()
+    """Letters that stand for layers or times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ def scene(
     nodes = [n for m in members for n in ex.walk(m)]
     bound = tuple(dict.fromkeys(n.letter for n in nodes if isinstance(n, ex.BigOperator) and n.letter))
     letters = dict.fromkeys(v for n in nodes for form in forms(n) for v in sorted(form.variables))
-    signs = [s for n in nodes if isinstance(n, ex.Product) for s in n.signs if s in {"circ", "odot", "entrywise"}]
+    used = [s for n in nodes if isinstance(n, ex.Product) for s in n.signs]
+    signs = [s for s in used if s in {"circ", "odot", "entrywise"}] or [s for s in used if s == "star"]
     return Scene(
         network=network,
         members=members,
@@ -139,6 +142,9 @@ def scene(
         factors=tuple(dict.fromkeys(_factors(nodes))),
         loss=network.loss,
         entrywise=signs[0] if signs else "odot",
+        layers=frozenset(
+            v for n in nodes if isinstance(n, ex.Quantity | ex.Call) for form in n.family for v in form.variables
+        ),
     )
 
 

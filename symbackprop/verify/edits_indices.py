@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, Bound, size, var
+from symbackprop.affine import Affine, size, var
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.edits import (
     Place,
@@ -18,9 +18,8 @@ from symbackprop.verify.edits import (
     is_single,
     letters_of,
     rank,
-    renamed,
+    with_forms,
 )
-from symbackprop.verify.edits_products import product
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from symbackprop.verify.edits import Scene
 
 Index = Affine | ex.Slice
+_FEW, _MANY = 3, 6
+"""Of many places where a letter stands, few at a time are renamed."""
 
 
 def family_forms(node: Node) -> tuple[Affine, ...]:
@@ -36,18 +37,6 @@ def family_forms(node: Node) -> tuple[Affine, ...]:
     if isinstance(node, ex.Quantity | ex.Call):
         return node.family
     return node.index if isinstance(node, ex.Named) else ()
-
-
-def family_letters(scene: Scene) -> frozenset[str]:
-    """Letters that stand for layers or times in the statement."""
-    return frozenset(
-        v
-        for m in scene.members
-        for n in ex.walk(m)
-        if isinstance(n, ex.Quantity | ex.Call)
-        for form in n.family
-        for v in form.variables
-    )
 
 
 def _with_family(node: Node, k: int, form: Affine) -> Node:
@@ -60,7 +49,7 @@ def _with_family(node: Node, k: int, form: Affine) -> Node:
 def other_layer(place: Place) -> Iterator[Proposal]:
     """One array, or function, at another layer or time."""
     node = place.node
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     extra = 0.4 * place.left
     for k, form in enumerate(family_forms(node)):
         if isinstance(node, ex.Named) and form.variables and not form.variables & layers and layers:
@@ -85,7 +74,7 @@ def layers_together(place: Place) -> Iterator[Proposal]:
     own = [n for n in ex.walk(node) if family_forms(n)]
     if len(own) < 2:  # noqa: PLR2004 - one alone is another row
         return
-    for letter in sorted(family_letters(place.scene) & set(letters_of(node))):
+    for letter in sorted(place.scene.layers & set(letters_of(node))):
         for step in (1, -1):
             image = {letter: var(letter) + step}
             yield Proposal(everywhere(node, lambda form, image=image: form.substitute(image)), 1.3)  # type: ignore[misc]
@@ -111,7 +100,7 @@ def _with_elements(node: Node, element: tuple[Index, ...]) -> Node:
 def other_element(place: Place) -> Iterator[Proposal]:
     """One element index as another letter of the statement, or moved by one."""
     element = _elements(place.node)
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     own = {v for form in element if isinstance(form, Affine) for v in form.variables}
     extra = 0.4 * place.left
     pool = [x for x in dict.fromkeys((*place.bound, *place.scene.free, *place.scene.bound)) if x not in layers]
@@ -130,7 +119,7 @@ def other_element(place: Place) -> Iterator[Proposal]:
 def swap_elements(place: Place) -> Iterator[Proposal]:
     """Two element indices of one array exchanged."""
     element = _elements(place.node)
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     for a, b in combinations(range(len(element)), 2):
         both = [form for form in (element[a], element[b]) if isinstance(form, Affine) and form.variables & layers]
         if element[a] != element[b] and not both:
@@ -144,7 +133,7 @@ def swap_letters(place: Place) -> Iterator[Proposal]:
     node = place.node
     if not isinstance(node, ex.Product | ex.Derivative | ex.Sum | ex.Call | ex.Quotient):
         return
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     letters = [x for x in letters_of(node) if x not in layers]
     for a, b in combinations(letters, 2):
         image = {a: var(b), b: var(a)}
@@ -156,7 +145,7 @@ def replace_letter(place: Place) -> Iterator[Proposal]:
     node = place.node
     if not isinstance(node, ex.Product | ex.Sum | ex.BigOperator | ex.Call | ex.Derivative):
         return
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     for old in letters_of(node):
         uses = sum(1 for n in ex.walk(node) for f in forms(n) if old in f.variables)
         if old in layers or uses < 2:  # noqa: PLR2004 - a single use is another row
@@ -183,7 +172,7 @@ def add_sum(place: Place) -> Iterator[Proposal]:
     if place.left or isinstance(place.parent, ex.Product | ex.Derivative | ex.Transpose | ex.Call | ex.BigOperator):
         return
     scene = place.scene
-    layers = family_letters(scene)
+    layers = scene.layers
     claimed = set(letters_of(scene.members[0])) if len(scene.members) > 1 else set()
     here = letters_of(node)
     for letter in here:
@@ -199,12 +188,10 @@ def _repeated(place: Place, node: ex.Product, letters: list[str]) -> Iterator[Pr
     new = fresh(place.scene)
     for letter in letters:
         slots = list(_slots(node, letter))
-        for size_ in range(min(len(slots), 5), 0, -1):
-            if len(slots) > 8 and size_ > 3:  # noqa: PLR2004 - too many subsets
-                continue
+        for size_ in range(2, min(len(slots), _FEW if len(slots) > _MANY else len(slots)) + 1):
             for chosen in combinations(slots, size_):
                 part = _renamed_slots(node, letter, new, frozenset(chosen))
-                yield Proposal(_summed(part, new), 1.3 + 0.05 * (len(slots) - size_))
+                yield Proposal(_summed(part, new), 1.2 + 0.05 * (size_ - 2))
 
 
 def _slots(node: Node, letter: str) -> Iterator[int]:
@@ -227,8 +214,6 @@ def _renamed_slots(node: Node, letter: str, new: str, chosen: frozenset[int]) ->
 
 
 def _first_replaced(node: Node, letter: str, new: str) -> Node:
-    from symbackprop.verify.edits import with_forms  # noqa: PLC0415 - one use
-
     return with_forms(node, lambda form: form.substitute({letter: var(new)}))
 
 
@@ -274,7 +259,7 @@ def nested_sum(place: Place) -> Iterator[Proposal]:
     if not isinstance(node, ex.Product) or not place.bound:
         return
     new = fresh(place.scene)
-    layers = family_letters(place.scene)
+    layers = place.scene.layers
     for letter in letters_of(node):
         slots = list(_slots(node, letter))
         if letter not in layers and len(slots) >= 2:  # noqa: PLR2004 - contracted with itself
@@ -286,12 +271,11 @@ def other_range(place: Place) -> Iterator[Proposal]:
     """Another first or last value of a sum."""
     node, network = place.node, place.scene.network
     if isinstance(node, ex.BigOperator) and node.letter is not None:
-        for lo in (node.lo,) if node.lo is not None else ():
-            yield from (Proposal(replace(node, lo=lo + step), 1.0) for step in (-1, 1))
-        for hi in (node.hi,) if node.hi is not None else ():
-            yield from (Proposal(replace(node, hi=hi + step), 1.0) for step in (-1, 1))
-            yield from (Proposal(replace(node, hi=other), 1.2) for other in _limits(place) if other != hi)
+        if node.lo is not None:
+            yield from (Proposal(replace(node, lo=node.lo + step), 1.0) for step in (-1, 1))
         if node.hi is not None:
+            yield from (Proposal(replace(node, hi=node.hi + step), 1.0) for step in (-1, 1))
+            yield from (Proposal(replace(node, hi=other), 1.2) for other in _limits(place) if other != node.hi)
             yield Proposal(replace(node, lo=None, hi=None), 1.4)
     if isinstance(node, ex.Elided):
         ends = {f for n in ex.walk(node.last) for f in forms(n)}
@@ -300,13 +284,15 @@ def other_range(place: Place) -> Iterator[Proposal]:
                 if other != end:
                     last = everywhere(node.last, lambda form, end=end, other=other: other if form == end else form)  # type: ignore[misc]
                     yield Proposal(replace(node, last=last), 1.2, part=node.last)
-        if node.second is None:
-            for step in (1, -1):
-                letters = letters_of(node.first)
-                for letter in letters:
-                    image = {letter: var(letter) + step}
-                    first = everywhere(node.first, lambda form, image=image: form.substitute(image))  # type: ignore[misc]
-                    yield Proposal(replace(node, first=first), 1.3, part=node.first)
+        running = {f for n in ex.walk(node.first) for f in forms(n)} - ends
+        both = running | ({f for n in ex.walk(node.second) for f in forms(n)} - ends if node.second else set())
+        for step in (1, -1):
+
+            def moved(form: Affine, step: int = step) -> Affine:
+                return form + step if form in both else form
+
+            second = everywhere(node.second, moved) if node.second is not None else None
+            yield Proposal(replace(node, first=everywhere(node.first, moved), second=second), 1.1, part=node.first)
 
 
 def _plain_sizes(network: object) -> list[str]:
@@ -329,12 +315,8 @@ def _limits(place: Place) -> tuple[Affine, ...]:
                 found[axis.substitute(mapping)] = None
         for bound, form in zip(tensor.family, leaf.family, strict=False):
             if node.letter in form.variables:
-                found[_family_end(bound)] = None
+                found[bound.hi] = None
     return tuple(found)
-
-
-def _family_end(bound: Bound) -> Affine:
-    return bound.hi
 
 
 ROWS = (
@@ -350,4 +332,3 @@ ROWS = (
     Row("sum letter", "SB205", other_letter),
     Row("range", "SB206", other_range),
 )
-__all__ = ["ROWS", "family_forms", "family_letters", "product", "renamed"]

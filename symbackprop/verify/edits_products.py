@@ -40,6 +40,10 @@ def add_transpose(place: Place) -> Iterator[Proposal]:
     if is_scalar(node, place.scene):
         return
     leaf = isinstance(node, ex.Quantity | ex.Named | ex.Derivative)
+    if isinstance(node, ex.Quantity) and node.family and isinstance(parent, ex.Product):
+        for step in (1, -1):
+            moved = replace(node, family=tuple(form + step for form in node.family))
+            yield Proposal(ex.Transpose(of=moved), 1.7)
     cost = 1.0 if leaf else 1.2
     if isinstance(node, ex.Sum) and parent is None:
         cost = 1.6
@@ -194,6 +198,23 @@ def add_diag(place: Place) -> Iterator[Proposal]:
         yield Proposal(ex.Operation(name="diag", arguments=(node,)), 1.1 if isinstance(node, ex.Call) else 1.5)
 
 
+def add_diags(place: Place) -> Iterator[Proposal]:
+    """Every slope of a product as a diagonal matrix, and every product in it as that of matrices."""
+    node = place.node
+    if not isinstance(node, ex.Product):
+        return
+    slopes = [isinstance(f, ex.Call) and f.order > 0 and not is_scalar(f, place.scene) for f in node.factors]
+    if sum(slopes) > 1:
+        factors = tuple(
+            ex.Operation(name="diag", arguments=(f,)) if slope else f for f, slope in zip(node.factors, slopes, strict=True)
+        )
+        first = next(f for f, slope in zip(node.factors, slopes, strict=True) if slope)
+        yield Proposal(replace(node, factors=factors), 1.15, part=first)
+        signs: tuple[ex.ProductSign, ...] = ("juxtaposition",) * len(factors)
+        if signs != node.signs:
+            yield Proposal(replace(node, factors=factors, signs=signs), 1.5, part=first)
+
+
 def drop_diag(place: Place) -> Iterator[Proposal]:
     """What stands in diag, alone."""
     if isinstance(place.node, ex.Operation) and place.node.name == "diag" and len(place.node.arguments) == 1:
@@ -210,5 +231,6 @@ ROWS = (
     Row("brackets of a sum", "SB212", bracket_sum),
     Row("product", "SB104", other_sign),
     Row("diag", "SB105", add_diag),
+    Row("diags", "SB105", add_diags),
     Row("no diag", "SB104", drop_diag),
 )

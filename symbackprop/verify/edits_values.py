@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, size, var
 from symbackprop.handwritten import expression as ex
-from symbackprop.verify.edits import Place, Proposal, Row, is_scalar, letters_of, rank
-from symbackprop.verify.edits_indices import family_letters
+from symbackprop.index import refs_of
+from symbackprop.verify.edits import Place, Proposal, Row, everywhere, is_scalar, letters_of, rank
 from symbackprop.verify.edits_products import product
 
 if TYPE_CHECKING:
@@ -76,7 +76,17 @@ def everywhere_array(place: Place) -> Iterator[Proposal]:
         own = tensors[name]
         for other, tensor in tensors.items():
             if other != name and tensor.named and len(tensor.axes) == len(own.axes) and len(tensor.family) == len(own.family):
-                yield Proposal(_substituted(place.node, name, other), 1.4)
+                code = "SB210" if _feeds(place, name, other) or _feeds(place, other, name) else ""
+                yield Proposal(_substituted(place.node, name, other), 1.4, code)
+
+
+def _feeds(place: Place, name: str, other: str) -> bool:
+    """True where one array is a function of the other alone, as an activation is of its argument."""
+    for equation in place.scene.network.definitions(other):
+        sources = {ref.tensor for term in equation.terms for factor in term.factors for ref in refs_of(factor)}
+        if sources == {name}:
+            return True
+    return False
 
 
 def _substituted(node: Node, name: str, other: str) -> Node:
@@ -97,7 +107,7 @@ def declared(place: Place) -> Iterator[Proposal]:
             continue
         if not tensor.family:
             yield Proposal(ex.Quantity(tensor=name), 1.1)
-        for letter in sorted(family_letters(scene)):
+        for letter in sorted(scene.layers):
             if len(tensor.family) == 1:
                 for step in (0, -1, 1):
                     yield Proposal(ex.Quantity(tensor=name, family=(var(letter) + step,)), 1.2 + 0.1 * abs(step))
@@ -212,8 +222,6 @@ def _means(place: Place) -> Iterator[Affine]:
 
 def _times(factor: Node, node: Node) -> Node:
     if isinstance(node, ex.Product):
-        if isinstance(node.factors[0], ex.Sum):
-            pass
         return replace(node, factors=(factor, *node.factors), signs=("juxtaposition", "juxtaposition", *node.signs[1:]))
     if isinstance(node, ex.Sum) and node.signs[0] == -1 and len(node.terms) == 1:
         return replace(node, terms=(_times(factor, node.terms[0]),))
@@ -319,10 +327,11 @@ def _candidates(place: Place) -> Iterator[tuple[Node, float]]:
             if upstream not in seen:
                 seen.add(upstream)
                 yield upstream, 1.6
+    claimed = scene.members[0].index if isinstance(scene.members[0], ex.Named) else ()
     for known in scene.names.values():
-        if not known.letters:
-            named = ex.Named(name=known.name)
-            if named not in seen:
+        if len(known.letters) in {0, len(claimed)}:
+            named = ex.Named(name=known.name, index=claimed if known.letters else ())
+            if named not in seen and named != scene.members[0]:
                 seen.add(named)
                 yield named, 1.6
 
@@ -360,9 +369,7 @@ def add_term(place: Place) -> Iterator[Proposal]:
     pool: list[Node] = [f for f in place.scene.factors if rank(f, place.scene) in {rank(node, place.scene), None}]
     if isinstance(node, ex.Product | ex.Derivative):
         pool.append(ex.Transpose(of=node))
-        for letter in sorted(family_letters(place.scene)):
-            from symbackprop.verify.edits import everywhere  # noqa: PLC0415 - one use
-
+        for letter in sorted(place.scene.layers):
             for step in (1, -1):
                 image = {letter: var(letter) + step}
                 pool.append(everywhere(node, lambda form, image=image: form.substitute(image)))  # type: ignore[misc]
@@ -383,10 +390,13 @@ def delta(place: Place) -> Iterator[Proposal]:
     """A Kronecker delta of two letters of the left side."""
     if place.above or place.left or len(place.scene.members) < 2:  # noqa: PLR2004 - needs a left side
         return
-    layers = family_letters(place.scene)
-    claimed = [x for x in letters_of(place.scene.members[0]) if x not in layers]
-    for k, a in enumerate(claimed):
-        for b in claimed[k + 1 :]:
+    layers = place.scene.layers
+    head = place.scene.members[0]
+    if not isinstance(head, ex.Derivative) or head.of is None:
+        return
+    above, below = letters_of(head.of), letters_of(head.by)
+    for a in (x for x in above if x not in layers and x not in below):
+        for b in (x for x in below if x not in layers and x not in above):
             arguments = (ex.Letter(form=var(a)), ex.Letter(form=var(b)))
             yield Proposal(_times(ex.Operation(name="kronecker", arguments=arguments), place.node), 1.1)
 

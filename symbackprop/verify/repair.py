@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,11 @@ _TIER = 0.35
 """How much dearer a second find may be to be compared with the first."""
 _PROGRESS = 0.8
 """What a first change is worth that makes the shapes fit, or moves the misfit outwards."""
-_BEAM = 40
+_BEAM = 60
+_LEAST = 0.6
+"""No second change is cheaper."""
+_SAME = 1e-9
+_LIGHT = frozenset(("SB104", "SB209", "SB219"))
 _SHAPES = frozenset(("SB101", "SB102", "SB103", "SB104", "SB105"))
 
 
@@ -46,8 +50,8 @@ class Repair:
 
     @property
     def code(self) -> str:
-        """The code of the weightiest change."""
-        return self.changes[0].code
+        """The code of the weightiest change: not that of a product sign where there is another."""
+        return next((c.code for c in self.changes if c.code not in _LIGHT), self.changes[0].code)
 
 
 @dataclass(order=True, slots=True)
@@ -103,6 +107,9 @@ class Search:
         for cost, change, members in sorted(self._changes(self.members, self.targets), key=lambda c: c[0]):
             if self._late() or (found and cost > min(r.cost for r in found) + _TIER):
                 break
+            if members in self.seen:
+                continue
+            self.seen.add(members)
             outcome = self.outcome(members)
             if outcome.kind == "right":
                 self._keep(found, members, (change,), cost)
@@ -117,37 +124,38 @@ class Search:
             if outcome.kind == "wrong":
                 return _PROGRESS
             if outcome.at is not None and self.first.at is not None and outcome.at != self.first.at:
-                return _PROGRESS / 2 if _holds(outcome.at, change.after) else 0.0
+                inside = _holds(change.after, outcome.at)
+                return _PROGRESS * 0.75 if _holds(change.before, self.first.at) and not inside else 0.2
+        elif self.first.kind == "invalid":
+            return 1.5
         elif self.first.kind == "wrong" and outcome.kind == "misfit":
             return -_PROGRESS / 2
         return 0.0
 
     def _deeper(self, steps: list[_Step]) -> Repair | None:
         """Pairs, then triples, the most promising first."""
-        heap: list[tuple[float, int, Iterator[tuple[float, Change, Members]], _Step, tuple[float, Change, Members]]] = []
+        heap: list[tuple[float, int, _Following]] = []
 
-        def push(step: _Step) -> None:
-            following = iter(sorted(self._changes(step.members, self.targets), key=lambda c: c[0] + self._mix(step, c[1])))
-            advance(step, following)
+        def push(following: _Following) -> None:
+            if following.bound < float("inf"):
+                heapq.heappush(heap, (following.bound, next(self.numbers), following))
 
-        def advance(step: _Step, following: Iterator[tuple[float, Change, Members]]) -> None:
-            nxt = next(following, None)
-            if nxt is not None:
-                cost = step.priority + nxt[0] + self._mix(step, nxt[1])
-                heapq.heappush(heap, (cost, next(self.numbers), following, step, nxt))
-
-        waiting = sorted(steps)
-        for step in waiting[:_BEAM]:
-            push(step)
-            if self._late():
-                return None
+        for step in sorted(steps)[:_BEAM]:
+            push(_Following(self, step))
         found: list[Repair] = []
         best = float("inf")
         while heap and not self._late():
-            priority, _, following, step, (cost, change, members) = heapq.heappop(heap)
+            priority, _, following = heapq.heappop(heap)
             if priority > best + _TIER / 2:
                 break
-            advance(step, following)
+            taken = following.take(priority)
+            push(following)
+            if taken is None:
+                continue
+            step, (cost, change, members) = following.step, taken
+            if members in self.seen:
+                continue
+            self.seen.add(members)
             total = step.cost + cost
             outcome = self.outcome(members)
             if outcome.kind == "right":
@@ -155,12 +163,14 @@ class Search:
                 if found:
                     best = min(best, priority)
             elif len(step.changes) == 1 and self._promising(outcome, step):
-                push(_Step(step.priority + cost - self._gain(outcome, change), next(self.numbers), members,
-                           (*step.changes, change), total))  # fmt: skip
+                worth = step.priority + cost - self._gain(outcome, change)
+                push(_Following(self, _Step(worth, next(self.numbers), members, (*step.changes, change), total)))
         return min(found, key=_rank) if found else None
 
     def _promising(self, outcome: Outcome, step: _Step) -> bool:
         """True where a third change is worth a try."""
+        if self.first.kind == "invalid":
+            return True
         return self.first.kind == "misfit" and outcome.kind == "wrong" and step.priority < step.cost
 
     def _mix(self, step: _Step, change: Change) -> float:
@@ -173,22 +183,19 @@ class Search:
 
     def _changes(self, members: Members, targets: Sequence[int]) -> Iterator[tuple[float, Change, Members]]:
         """Single changes of members that have not been tried."""
-        made: set[Members] = set()
-        current = self.scene
-        for place in places(members, targets, current):
+        made: set[tuple[tuple[int, ...], ex.Node]] = set()
+        for place in places(members, targets, self.scene):
             for row in ROWS:
                 for proposal in row.propose(place):
-                    changed = put_member(members, place.path, proposal.after)
-                    if changed in self.seen or changed in made:
+                    if (place.path, proposal.after) in made:
                         continue
-                    made.add(changed)
+                    made.add((place.path, proposal.after))
+                    changed = put_member(members, place.path, proposal.after)
                     change = Change(
                         row=row.name, code=proposal.code or row.code, cost=proposal.cost, path=place.path,
                         before=place.node, after=proposal.after, part=proposal.part,
                     )  # fmt: skip
                     yield proposal.cost + self._surprise(change), change, changed
-        if members == self.members:
-            self.seen |= made
 
     def _surprise(self, change: Change) -> float:
         """A mistake of shapes is likelier where shapes do not fit, one of value where they do."""
@@ -198,8 +205,47 @@ class Search:
     def _keep(self, found: list[Repair], members: Members, changes: tuple[Change, ...], cost: float) -> None:
         if _trivial(self.members, members, self.scene):
             return
+        written = tuple(map(written_out, members))
+        if written != members and self.outcome(written).kind == "right":
+            members = written
         text = statement_text(self.writer, members, self.relations)
         found.append(Repair(members=members, changes=changes, text=text, cost=cost))
+
+
+class _Following:
+    """The changes that may follow a step, cheapest first; they are made when the first is asked for."""
+
+    def __init__(self, search: Search, step: _Step) -> None:
+        self.search, self.step = search, step
+        self.bound = step.priority + _LEAST
+        self.left: list[tuple[float, Change, Members]] | None = None
+
+    def _price(self, item: tuple[float, Change, Members]) -> float:
+        return item[0] + self.search._mix(self.step, item[1])  # noqa: SLF001 - a part of the search
+
+    def take(self, priority: float) -> tuple[float, Change, Members] | None:
+        """The next change if its price is the one asked for; ``bound`` becomes the price of the next."""
+        if self.left is None:
+            changes = self.search._changes(self.step.members, self.search.targets)  # noqa: SLF001 - a part of the search
+            self.left = sorted(changes, key=self._price, reverse=True)
+        taken = None
+        if self.left and self.step.priority + self._price(self.left[-1]) <= priority + _SAME:
+            taken = self.left.pop()
+        self.bound = self.step.priority + self._price(self.left[-1]) if self.left else float("inf")
+        return taken
+
+
+def written_out(node: ex.Node) -> ex.Node:
+    """``(A B)ᵀ`` as ``Bᵀ Aᵀ`` where only matrices are multiplied."""
+    node = ex.mapped(node, written_out)
+    if isinstance(node, ex.Transpose) and isinstance(node.of, ex.Product) and not node.of.source.startswith("("):
+        inner = node.of
+        if set(inner.signs) == {"juxtaposition"} and len(inner.factors) == 2 and not any(  # noqa: PLR2004 - A B
+            isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors
+        ):
+            factors = tuple(edits_products.turned(f) for f in reversed(inner.factors))
+            return ex.Product(factors=factors, signs=inner.signs, span=inner.span, source=inner.source)
+    return node
 
 
 def _rank(repair: Repair) -> tuple[bool, float, int]:
@@ -240,6 +286,10 @@ def repair(
 ) -> Repair | None:
     """The smallest repair of a statement that is not right, or None where none is found in time."""
     members = tuple(statement.members)
+    if len(members) > 2 and checker.setting.claim is None:  # noqa: PLR2004 - a chain
+        whole = _chain(network, statement, checker, names, budget)
+        if whole is not None:
+            return whole
     targets: tuple[int, ...] = ()
     if wrong_member is not None and 0 <= wrong_member < len(members) and len(members) > 1:
         later = (wrong_member,) if wrong_member else tuple(range(1, len(members)))
@@ -248,6 +298,32 @@ def repair(
         network, statement, checker.outcome, names=names, targets=targets, base=checker.setting.base, budget=budget
     )
     return search.run()
+
+
+def _chain(
+    network: Network, statement: Any, checker: Checker, names: Sequence[Known], budget: float
+) -> Repair | None:
+    """A chain made right member by member, each against the first."""
+    members: Members = tuple(statement.members)
+    changes: tuple[Change, ...] = ()
+    cost = 0.0
+    wrong = [k for k in range(1, len(members)) if checker.pair(k).outcome((members[0], members[k])).kind != "right"]
+    for k in wrong:
+        pair = checker.pair(k)
+        found = Search(
+            network, pair.statement, pair.outcome, names=names, targets=(1,), base=checker.setting.base,
+            budget=budget / len(wrong),
+        ).run()  # fmt: skip
+        if found is None:
+            return None
+        members = (*members[:k], found.members[1], *members[k + 1 :])
+        changes += tuple(replace(c, path=(k, *c.path[1:])) for c in found.changes)
+        cost += found.cost
+    if not changes or checker.outcome(members).kind != "right":
+        return None
+    writer = Writer(scene(network, tuple(statement.members), names, base=checker.setting.base))
+    text = statement_text(writer, members, tuple(statement.relations))
+    return Repair(members=members, changes=changes, text=text, cost=cost)
 
 
 def changed_part(members: Members, change: Change) -> ex.Node:

@@ -43,6 +43,14 @@ class Checker:
         self.readings = readings or plain_readings(statement, setting, worlds)
         self.count = 0
 
+    def pair(self, member: int) -> Checker:
+        """The same for the first member and another one."""
+        members, relations = self.statement.members, self.statement.relations
+        part = replace(
+            self.statement, members=(members[0], members[member]), relations=(relations[member - 1],), alternatives=()
+        )
+        return Checker(part, self.setting, self.worlds, self.readings)
+
     def outcome(self, members: Members) -> Outcome:
         """The quick answer, confirmed where it is "right"."""
         self.count += 1
@@ -63,9 +71,9 @@ class Checker:
     def _quick(self, members: Members, reading: Conventions) -> Outcome:
         try:
             changed = replace(self.statement, members=members, alternatives=())
-            task = prepared(changed, self.setting, self.worlds.network.loss)
+            task = prepared(changed, self.setting, self.worlds.network)
             world = self._world()
-            for env in islice(assignments(world, task.members, self.setting, reading), 2):
+            for env in islice(assignments(world, task.members, self.setting, reading), 1):
                 found = self._at(task, world, reading, env)
                 if found is not None:
                     return found

@@ -72,6 +72,8 @@ class Writer:
 
     def _strip(self, node: Node) -> None:
         """A part whose text is that of the transpose or power around it, alone."""
+        if isinstance(node, ex.Transpose) and node.source == node.of.source + "'" and node.of.source.endswith("'"):
+            self.stripped[_key(node)], self.stripped[_key(node.of)] = node.of.source, node.of.source[:-1]
         if isinstance(node, ex.Transpose) and node.of.source == node.source and node.source:
             text = _TURNED_ALONE.sub("", node.source, count=1)
             if text == node.source:
@@ -81,7 +83,8 @@ class Writer:
             self.stripped[_key(node.of)] = text
         if isinstance(node, ex.Power) and node.base.source == node.source and node.source:
             shown = re.escape(node.exponent.source)
-            self.stripped[_key(node.base)] = re.sub(r"\^\s*(?:\{\s*" + shown + r"\s*\}|" + shown + ")", "", node.source, count=1)
+            found = re.sub(r"\^\s*(?:\{\s*" + shown + r"\s*\}|" + shown + ")", " ", node.source, count=1)
+            self.stripped[_key(node.base)] = found.strip()
 
     def _turn_sign(self, whole: str) -> str:
         if any(isinstance(n, ex.Transpose) and n.source.endswith("'") for m in self.scene.members for n in ex.walk(m)):
@@ -96,7 +99,10 @@ class Writer:
 
     def own(self, node: Node) -> str:
         """The author's text of an unchanged node."""
-        return self.stripped.get(_key(node), node.source)
+        text = self.stripped.get(_key(node), node.source)
+        if isinstance(node, ex.Elided):
+            return self.elided(node)
+        return r"\left" + text if text.count(r"\right") > text.count(r"\left") else text
 
     def text(self, node: Node) -> str:
         """LaTeX of a node.
@@ -123,7 +129,12 @@ class Writer:
     def _spliced(self, original: Node, node: Node) -> str | None:
         """The text of an original with its changed children replaced; None where more than children changed."""
         before, after = list(ex.children(original)), list(ex.children(node))
-        if len(before) != len(after) or not before or isinstance(node, ex.Transpose):
+        if len(before) != len(after) or not before or isinstance(node, ex.Elided):
+            return None
+        if before[0].source == original.source:
+            same = len(before) == 1 or before[1:] == after[1:]
+            return self._shared(before[0], after[0], self.own(original)) if same else None
+        if isinstance(node, ex.Transpose):
             return None
         again = iter(before)
         if ex.mapped(node, lambda _: next(again)) != original:
@@ -131,15 +142,29 @@ class Writer:
         moved = [new for old, new in zip(before, after, strict=True) if old != new]
         if len(moved) > 1 and any(new in before for new in moved):
             return None  # brackets would stay where they are
-        source = self.own(original)
+        return self._pieces(original, before, after, self.own(original))
+
+    def _shared(self, old: Node, new: Node, source: str) -> str | None:
+        """The text of a transpose or power, which is that of the part below with a sign in its scripts."""
+        if isinstance(old, ex.Quantity | ex.Named) and isinstance(new, type(old)) and _same_array(old, new):
+            return reindexed(source, forms(old), forms(new), self.letters)
+        if isinstance(old, ex.Call) and isinstance(new, ex.Call) and replace(new, arguments=old.arguments) == old:
+            return self._pieces(old, list(old.arguments), list(new.arguments), source)
+        return None
+
+    def _pieces(self, parent: Node, before: list[Node], after: list[Node], source: str) -> str | None:
+        """A text with the parts of some children replaced."""
         pieces: list[str] = []
         place = 0
-        for old, new in zip(before, after, strict=True):
+        pairs = list(zip(before, after, strict=True))
+        if all(old.span is not None for old in before):
+            pairs.sort(key=lambda pair: pair[0].span.start if pair[0].span else 0)
+        for old, new in pairs:
             text = self.own(old)
             at = source.find(text, place) if text else -1
             if at < 0 or (text == source and len(before) > 1):
                 return None
-            shown = text if new == old else self._fitting(original, old, new, source[:at], source[at + len(text) :])
+            shown = text if new == old else self._fitting(parent, old, new, source[:at], source[at + len(text) :])
             pieces += [source[place:at], shown]
             place = at + len(text)
         return "".join(pieces) + source[place:]
@@ -172,7 +197,13 @@ class Writer:
             inner = self.text(replace(node, element=(), span=None, source=""))
             shown = ",".join(":" if isinstance(e, ex.Slice) else form_text(e, self.letters) for e in node.element)
             return f"({inner})_{{{shown}}}"
-        return self._named(node) if isinstance(node, ex.Named) else self._spelled(node)
+        if isinstance(node, ex.Named):
+            return self._named(node)
+        for original in self.originals.get(_key(node), ()):
+            found = self._renamed(original, node) if isinstance(original, ex.Quantity) else None
+            if found is not None:
+                return found
+        return self._spelled(node)
 
     def _named(self, node: ex.Named) -> str:
         known = self.scene.names.get(node.name)
@@ -192,12 +223,33 @@ class Writer:
         if node.tensor not in network.tensors:
             raise Unprintable
         printer = Printer(network, network.notation or "deltas", "latex")
-        element = tuple(e - printer.preset.indices.base for e in node.element if isinstance(e, Affine))
+        base = printer.preset.indices.base
+        element = tuple(e if e.variables else e - base for e in node.element if isinstance(e, Affine))
         if node.element:
             text = printer.ref(Ref(node.tensor, (*node.family, *element)))
         else:
             text = printer.tensor(node.tensor, node.family)
         return reindexed(text, forms(node), forms(node), self.letters) or text
+
+    def _renamed(self, original: ex.Quantity, node: ex.Quantity) -> str | None:
+        """The author's text of another array with its letter alone replaced."""
+        network = self.scene.network
+        if node.tensor not in network.tensors or forms(original) != forms(node):
+            return None
+        whole = (self._whole(original.tensor), self._whole(node.tensor))
+        (old, old_scripts), (new, new_scripts) = (re.match(r"([^_^]*)(.*)", text, re.DOTALL).groups() for text in whole)  # type: ignore[union-attr]
+        source = self.own(original)
+        if old_scripts != new_scripts or not source.startswith(old):
+            return None
+        return new + source[len(old) :]
+
+    def _whole(self, tensor: str) -> str:
+        """How a whole array is written."""
+        for leaf in self.leaves:
+            if isinstance(leaf, ex.Quantity) and leaf.tensor == tensor and not leaf.element:
+                return self.own(leaf)
+        network = self.scene.network
+        return Printer(network, network.notation or "deltas", "latex").tensor(tensor)
 
     def call(self, node: ex.Call) -> str:
         """A function of its arguments."""
@@ -309,6 +361,8 @@ class Writer:
         if node.of is None:
             raise Unprintable
         of, by = self.text(node.of), self.text(node.by)
+        if not by:
+            return rf"\nabla {of}"
         if _level(node.of, of) < ATOM:
             return rf"\frac{{{self.partial}}}{{{self.partial} {by}}} ({of})"
         return rf"\frac{{{self.partial} {of}}}{{{self.partial} {by}}}"
@@ -343,9 +397,25 @@ class Writer:
             base, *indices = node.arguments
             shown = [self.text(i) for i in indices]
             return rf"\left[{self.text(base)}\right]_{{{','.join(shown)}}}"
+        if node.name == "dots":
+            return r"\dots"
+        if node.name == "parameters":
+            return ""
         if node.name == "trace":
             return rf"\operatorname{{tr}}({self.text(node.arguments[0])})"
         raise Unprintable
+
+    def elided(self, node: ex.Elided) -> str:
+        """The two ends with dots between."""
+        sign = {"plus": " + ", "comma": ", "}.get(node.sign, "")
+        sign = sign or self.spaced.get(node.sign, _SIGNS.get(node.sign, " "))
+        parts = [self.text(part) for part in (node.first, node.second) if part is not None]
+        return sign.join([*parts, r"\dots" if node.sign == "comma" else r"\cdots", self.text(node.last)])
+
+    def array(self, node: ex.Array) -> str:
+        """An explicit matrix."""
+        rows = (" & ".join(map(self.text, row)) for row in node.rows)
+        return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
 
     def differential(self, node: ex.Differential) -> str:
         """d of something."""
@@ -450,6 +520,8 @@ _WRITERS = {
     ex.BigOperator: Writer.big,
     ex.Operation: Writer.operation,
     ex.Differential: Writer.differential,
+    ex.Elided: Writer.elided,
+    ex.Array: Writer.array,
 }
 
 

@@ -251,8 +251,8 @@ class Names:
                     continue
                 demanded = self._demanded(entry, indices)
                 others = {v.rstrip("'") for form in indices for v in form.variables} & self.telling
-                if entry.kind == "let" and not demanded and others:
-                    continue
+                if not demanded and others:
+                    continue  # the letter says that it is the other
                 score = (
                     int(not demanded),
                     int(entry.certainty >= PLAIN),

@@ -122,11 +122,11 @@ def _add_tensor(names: Names, spelling: Spelling, name: str) -> None:
     element = replace(whole, kind="element", count=depth + axes, slots=tuple(range(depth + axes)))
     pattern = spelling.tensor(name)
     if pattern is not None:
-        _add_pattern(names, whole, latex(pattern))
+        _add_pattern(names, replace(whole, rank=0) if "_over_" in name else whole, latex(pattern))
     for each in spelling.alternatives.get(("tensor", name), ()):
         _add_pattern(names, replace(whole, certainty=SPELLED), latex(each.pattern))
     if axes:
-        for each in spelling.elements(name):
+        for each in spelling.elements(name) if "_over_" not in name else ():
             own = tuple(sorted(each.letters.items())) if name in spelling.shared else ()
             _add_pattern(names, replace(element, letters=own), latex(each.pattern))
     for key, texts in network.latex.items():
@@ -146,7 +146,9 @@ def _add_spelled(names: Names, spelling: Spelling, whole: Entry, letters: tuple[
         own = frozenset(kept)
         _add_pattern(names, replace(whole, own_letters=own), text, kept)
     elif len(letters) == whole.family + (whole.rank or 0):
-        demanded = tuple(enumerate(kept)) if whole.name in spelling.shared else ()
+        # Documents that define s_j and s_k give them names that say which is over which.
+        told = whole.name in spelling.shared or (kept and whole.name.endswith("_over_" + "_".join(kept)))
+        demanded = tuple(enumerate(kept)) if told else ()
         entry = replace(whole, kind="element", count=len(kept), slots=slots, letters=demanded)
         _add_pattern(names, entry, text, kept)
         if not whole.family and not demanded and ":" not in slots:

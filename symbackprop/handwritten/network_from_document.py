@@ -25,6 +25,7 @@ from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.forward_text import ANY, NotForwardError, Writer
 from symbackprop.handwritten.reader import Context, DeclaredFunction
 from symbackprop.handwritten.resolve import statements
+from symbackprop.handwritten.stated_facts import with_facts
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Tensor
 from symbackprop.network import Network, UserFunction
@@ -115,6 +116,7 @@ class _Builder:
         self.scalars: list[str] = []
         self.used: set[str] = set()
         self.lets: list[tuple[int, Let]] = []
+        self.let_letters: set[tuple[str, ...]] = set()
         self.letter_names: dict[tuple[str, Affine], str] = {}
 
     def _place_ranges(self) -> None:
@@ -186,12 +188,15 @@ class _Builder:
         claims = [self._is_claim(entry, found) for entry, found in self.said]
         used = {id(entry) for (entry, _), claim in zip(self.said, claims, strict=True) if not claim}
         network, text = self._network()
+        if network is not None:
+            network, problems = with_facts(self.document, network)
+            self.problems += problems
         entries = self._with_lets([entry for entry in self.document.entries if id(entry) not in used])
-        problems = sorted((*self.document.problems, *self.problems), key=lambda problem: (problem.line, problem.column))
+        listed = sorted((*self.document.problems, *self.problems), key=lambda problem: (problem.line, problem.column))
         return Understood(
             network=network,
             toml=text,
-            document=replace(self.document, entries=tuple(entries), problems=tuple(problems)),
+            document=replace(self.document, entries=tuple(entries), problems=tuple(listed)),
         )
 
     def _with_lets(self, entries: list[Entry]) -> list[Entry]:
@@ -457,9 +462,9 @@ class _Builder:
         text = entry.formula.text[start:end]
         if definition.arguments and self._is_applied(definition) and self._function_formula(definition, text):
             return True
-        if _BACKWARD.search(text):
-            return self._names_a_derivative(definition, text)
         head = definition.head
+        if _BACKWARD.search(text) or _BACKWARD.search(head.text) or head.nucleus in self.let_letters:
+            return self._names_a_derivative(definition, text)
         form = self._member(head) if head.shape in self._family_shapes() else None
         try:
             return self._forward(definition, form)
@@ -479,6 +484,7 @@ class _Builder:
         self.lets.append(
             (formula.span.start, Let(name=name, value=Value(formula=value, latex=True), key=key(head.text)))
         )
+        self.let_letters.add(head.nucleus)
         return True
 
     def _known(self, head: Head) -> bool:
@@ -515,6 +521,7 @@ class _Builder:
         except (ReadError, NotForwardError):
             return False
         written = re.sub(rf"\b{letter}\b", "x", written)
+        self.spelled.pop(stem, None)
         self.functions[stem] = UserFunction(name=stem, kind=_known_activation(written) or written)
         self.spelled[_known_activation(written) or stem] = definition.head.text
         return True
@@ -706,7 +713,7 @@ class _Builder:
 
     def _network(self) -> tuple[Network | None, str]:
         """The checked network, and its text."""
-        defined = [name for name in self.names.values() if not name.leaf]
+        defined = [name for name in self.names.values() if not name.leaf and name.axes is not None]
         leaves = [name for name in self.names.values() if name.leaf]
         if not defined:
             self._nothing("no forward equation is understood in this document, and no network is named by 'net = FILE'")

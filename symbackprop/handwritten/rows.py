@@ -98,7 +98,7 @@ def pieces(display: Display, lines: Lines, problems: list[Problem]) -> list[Piec
             for token in (*row.tokens, Token(" ", row.tokens[-1].end, row.tokens[-1].end))
             if row.tokens
         ]
-        formula = formula_of(text, lines)
+        formula = formula_of(_parted(text), lines)
         if formula is None:
             continue
         if inner and not found:
@@ -108,6 +108,31 @@ def pieces(display: Display, lines: Lines, problems: list[Problem]) -> list[Piec
         line, column = lines.place(display.span.start)
         problems.append(Problem(message="a display without a formula", line=line, column=column, span=display.span))
     return found
+
+
+def _parted(tokens: list[Token]) -> list[Token]:
+    r"""A comma before a wide space between two formulas: ``a = b \qquad c = d``."""
+    depth, gaps = 0, list[int]()
+    for position, token in enumerate(tokens):
+        if depth <= 0 and token.text in {r"\quad", r"\qquad"}:
+            gaps.append(position)
+        depth += _deeper(token.text)
+    for gap in reversed(gaps):
+        left, right = tokens[:gap], tokens[gap:]
+        before, after = _significant(left), _significant(right)
+        if not before or not after or before[-1].text.rstrip().endswith((",", ";")) or after[0].text in _TEXTS:
+            continue
+        if _starts_relation(right) or not has_relation(left) or not has_relation(right) or _is_range(after):
+            continue
+        tokens = [*left, Token(",", left[-1].end, left[-1].end), *right]
+    return tokens
+
+
+def _is_range(tokens: list[Token]) -> bool:
+    r"""True for ``i = 1, \dots, n`` and ``1 \le i \le n``: a condition on what stands before."""
+    text = "".join(token.text for token in tokens)
+    return re.match(r"\(?\s*(?:\\[A-Za-z]+|[A-Za-z])\s*(?:=[^=]*(?:dots|\.\.|,)|\\in\s*\\\{|[<>]|\\[lg]e|=\s*\w+\s*[).,]?\s*$)"
+                    r"|\(?\s*\d+\s*(?:<|\\le)", text) is not None
 
 
 def formula_of(tokens: Sequence[Token], lines: Lines) -> Formula | None:

@@ -414,9 +414,9 @@ def _where_defined(network: Network) -> Values:
             values = replace(values, arrays=arrays)
         interpreter = Interpreter(network, values)
         with np.errstate(all="ignore"):
-            arrays = {key: a for e in network.equations for key, a in interpreter.equation(e).items()}
-        if all(np.all(np.isfinite(a)) for a in arrays.values()):
-            return values
+            results = (a for equation in network.equations for a in interpreter.equation(equation).values())
+            if all(np.all(np.isfinite(a)) for a in results):
+                return values
     message = (
         "no random values were found at which every function of the forward pass is defined, so no step could be "
         "checked; is a logarithm or a root taken of something negative? A fact such as 'x > 0' restricts what is drawn"

@@ -1,6 +1,6 @@
 """symbackprop derives backpropagation: handouts, code and checks from one network file.
 
-    d = derive("net.toml")      # or derive("mlp:4-2-3"), or derive(loads(text))
+    d = derive("net.toml")      # or derive("mlp:4-2-3"), derive(loads(text)), derive(from_parts(forward=…, …))
     d["W1"]                     # the gradient of W1, at every level of notation
     d.latex(), d.code(), d.check()
 
@@ -13,7 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from symbackprop.api import Derived, Formula, derive, load, loads
+    from symbackprop.api import Derived, Formula, derive, from_parts, load, loads
     from symbackprop.errors import DerivationError, ShapeError, SpecError, SymbackpropError, UnsupportedError
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "SymbackpropError",
     "UnsupportedError",
     "derive",
+    "from_parts",
     "load",
     "loads",
 ]

@@ -1,6 +1,6 @@
 """The pipeline on one screen: load, derive, print, emit, check. The only module that knows all stages.
 
-net = load("net.toml")            # or loads(text), or network(forward=…, shapes=…, …)
+net = load("net.toml")            # or loads(text), or from_parts(forward=…, shapes=…, …)
 d = derive(net, notation="rows")
 d["W1"].matrix                    # any adjoint at any level; displays itself in a notebook
 d.latex(), d.code(), d.check()
@@ -48,7 +48,7 @@ def loads(text: str) -> Network:
     return spec.loads(text)
 
 
-def network(**parts: Any) -> Network:
+def from_parts(**parts: Any) -> Network:
     """A network from its parts, named like the keys and tables of a network file (``forward``, ``shapes``, …)."""
     return spec.network(**parts)
 

@@ -65,7 +65,7 @@ def _arguments(reader: Reader, cursor: Cursor, items: Items, factor: Factor) -> 
         reader.fail(f"the argument of '{shown}' is missing", items[-1])
     if following.kind == "group" and following.text in {"(", "[", "{", r"\{"}:
         cursor.take()
-        parts = [part for part in split(following.body, _LIST) if part]
+        parts = [part for part in split(following.body, _LIST) if part and not _is_option(part)]
         if not parts:
             reader.fail(f"the argument of '{shown}' is missing", following)
         return tuple(map(reader.value, parts)), following
@@ -84,6 +84,12 @@ def _arguments(reader: Reader, cursor: Cursor, items: Items, factor: Factor) -> 
             ), None
         return (number,), None
     return (factor(reader, cursor),), None
+
+
+def _is_option(part: Items) -> bool:
+    """``axis=0`` and ``keepdims=True``."""
+    place = next((k for k, item in enumerate(part) if item.kind == "relation"), 0)
+    return "".join(tokens(part[:place])) in {"axis", "keepdims", "dim", "keepdim"}
 
 
 def operation(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: Factor) -> Node:

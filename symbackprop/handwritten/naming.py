@@ -138,6 +138,8 @@ def _reads_letter_by_letter(reader: Reader, items: Items) -> bool:
 def _usable(reader: Reader, match: Match) -> bool:
     """True where what is left of the scripts makes sense."""
     entry = match.entry
+    if not _raised(reader, match):
+        return False
     if entry.kind == "let":
         if entry.form is not None:
             return not (match.rest_sub or match.rest_sup)
@@ -149,6 +151,34 @@ def _usable(reader: Reader, match: Match) -> bool:
     if entry.kind == "size":
         return not match.rest_sub and not match.primes
     return not match.rest_sub
+
+
+def _raised(reader: Reader, match: Match) -> bool:
+    """False where what is left above is a layer or a sign, which is no power: ``W^{(2)}``, ``w^+``."""
+    sup = match.rest_sup
+    if len(sup) == 1 and sup[0].kind in {"sign", "binary"}:
+        return False
+    if match.entry.kind == "size" or not any(_is_layer(reader, item) for item in sup):
+        return True
+    return _is_layer(reader, sup[0]) and _batch_axis(reader, match) is not None and not match.rest_sub
+
+
+def _is_layer(reader: Reader, item: Item) -> bool:
+    return (
+        item.kind == "group"
+        and item.bare
+        and item.text in {"(", "[", r"\langle"}
+        and reader.form(item.body) is not None
+    )
+
+
+def _batch_axis(reader: Reader, match: Match) -> int | None:
+    """The axis of examples of a whole array of several axes."""
+    tensor = reader.context.network.tensors.get(match.entry.name)
+    if tensor is None or match.entry.kind != "tensor" or len(tensor.axes) < 2:  # noqa: PLR2004 - examples of vectors
+        return None
+    found = [k for k, axis in enumerate(tensor.axes) if str(axis) == reader.context.network.batch]
+    return found[0] if len(found) == 1 else None
 
 
 def _distinct(reader: Reader, found: list[Match]) -> list[Match]:
@@ -207,6 +237,12 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
         found = _elements(reader, match)
         assert found is not None  # noqa: S101 - only usable readings come here
         family, elements = found
+        axis = _batch_axis(reader, match)
+        if axis is not None and match.rest_sup and _is_layer(reader, match.rest_sup[0]) and not elements:
+            example = reader.form(match.rest_sup[0].body)
+            rank = len(reader.context.network.tensors[entry.name].axes)
+            elements = tuple(example if k == axis and example is not None else Slice() for k in range(rank))
+            match = replace(match, rest_sup=match.rest_sup[1:])
         node = Quantity(tensor=entry.name, family=family, element=elements, **place)
     return _with_arguments(reader, cursor, node, match, last)
 
@@ -232,12 +268,12 @@ def _elements(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[A
 
 def _example(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
     """``x_n``, the example number n of a matrix of examples."""
-    tensor = reader.context.network.tensors[match.entry.name]
-    batch = [k for k, axis in enumerate(tensor.axes) if str(axis) == reader.context.network.batch]
+    axis = _batch_axis(reader, match)
     found = reader.names.elements(match.rest_sub, 1)
-    if len(batch) != 1 or not found or len(tensor.axes) < 2 or isinstance(found[0], tuple):  # noqa: PLR2004
+    if axis is None or not found or isinstance(found[0], tuple):
         return None
-    return match.indices, tuple(found[0] if k == batch[0] else Slice() for k in range(len(tensor.axes)))
+    rank = len(reader.context.network.tensors[match.entry.name].axes)
+    return match.indices, tuple(found[0] if k == axis else Slice() for k in range(rank))
 
 
 def _with_slices(

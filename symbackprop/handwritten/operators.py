@@ -51,6 +51,8 @@ def special(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand:
         return differential(reader, cursor, item, factor, operand)
     if nucleus == (r"\delta",):
         return _kronecker(reader, item) or _increment(reader, cursor, item, factor)
+    if nucleus == (r"\Delta",):
+        return _increment(reader, cursor, item, factor)
     if nucleus in {(r"\mathbb", "{", "1", "}"), ("I",), (r"\chi",)}:
         found_indicator = atoms.indicator(reader, cursor, item)
         if found_indicator is not None:
@@ -163,7 +165,7 @@ def _kronecker(reader: Reader, item: Item) -> Node | None:
 
 
 def _increment(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node | None:
-    r"""``\delta W``, a small change."""
+    r"""``\delta W`` and ``\Delta w``, a small change."""
     following = cursor.peek()
     if not item.bare or following is None or following.kind != "name":
         return None

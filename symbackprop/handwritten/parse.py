@@ -115,6 +115,7 @@ _PROSE = frozenset(
 )
 _BASES = frozenset(("name", "number", "group", "frac", "root", "array"))
 _LABELLED = ("\\underbrace", "\\overbrace", "\\underset", "\\overset", "\\stackrel")
+_PACKAGE = re.compile(r"^(np|numpy|jnp|torch|tf)\.(?=[a-z])")
 _TEXT = re.compile(r"\\[a-z]+\s*\{(.*)\}$", re.DOTALL)
 
 
@@ -302,6 +303,8 @@ def _scripts(trees: list[Tree[Token]]) -> tuple[tuple[Items, ...], tuple[Items, 
         if tree.data == "sup":
             primes += sum(item.primes for item in content if item.kind == "empty" and not item.subs and not item.sups)
             content = tuple(item for item in content if item.kind != "empty" or item.subs or item.sups)
+            primes += sum(item.primes for item in content if item.kind == "group" and item.text != "(")
+            content = tuple(replace(item, primes=0) if item.kind == "group" else item for item in content)
             primes += sum(item.nucleus == ("\\prime",) for item in content)
             content = tuple(item for item in content if item.nucleus != ("\\prime",))
         if content:
@@ -486,7 +489,7 @@ def _words(text: str, start: int, end: int) -> Item:
     r"""``\text{…}``: a name where it is one word that is not prose, else prose."""
     found = _TEXT.match(text)
     inside = found[1] if found else ""
-    word = inside.strip()
+    word = _PACKAGE.sub("", inside.strip())
     if word.isalpha() and word.isascii() and word.lower() not in _PROSE:
         letters = tuple(word)
         return Item(kind="name", text=word, nucleus=letters, exact=letters, fonts=("text",), start=start, end=end)

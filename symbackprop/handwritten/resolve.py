@@ -14,7 +14,18 @@ from symbackprop.affine import Affine, Var
 from symbackprop.errors import nearest
 from symbackprop.handwritten import names as table
 from symbackprop.handwritten import names_network, terms
-from symbackprop.handwritten.expression import Condition, Letter, Node, Quantity, Span, Sum, Unknown, Update, walk
+from symbackprop.handwritten.expression import (
+    Condition,
+    Differential,
+    Letter,
+    Node,
+    Quantity,
+    Span,
+    Sum,
+    Unknown,
+    Update,
+    walk,
+)
 from symbackprop.handwritten.limits import chain, comparison
 from symbackprop.handwritten.names import LET, SPELLED, Declared, Entry, Names
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
@@ -435,10 +446,10 @@ def _updates(reader: Reader, members: list[Node], relations: tuple[str, ...], si
         return members
     kind = _ARROWS.get(relations[0])
     target = members[0]
-    increment = sides[0][0].nucleus == (r"\Delta",) and sides[0][0].bare and len(sides[0]) > 1
-    if increment and not reader.names.is_known((r"\Delta",)):
-        target = reader.value(tuple(sides[0][1:]))
-        kind = "increment"
+    if sides[0][0].nucleus == (r"\Delta",) and isinstance(target, Differential):
+        changes = any(isinstance(node, Differential) for member in members[1:] for node in walk(member))
+        if not changes and relations[0] in {"=", ":="}:
+            target, kind = target.of, "increment"
     if kind is None:
         return members
     values = [

@@ -287,7 +287,7 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
     if cursor.peek() is None:
         reader.fail(f"nothing follows '{item.text}'", item)
     start = cursor.place
-    body = _product(reader, cursor)
+    body = _signed(reader, cursor)
     kind = "sum" if item.text in {r"\sum", "∑"} else "product"
     letters = {each.letter for each in found if each.letter}
     rest: tuple[Node, ...] = ()
@@ -314,6 +314,16 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
         side_by_side: list[ProductSign] = ["juxtaposition" for _ in (node, *rest)]
         return Product(factors=(node, *rest), signs=tuple(side_by_side), **place)
     return node
+
+
+def _signed(reader: Reader, cursor: Cursor) -> Node:
+    r"""``-2 x`` after a sum sign."""
+    first = cursor.peek()
+    if first is None or first.kind != "sign":
+        return _product(reader, cursor)
+    sign = _sign(reader, cursor, first)
+    node = _product(reader, cursor)
+    return Sum(terms=(node,), signs=(sign,), **reader.at(first, cursor.items[cursor.place - 1]))
 
 
 def _unbound(items: Items) -> set[str]:

@@ -24,7 +24,7 @@ from symbackprop.handwritten.expression import (
     Unknown,
     walk,
 )
-from symbackprop.index import Apply, Value
+from symbackprop.index import Apply, Ref, Value
 from symbackprop.notation import load
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _orientation(network: Network) -> Literal["rows", "columns"] | None:
     found: set[Literal["rows", "columns"]] = set()
     for equation in network.equations:
         for term in equation.terms:
-            refs = [f for f in term.factors if hasattr(f, "tensor")]
+            refs = [f for f in term.factors if isinstance(f, Ref)]
             for bound in term.bounds:
                 users = [r for r in refs if any(bound.var in form.variables for form in r.index)]
                 for matrix, vector in itertools.permutations(users, 2):

@@ -58,9 +58,13 @@ class Evaluator(Calls, Derivatives, BigOperators):
     """
 
     def __init__(
-        self, world: World, conventions: Conventions, setting: Setting, letters: Mapping[str, Any], *,
-        scalars: frozenset[str] = frozenset(), independents: frozenset[Any] = frozenset(),
-    ) -> None:  # fmt: skip
+        self,
+        world: World,
+        conventions: Conventions,
+        setting: Setting,
+        letters: Mapping[str, Any],
+        scalars: frozenset[str] = frozenset(),
+    ) -> None:
         self.world, self.conventions, self.setting = world, conventions, setting
         self.field, self.network = world.field, world.network
         self.env: dict[str, Any] = dict(letters)
@@ -69,7 +73,7 @@ class Evaluator(Calls, Derivatives, BigOperators):
         self.seed: Seed | None = None
         self.notes: dict[str, None] = {}
         self.scalars = scalars | setting.scalars
-        self.independents = independents
+        self.independents: frozenset[Any] = frozenset()
         self.expected: tuple[int, ...] | None = None
         self.products = Products(self.field, conventions, self.notes)
         self.names_open: tuple[str, ...] = ()
@@ -125,10 +129,12 @@ class Evaluator(Calls, Derivatives, BigOperators):
 
     # -- leaves --------------------------------------------------------------------------------------------------------
 
-    def _number(self, node: ex.Number) -> Val:
+    def number(self, node: ex.Number) -> Val:
+        """An exact number."""
         return number(self.field, Fraction(node.value))
 
-    def _letter(self, node: ex.Letter) -> Val:
+    def letter(self, node: ex.Letter) -> Val:
+        """An index, a size or a scalar as a number."""
         loose = node.form.variables & self.scalars
         if not loose:
             return Val(v=self.grown(self.form(node.form, node)))
@@ -141,13 +147,15 @@ class Evaluator(Calls, Derivatives, BigOperators):
             value = self.field.norm(value + part * self.field.array(c))
         return Val(v=np.reshape(value, (*np.shape(value), 1, 1)))
 
-    def _unknown(self, node: ex.Unknown) -> Val:
+    def unknown(self, node: ex.Unknown) -> Val:
+        """A learning rate where one is expected; else nothing declares it."""
         if node.name in self.scalars:
             return Val(v=np.reshape(self.world.scalar(node.name), (1, 1)))
         message = f"nothing declares {node.name}"
         raise Undeclared(node, message)
 
-    def _quantity(self, node: ex.Quantity) -> Val:
+    def quantity(self, node: ex.Quantity) -> Val:
+        """A tensor, an element or a slice of it."""
         at = self.member(node)
         array = self.field.array(self.world.value(node.tensor, at))
         value = self.selected(node, array, self.tangent((node.tensor, at)))
@@ -210,7 +218,7 @@ class Evaluator(Calls, Derivatives, BigOperators):
         """A cell of two axes from what is left of a tensor's axes."""
         grid = v.ndim - len(kept)
         if len(kept) >= 2:  # noqa: PLR2004 - a matrix, or more
-            turns = len(kept) == 2 and self.conventions.turning and sorted(v.shape[grid:])[0] == 1 < max(v.shape[grid:])  # noqa: PLR2004
+            turns = len(kept) == 2 and self.conventions.turning and 1 in v.shape[grid:] and max(v.shape[grid:]) > 1  # noqa: PLR2004
             return Val(v=v, t=t, dims=tuple(dims), turns=turns)
         if not kept:
             shape: tuple[int, ...] = (1, 1)
@@ -245,7 +253,8 @@ class Evaluator(Calls, Derivatives, BigOperators):
             raise OutOfRange(node, message)
         return list(range(lo, hi))
 
-    def _named(self, node: ex.Named) -> Val:
+    def named(self, node: ex.Named) -> Val:
+        """What the author's name stands for."""
         inner = value_of(node, self.setting.lets)
         if inner is None or node.name in self.names_open:
             message = f"nothing declares {node.name}"
@@ -294,15 +303,13 @@ class Evaluator(Calls, Derivatives, BigOperators):
 
     # -- sums, products, quotients, powers -----------------------------------------------------------------------------
 
-    def _sum(self, node: ex.Sum) -> Val:
+    def sum(self, node: ex.Sum) -> Val:
+        """Terms with their signs."""
         result: Val | None = None
         for term, sign in zip(node.terms, node.signs, strict=True):
             for value in self._terms(term):
                 signed = value if sign > 0 else negated(self.field, value)
-                if result is None:
-                    result = signed if sign < 0 else value
-                else:
-                    result = self.plus(node, result, signed)
+                result = signed if result is None else self.plus(node, result, signed)
         assert result is not None, "a sum has terms"  # noqa: S101
         return result
 
@@ -341,11 +348,14 @@ class Evaluator(Calls, Derivatives, BigOperators):
         """An identity or ones of the size that the other term has."""
         if not a.neutral or like.neutral or like.rank != 2:  # noqa: PLR2004
             return a
-        kind = np.eye(*like.cell, dtype=int) if a.neutral == "identity" else np.ones(like.cell, dtype=int)
+        kind = (
+            np.eye(like.cell[0], like.cell[1], dtype=int) if a.neutral == "identity" else np.ones(like.cell, dtype=int)
+        )
         unit = Val(v=self.field.array(kind), dims=like.dims)
         return entrywise(self.field, unit, replace(a, neutral=""))
 
-    def _product(self, node: ex.Product) -> Val:
+    def product(self, node: ex.Product) -> Val:
+        """Factors under the precedence of the reading; what an indicator switches off is not looked at."""
         guards = [f for f in node.factors if is_guard(f)]
         if not guards or len(guards) == len(node.factors):
             return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
@@ -366,26 +376,29 @@ class Evaluator(Calls, Derivatives, BigOperators):
         except OutOfRange as misfit:
             raise OutOfRange(misfit.node, misfit.message) from None
 
-    def _elided(self, node: ex.Elided) -> Val:
+    def elided(self, node: ex.Elided) -> Val:
+        """A sum or product with dots."""
         if node.sign == "comma":
             message = "a list with an ellipsis is no value"
             raise Undecidable(node, message)
         if node.sign == "plus":
-            return self._sum(ex.Sum(terms=(node,), signs=(1,)))
+            return self.sum(ex.Sum(terms=(node,), signs=(1,)))
         members = steps(node, lambda form: self.whole(form, node))
         if not members:
             return replace(number(self.field, 1), neutral="empty")
         factors = tuple(members)
-        return self._product(ex.Product(factors=factors, signs=("juxtaposition", *(node.sign,) * (len(factors) - 1))))
+        return self.product(ex.Product(factors=factors, signs=("juxtaposition", *(node.sign,) * (len(factors) - 1))))
 
-    def _quotient(self, node: ex.Quotient) -> Val:
+    def quotient(self, node: ex.Quotient) -> Val:
+        """A quotient by a number, or entrywise."""
         over, under = self.evaluate(node.over), self.evaluate(node.under)
         below = inverted(self.field, under)
         if over.is_scalar or under.is_scalar:
             return entrywise(self.field, over, below)
         return self.products.entrywise(node, over, below)
 
-    def _power(self, node: ex.Power) -> Val:
+    def power(self, node: ex.Power) -> Val:
+        """An entrywise power."""
         if isinstance(node.exponent, ex.Number):
             exponent = Fraction(node.exponent.value)
             if isinstance(node.base, ex.Operation) and node.base.name == "norm" and exponent == 2:  # noqa: PLR2004
@@ -399,7 +412,8 @@ class Evaluator(Calls, Derivatives, BigOperators):
         exponent_log = entrywise(self.field, power, self.elementwise("log", 0, (), base))
         return self.elementwise("exp", 0, (), exponent_log)
 
-    def _transpose(self, node: ex.Transpose) -> Val:
+    def transpose(self, node: ex.Transpose) -> Val:
+        """The transpose."""
         value = self.evaluate(node.of)
         if value.rank not in {2, 4}:
             message = f"a transpose of {value.shape}"
@@ -436,7 +450,8 @@ class Evaluator(Calls, Derivatives, BigOperators):
             return array
         return np.asarray(array)
 
-    def _cases(self, node: ex.Cases) -> Val:
+    def cases(self, node: ex.Cases) -> Val:
+        """The value whose conditions hold, at each point of the grid."""
         left: Any = np.asarray(True)  # noqa: FBT003 - an array
         result: Val | None = None
         for value, conditions in node.rows:
@@ -472,18 +487,18 @@ _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
 }
 
 _READERS: Mapping[type[ex.Node], Callable[[Evaluator, Any], Val]] = {
-    ex.Number: Evaluator._number,
-    ex.Letter: Evaluator._letter,
-    ex.Unknown: Evaluator._unknown,
-    ex.Quantity: Evaluator._quantity,
-    ex.Named: Evaluator._named,
-    ex.Sum: Evaluator._sum,
-    ex.Product: Evaluator._product,
-    ex.Elided: Evaluator._elided,
-    ex.Quotient: Evaluator._quotient,
-    ex.Power: Evaluator._power,
-    ex.Transpose: Evaluator._transpose,
-    ex.Cases: Evaluator._cases,
+    ex.Number: Evaluator.number,
+    ex.Letter: Evaluator.letter,
+    ex.Unknown: Evaluator.unknown,
+    ex.Quantity: Evaluator.quantity,
+    ex.Named: Evaluator.named,
+    ex.Sum: Evaluator.sum,
+    ex.Product: Evaluator.product,
+    ex.Elided: Evaluator.elided,
+    ex.Quotient: Evaluator.quotient,
+    ex.Power: Evaluator.power,
+    ex.Transpose: Evaluator.transpose,
+    ex.Cases: Evaluator.cases,
     ex.Call: Evaluator.call,
     ex.Operation: Evaluator.operation,
     ex.Array: Evaluator.explicit,

@@ -242,9 +242,12 @@ class Calls:
         if a.is_vector:
             column = a if a.cell[1] == 1 else transposed(a)
             eye = Val(v=self.field.array(np.eye(column.cell[0], dtype=int)), dims=(column.dims[0], column.dims[0]))
-            spread = replace(column, v=np.broadcast_to(column.v, (*column.v.shape[:-1], column.cell[0])),
-                             t=None if column.t is None else np.broadcast_to(column.t, (*column.t.shape[:-2], column.cell[0], column.t.shape[-1])),
-                             dims=eye.dims)  # fmt: skip
+            length = column.cell[0]
+            t = column.t
+            if t is not None:
+                t = np.broadcast_to(t, (*t.shape[:-2], length, t.shape[-1]))
+            v = np.broadcast_to(column.v, (*column.v.shape[:-1], length))
+            spread = replace(column, v=v, t=t, dims=eye.dims)
             return replace(entrywise(self.field, spread, eye), turns=False)
         if a.rank == 2 and a.cell[0] == a.cell[1]:  # noqa: PLR2004
             v = np.diagonal(a.v, axis1=-2, axis2=-1)[..., None]

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine
 from symbackprop.handwritten.expression import Array, Node, Operation
 from symbackprop.verify.evaluate_nodes import differences, moved
 from symbackprop.verify.evaluate_values import Undecidable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from symbackprop.affine import Affine
 
 Place = tuple[int, int]
 Path = tuple[object, ...]
@@ -106,7 +107,7 @@ class _Pattern:
     def _entry(self, r: int, c: int) -> Node:
         place = self.rows.place(r, self.height), self.columns.place(c, self.width)
         if None not in place and place in self.written:
-            return self.written[place]  # type: ignore[index]
+            return self.written[place]
         if self.own_diagonal and r == c:
             return self._followed((0, 0), (1, 1), r)
         moves: dict[Path, int] = {}

@@ -62,9 +62,9 @@ class Undecidable(Misread):
 class Val:
     """One value; see the module's first lines.
 
-    ``turns``: a matrix of one row or column that may stand for a vector. ``slopes``: a Jacobian of a vector by a vector,
-    which may stand for its diagonal. ``bias``: one axis of the network, which sums may repeat. ``neutral``: an identity
-    or a vector of ones whose size the neighbours give.
+    ``turns``: a matrix of one row or column that may stand for a vector. ``slopes``: a Jacobian of a vector by a
+    vector, which may stand for its diagonal. ``bias``: one axis of the network, which sums may repeat. ``neutral``: an
+    identity or a vector of ones whose size the neighbours give.
     """
 
     v: Array

@@ -73,9 +73,9 @@ class Counterexample:
 class Verdict:
     """What was found.
 
-    ``convention`` says in words under which convention; ``reading`` is that reading. ``wrong_member`` counts the members
-    of the statement from 0; ``misfit`` is the node whose shapes do not fit, or whose index is outside its range, with
-    ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one. ``settles`` is the
+    ``convention`` says in words under which convention; ``reading`` is that reading. ``wrong_member`` counts the
+    members of the statement from 0; ``misfit`` is the node whose shapes do not fit, or whose index is outside its
+    range, with ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one. ``settles`` is the
     precedence that this right claim shows, for the claims after it.
     """
 
@@ -98,8 +98,10 @@ class Verdict:
 
 @dataclass(slots=True)
 class _Trial:
-    """What one reading led to."""
+    """What one reading of a task led to."""
 
+    task: Task
+    setting: Setting
     reading: Conventions
     points: int = 0
     digits: int = 15
@@ -133,8 +135,8 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
             both = "; ".join(w for w in (words, other.convention) if w)
             return replace(other, verdict="right-under-convention", convention=both)
         if verdict.verdict == "wrong" and task.lone:
-            reason = "no directive says what the name with d on the left stands for"
-            return replace(verdict, verdict="undecided", message=reason)
+            message = "no directive says what the name with d on the left stands for"
+            return replace(verdict, verdict="undecided", message=message)
     return verdict
 
 
@@ -211,7 +213,9 @@ def _right(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Verdi
     convention = "; ".join(words) or None
     settles: Literal["juxtaposition", "hadamard"] | None = None
     if setting.precedence is None and _mixes(task.members):
-        other = "hadamard" if trial.reading.precedence == "juxtaposition" else "juxtaposition"
+        other: Literal["juxtaposition", "hadamard"] = (
+            "hadamard" if trial.reading.precedence == "juxtaposition" else "juxtaposition"
+        )
         if not _tried(task, setting, worlds, replace(trial.reading, precedence=other), quick=True).passed:
             settles = trial.reading.precedence
     return Verdict(
@@ -236,11 +240,11 @@ def _evidence(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Ev
     agrees = Evidence(kind="agrees", points=trial.points, digits=trial.digits)
     if any(r != "equal" for r in task.relations):
         return agrees
-    exact = _Trial(trial.reading)
+    exact = _Trial(task, setting, trial.reading)
     calls = 0
     try:
         for name, world in worlds.exact(one_depth=task.one_depth):
-            if not _in_world(task, setting, name, world, exact, plain=name == worlds.variants[0][0]):
+            if not _in_world(exact, name, world, plain=name == worlds.variants[0][0]):
                 return agrees
             calls = max(calls, getattr(world.field, "calls", 0))
     except (Inexact, Misread):
@@ -259,20 +263,20 @@ def _bound(calls: int) -> str:
 
 def _tried(task: Task, setting: Setting, worlds: Worlds, reading: Conventions, *, quick: bool = False) -> _Trial:
     """One reading, world by world until one refutes it."""
-    trial = _Trial(reading)
+    trial = _Trial(task, setting, reading)
     for number, (name, world) in enumerate(worlds.floating(one_depth=task.one_depth)):
-        if not _in_world(task, setting, name, world, trial, plain=number == 0):
+        if not _in_world(trial, name, world, plain=number == 0):
             break
         if quick and trial.points:
             break
     return trial
 
 
-def _in_world(task: Task, setting: Setting, name: str, world: World, trial: _Trial, *, plain: bool) -> bool:  # noqa: PLR0913
+def _in_world(trial: _Trial, name: str, world: World, *, plain: bool) -> bool:
     """One reading in one world; False where it is refuted or cannot be decided there."""
     try:
-        for env in assignments(world, task.members, setting, trial.reading):
-            if not _at(task, setting, name, world, trial, env, plain=plain):
+        for env in assignments(world, trial.task.members, trial.setting, trial.reading):
+            if not _at(trial, name, world, env, plain=plain):
                 return False
     except Misread as misfit:
         trial.misfit, trial.member = misfit, 0
@@ -280,10 +284,10 @@ def _in_world(task: Task, setting: Setting, name: str, world: World, trial: _Tri
     return True
 
 
-def _at(  # noqa: PLR0913 - a task, where it is tried, and what is found
-    task: Task, setting: Setting, name: str, world: World, trial: _Trial, env: dict[str, Any], *, plain: bool
-) -> bool:
-    evaluator = Evaluator(world, trial.reading, setting, env, scalars=task.scalars)
+def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: bool) -> bool:
+    """One reading at given letters; False as above."""
+    task, setting = trial.task, trial.setting
+    evaluator = Evaluator(world, trial.reading, setting, env, task.scalars)
     loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in setting.ranges}
     member = 0
     try:
@@ -297,7 +301,7 @@ def _at(  # noqa: PLR0913 - a task, where it is tried, and what is found
             if member == 0 and values[0].rank == 2:  # noqa: PLR2004
                 evaluator.expected = values[0].cell
         for member in range(1, len(values)):
-            _compared(task, evaluator, trial, values, member)
+            _compared(trial, evaluator, values, member)
     except OutOfRange as misfit:
         if misfit.letters & loose or (not plain and not misfit.letters):
             return True  # these values of the letters make no sense of it
@@ -318,7 +322,8 @@ def _at(  # noqa: PLR0913 - a task, where it is tried, and what is found
     return True
 
 
-def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[Val], member: int) -> None:
+def _compared(trial: _Trial, evaluator: Evaluator, values: Sequence[Val], member: int) -> None:
+    task = trial.task
     relation = task.relations[member - 1]
     a, b = fitted(evaluator, task.members[member], values[0], values[member])
     if relation in {"positive multiple", "multiple", "negative multiple"}:
@@ -327,7 +332,7 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
             raise Inexact(message)
         c = multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
         if relation == "negative multiple":
-            _same_rate(task, evaluator, trial, c, (a, b))
+            _same_rate(trial, evaluator, c, (a, b))
         return
     if relation == "approximately equal":
         digits = [
@@ -341,9 +346,9 @@ def _compared(task: Task, evaluator: Evaluator, trial: _Trial, values: Sequence[
     trial.trivial = trial.trivial and agreement.trivial
 
 
-def _same_rate(task: Task, evaluator: Evaluator, trial: _Trial, c: float, values: tuple[Any, Any]) -> None:
+def _same_rate(trial: _Trial, evaluator: Evaluator, c: float, values: tuple[Any, Any]) -> None:
     """A learning rate is one scalar to the first power: what stands beside it is a number, the same at every point."""
-    for name in sorted(task.scalars):
+    for name in sorted(trial.task.scalars):
         c /= float(evaluator.world.scalar(name))
     place = f"{sorted(evaluator.world.sizes.items(), key=str)}"
     known = trial.rates.setdefault(place, c)

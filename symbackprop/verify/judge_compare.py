@@ -63,7 +63,11 @@ def _spread(value: Val) -> Array:
 
 def _sized(evaluator: Evaluator, value: Val, like: Val) -> Val:
     if value.neutral and not like.neutral and like.rank == 2:  # noqa: PLR2004
-        kind = np.eye(*like.cell, dtype=int) if value.neutral == "identity" else np.ones(like.cell, dtype=int)
+        kind = (
+            np.eye(like.cell[0], like.cell[1], dtype=int)
+            if value.neutral == "identity"
+            else np.ones(like.cell, dtype=int)
+        )
         unit = Val(v=evaluator.field.array(kind), dims=like.dims)
         return replace(unit, v=evaluator.field.norm(unit.v * value.v))
     return replace(value, neutral="") if value.neutral == "empty" else value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,51 +32,56 @@ def assignments(
     world: World, members: Sequence[ex.Node], setting: Setting, conventions: Conventions
 ) -> Iterator[dict[str, Any]]:
     """Values of the free letters: one number at a time for layers and steps, a grid axis for each element letter."""
+    ranges = _Ranges(world, members, setting, conventions)
     letters = letters_of(members, setting)
     single = [k for k in letters if any(looped(m, k, setting.lets) for m in members)]
-    ranges = [_range(world, members, setting, conventions, k, {}) for k in single]
-    for values in itertools.product(*(range(lo, hi + 1) for lo, hi in ranges)):
+    spans = [ranges.of(k, {}) for k in single]
+    for values in itertools.product(*(range(lo, hi + 1) for lo, hi in spans)):
         env: dict[str, Any] = dict(zip(single, values, strict=True))
         rest = [k for k in letters if k not in env]
         try:
-            spans = [_range(world, members, setting, conventions, k, env) for k in rest]
+            own = [ranges.of(k, env) for k in rest]
         except (OutOfRange, KeyError):
             continue
-        for axis, (letter, (lo, hi)) in enumerate(zip(rest, spans, strict=True)):
+        for axis, (letter, (lo, hi)) in enumerate(zip(rest, own, strict=True)):
             shape = [1] * len(rest)
             shape[axis] = hi - lo + 1
             env[letter] = np.arange(lo, hi + 1).reshape(shape)
         yield env
 
 
-def _range(  # noqa: PLR0913 - the letter and all that says its range
-    world: World,
-    members: Sequence[ex.Node],
-    setting: Setting,
-    conventions: Conventions,
-    letter: str,
-    env: dict[str, Any],
-) -> tuple[int, int]:
-    """First and last value: as declared, else what the first member with the letter allows at all its places."""
-    evaluator = Evaluator(world, conventions, setting, env)
-    declared = setting.ranges.get(letter)
-    if declared is not None:
-        return evaluator.whole(declared[0], members[0]), evaluator.whole(declared[1], members[0])
-    for member in members:
-        found: tuple[int, int] | None = None
-        for quantity, k, form, family in occurrences(member, letter, setting.lets):
-            alone = ex.Quantity(
-                tensor=quantity.tensor,
-                family=tuple(form if family and m == k else f for m, f in enumerate(quantity.family)),
-                element=tuple(form if not family and m == k else ex.Slice() for m in range(_axes(world, quantity))),
-            )
-            here = evaluator.axis_range(alone, letter)
-            if here is not None:
-                found = here if found is None else (max(found[0], here[0]), min(found[1], here[1]))
-        if found is not None:
-            return found
-    message = f"the range of {letter} is not known"
-    raise Undecidable(members[0], message)
+@dataclass(frozen=True, slots=True)
+class _Ranges:
+    """Ranges of letters: as declared, else what the first member with the letter allows at all its places."""
+
+    world: World
+    members: Sequence[ex.Node]
+    setting: Setting
+    conventions: Conventions
+
+    def of(self, letter: str, env: dict[str, Any]) -> tuple[int, int]:
+        """First and last value of a letter, where others have the values in ``env``."""
+        evaluator = Evaluator(self.world, self.conventions, self.setting, env)
+        declared = self.setting.ranges.get(letter)
+        if declared is not None:
+            return evaluator.whole(declared[0], self.members[0]), evaluator.whole(declared[1], self.members[0])
+        for member in self.members:
+            found: tuple[int, int] | None = None
+            for quantity, k, form, family in occurrences(member, letter, self.setting.lets):
+                alone = ex.Quantity(
+                    tensor=quantity.tensor,
+                    family=tuple(form if family and m == k else f for m, f in enumerate(quantity.family)),
+                    element=tuple(
+                        form if not family and m == k else ex.Slice() for m in range(_axes(self.world, quantity))
+                    ),
+                )
+                here = evaluator.axis_range(alone, letter)
+                if here is not None:
+                    found = here if found is None else (max(found[0], here[0]), min(found[1], here[1]))
+            if found is not None:
+                return found
+        message = f"the range of {letter} is not known"
+        raise Undecidable(self.members[0], message)
 
 
 def _axes(world: World, quantity: ex.Quantity) -> int:

@@ -1,4 +1,4 @@
-"""Names that an author defines and never declares: which adjoint is it that a definition gives?"""
+"""Names that an author defines and never declares, recognised as the adjoint that the definition gives."""
 
 from __future__ import annotations
 
@@ -78,5 +78,3 @@ def _quantities(value: ex.Node, setting: Setting, depth: int = 0) -> Iterator[ex
             inner = value_of(node, setting.lets)
             if inner is not None:
                 yield from _quantities(inner, setting, depth + 1)
-
-

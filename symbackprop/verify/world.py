@@ -190,6 +190,7 @@ class World:
 
 OTHER_DEPTHS = ("one step deeper", "one step shallower")
 
+
 @dataclass(slots=True)
 class Worlds:
     """The worlds in which claims about one network are judged, made when first needed and kept.

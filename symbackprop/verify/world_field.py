@@ -208,7 +208,7 @@ class ModField:
         entry = self.network.functions.get(name)
         x = args[-1]
         if entry is not None and entry.kind == "formula":
-            return compiled(sp.diff(entry.template, slot(0), order))(self, [x])
+            return np.asarray(compiled(sp.diff(entry.template, slot(0), order))(self, [x]), dtype=object)
         if entry is not None:
             family = tuple(int(np.ravel(a)[0]) for a in args[:-1])
             return self._each(lambda v: self._random(name, order, family, v), x)
@@ -287,13 +287,13 @@ def compiled(template: Any) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: PLR
     """
     if template.is_Symbol:
         position = int(template.name[1:])
-        return lambda field, slots: slots[position]
+        return lambda _, slots: slots[position]
     if template.is_Rational:
         number = Fraction(int(template.p), int(template.q))
-        return lambda field, slots: field.array(number)
+        return lambda field, _: field.array(number)
     if template.is_number and not template.args:
         value = float(template)
-        return lambda field, slots: field.array(value)
+        return lambda field, _: field.array(value)
     if isinstance(template, Compare):
         return _comparison(template)
     parts = [compiled(a) for a in template.args]

@@ -253,11 +253,9 @@ def test_elements_of_a_layer() -> None:
 
 def test_a_chain_names_its_first_wrong_member() -> None:
     left = d("C", a(l - 1, k))
-    links = [
-        total("j", mixed(d(q("z", l, el=(j,)), a(l - 1, k)), "cdot", d(a(l, j), q("z", l, el=(j,))), "cdot", d("C", a(l, j))),
-              Affine(1), size_n(l)),
-        total("j", mixed(q("W", l, el=(j, k)), "juxtaposition", dsigma(l, j), "cdot", d("C", a(l, j))), Affine(1), size_n(l)),
-    ]  # fmt: skip
+    first = mixed(d(q("z", l, el=(j,)), a(l - 1, k)), "cdot", d(a(l, j), q("z", l, el=(j,))), "cdot", d("C", a(l, j)))
+    second = mixed(q("W", l, el=(j, k)), "juxtaposition", dsigma(l, j), "cdot", d("C", a(l, j)))
+    links = [total("j", body, Affine(1), size_n(l)) for body in (first, second)]
     assert verdict("seed_002", left, *links).verdict == "right"
     bad = total("j", mixed(q("W", l, el=(j, k)), "juxtaposition", dsigma(l, j)), Affine(1), size_n(l))
     found = verdict("seed_002", left, links[0], bad, links[1])

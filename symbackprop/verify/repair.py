@@ -61,6 +61,8 @@ class _Step:
     members: Members = field(compare=False)
     changes: tuple[Change, ...] = field(compare=False)
     cost: float = field(compare=False)
+    at: ex.Node | None = field(compare=False, default=None)
+    """What misfits after these changes."""
 
 
 class Search:
@@ -104,7 +106,7 @@ class Search:
     def _singles(self, found: list[Repair]) -> list[_Step]:
         """All single changes, judged; those that are not right, with what they are worth as a first step."""
         steps: list[_Step] = []
-        for cost, change, members in sorted(self._changes(self.members, self.targets), key=lambda c: c[0]):
+        for cost, change, members in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
             if self._late() or (found and cost > min(r.cost for r in found) + _TIER):
                 break
             if members in self.seen:
@@ -115,7 +117,7 @@ class Search:
                 self._keep(found, members, (change,), cost)
             elif outcome.kind != "invalid":
                 gain = self._gain(outcome, change)
-                steps.append(_Step(cost - gain, next(self.numbers), members, (change,), cost))
+                steps.append(_Step(cost - gain, next(self.numbers), members, (change,), cost, outcome.at))
         return steps
 
     def _gain(self, outcome: Outcome, change: Change) -> float:
@@ -164,14 +166,15 @@ class Search:
                     best = min(best, priority)
             elif len(step.changes) == 1 and self._promising(outcome, step):
                 worth = step.priority + cost - self._gain(outcome, change)
-                push(_Following(self, _Step(worth, next(self.numbers), members, (*step.changes, change), total)))
+                third = _Step(worth, next(self.numbers), members, (*step.changes, change), total, outcome.at)
+                push(_Following(self, third))
         return min(found, key=_rank) if found else None
 
     def _promising(self, outcome: Outcome, step: _Step) -> bool:
         """True where a third change is worth a try."""
         if self.first.kind == "invalid":
             return True
-        return self.first.kind == "misfit" and outcome.kind == "wrong" and step.priority < step.cost
+        return self.first.kind == "misfit" and outcome.kind != "invalid" and outcome.at != step.at
 
     def _mix(self, step: _Step, change: Change) -> float:
         """Two changes of one kind, or of one part, are likelier than any two."""
@@ -181,10 +184,12 @@ class Search:
         near = change.path[: len(last.path)] == last.path or last.path[: len(change.path)] == change.path
         return -0.2 if near else 0.1
 
-    def _changes(self, members: Members, targets: Sequence[int]) -> Iterator[tuple[float, Change, Members]]:
-        """Single changes of members that have not been tried."""
+    def _changes(self, members: Members, at: ex.Node | None) -> Iterator[tuple[float, Change, Members]]:
+        """Single changes of members; where shapes misfit, those around and within what misfits."""
         made: set[tuple[tuple[int, ...], ex.Node]] = set()
-        for place in places(members, targets, self.scene):
+        for place in places(members, self.targets, self.scene):
+            if at is not None and not (place.node == at or at in place.above or _holds(place.node, at)):
+                continue
             for row in ROWS:
                 for proposal in row.propose(place):
                     if (place.path, proposal.after) in made:
@@ -226,7 +231,7 @@ class _Following:
     def take(self, priority: float) -> tuple[float, Change, Members] | None:
         """The next change if its price is the one asked for; ``bound`` becomes the price of the next."""
         if self.left is None:
-            changes = self.search._changes(self.step.members, self.search.targets)  # noqa: SLF001 - a part of the search
+            changes = self.search._changes(self.step.members, self.step.at)  # noqa: SLF001 - a part of the search
             self.left = sorted(changes, key=self._price, reverse=True)
         taken = None
         if self.left and self.step.priority + self._price(self.left[-1]) <= priority + _SAME:

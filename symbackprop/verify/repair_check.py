@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from symbackprop.verify.conventions import Conventions, tried
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit
 from symbackprop.verify.judge import holds
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from symbackprop.verify.world import World
 
 _READINGS = 12
+_POINTS = 6
+"""Values of the letters that are tried until one makes sense."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,7 @@ class Checker:
             changed = replace(self.statement, members=members, alternatives=())
             task = prepared(changed, self.setting, self.worlds.network)
             world = self._world()
-            for env in islice(assignments(world, task.members, self.setting, reading), 1):
+            for env in islice(assignments(world, task.members, self.setting, reading), _POINTS):
                 found = self._at(task, world, reading, env)
                 if found is not None:
                     return found
@@ -85,7 +89,8 @@ class Checker:
         return next(iter(self.worlds.floating()))[1]
 
     def _at(self, task: Any, world: World, reading: Conventions, env: dict[str, Any]) -> Outcome | None:
-        """None where all members agree here."""
+        """None where these values of the letters make no sense of it."""
+        loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in self.setting.ranges}
         evaluator = Evaluator(world, reading, self.setting, env, scalars=task.scalars)
         try:
             if task.differentials:
@@ -103,11 +108,11 @@ class Checker:
                     equal(evaluator, left, right)
         except ShapeMisfit as misfit:
             return Outcome("misfit", misfit.node)
-        except OutOfRange:
-            return None
+        except OutOfRange as misfit:
+            return None if misfit.letters & loose else Outcome("misfit", misfit.node)
         except (Differs, Unclear):
             return Outcome("wrong")
-        return None
+        return Outcome("right")
 
 
 _ORDER = {"right": 0, "wrong": 1, "misfit": 2, "invalid": 3}

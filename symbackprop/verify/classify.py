@@ -1,0 +1,304 @@
+"""From a judged claim to a diagnostic: code, message, fix and evidence, with the place to point at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Literal
+
+from symbackprop import adjoint
+from symbackprop.emit.mathtext import Printer
+from symbackprop.errors import SymbackpropError
+from symbackprop.handwritten import expression as ex
+from symbackprop.lift import lift
+from symbackprop.notation import layout, load
+from symbackprop.verify.codes import CODES, of_convention
+from symbackprop.verify.edits import Known, rank, scene
+from symbackprop.verify.evaluate import OutOfRange, ShapeMisfit
+from symbackprop.verify.explain import Explainer
+from symbackprop.verify.repair import BUDGET, Repair, repair
+from symbackprop.verify.repair_check import Checker, stretched_readings
+from symbackprop.verify.repair_text import Writer
+
+if TYPE_CHECKING:
+    from symbackprop.handwritten.expression import Span
+    from symbackprop.network import Network
+    from symbackprop.verify.conventions import Setting
+    from symbackprop.verify.judge import Verdict, Worlds
+
+Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """What is said about one claim; ``as_dict`` has exactly the fields of the JSON output.
+
+    ``claim`` is the formula as written, ``text`` the same with macros expanded; ``mark`` is the range of ``text`` to
+    point at; ``span`` is that of the claim in the document. ``expected`` says that the document expects a wrong claim.
+    """
+
+    line: int
+    column: int
+    claim: str
+    quantity: str
+    verdict: Kind
+    code: str | None = None
+    message: str = ""
+    fix: str | None = None
+    evidence: str | None = None
+    text: str = ""
+    mark: tuple[int, int] | None = None
+    span: Span | None = None
+    expected: bool = False
+    changes: tuple[str, ...] = ()
+    """Codes of all mistakes that the fix mends, the weightiest first."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The claim in the JSON output."""
+        names = ("line", "column", "claim", "quantity", "verdict", "code", "message", "fix", "evidence")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Code and message of a verdict that is not right, with the repair where there is one."""
+
+    code: str
+    message: str
+    fix: str | None = None
+    node: ex.Node | None = None
+    codes: tuple[str, ...] = ()
+
+
+def known_names(setting: Setting, network: Network) -> tuple[Known, ...]:
+    """The author's names with the number of axes of their values."""
+    bare = scene(network, ())
+    return tuple(
+        Known(name=head, letters=let.letters, rank=rank(let.value, bare)) for head, let in setting.lets.items()
+    )
+
+
+def finding(
+    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, *, fix: bool = True, budget: float = BUDGET
+) -> Finding:
+    """What is wrong with a claim that was read and is not right."""
+    network = worlds.network
+    names = known_names(setting, network)
+    if verdict.verdict == "right-under-convention":
+        words = verdict.convention or ""
+        return Finding(code=of_convention(words), message=_capital(f"right, {_if(words)}"))
+    if verdict.verdict == "undecided":
+        return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
+    found = _repaired(statement, setting, verdict, worlds, names, budget) if fix else None
+    if found is not None:
+        return _explained(statement, setting, network, names, found)
+    if verdict.verdict == "unreadable":
+        return Finding(code="SB401", message=_capital(verdict.message), node=_node(verdict))
+    return _unmended(statement, setting, verdict, network, names, fix=fix)
+
+
+def _repaired(  # noqa: PLR0913 - a claim and all it is judged by
+    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, names: tuple[Known, ...], budget: float
+) -> Repair | None:
+    checker = Checker(statement, setting, worlds)
+    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member, budget=budget)
+    if found is None:
+        readings = stretched_readings(statement, setting, worlds)[:4]
+        if readings:
+            again = Checker(statement, setting, worlds, readings)
+            found = repair(
+                worlds.network, statement, again, names=names, wrong_member=verdict.wrong_member, budget=budget / 3
+            )
+    return found
+
+
+def _explained(
+    statement: Any, setting: Setting, network: Network, names: tuple[Known, ...], found: Repair
+) -> Finding:
+    writer = Writer(scene(network, tuple(statement.members), names, base=setting.base))
+    message = Explainer(network, writer).sentence(found.changes)
+    codes = tuple(dict.fromkeys((found.code, *(change.code for change in found.changes))))
+    first = next((c for c in found.changes if c.code == found.code), found.changes[0])
+    return Finding(code=found.code, message=message, fix=found.text, node=first.shown, codes=codes)
+
+
+def _unmended(  # noqa: PLR0913 - a claim and all it is judged by
+    statement: Any, setting: Setting, verdict: Verdict, network: Network, names: tuple[Known, ...], *, fix: bool
+) -> Finding:
+    """No small change helps: the code from the kind of misfit, and the right formula in the network's notation."""
+    code = _guessed(statement, verdict, network, names)
+    message = _capital(verdict.message) or CODES[code].sentence.rstrip(".")
+    right = right_formula(network, statement, setting) if fix else None
+    if verdict.ratio is not None:
+        message = f"the value is {verdict.ratio:.4g} times the right one"
+    if right is not None:
+        message += "; no small change mends it, the right formula is given"
+    return Finding(code=code, message=_capital(message) + ".", fix=right, node=_node(verdict), codes=(code,))
+
+
+def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Known, ...]) -> str:
+    """The kind of mistake where no repair says it."""
+    members = tuple(statement.members)
+    here = scene(network, members, names)
+    if isinstance(verdict.misfit, OutOfRange):
+        return "SB204"
+    if verdict.ratio is not None:
+        return "SB215" if verdict.ratio == -1 else "SB216"
+    if not isinstance(verdict.misfit, ShapeMisfit):
+        return "SB290"
+    head = members[0]
+    if isinstance(head, ex.Derivative) and (rank(head, here) or 0) > 2:  # noqa: PLR2004 - more axes than a matrix
+        last = members[-1]
+        return "SB208" if isinstance(last, ex.Product) and len(last.factors) > 1 else "SB303"
+    products = [n for m in members for n in ex.walk(m) if isinstance(n, ex.Product | ex.Elided)]
+    signs = {s for n in products for s in (n.signs[1:] if isinstance(n, ex.Product) else (str(n.sign),))}
+    if signs & {"circ", "odot"} and signs & {"juxtaposition"}:
+        return "SB101"
+    return "SB190"
+
+
+def _node(verdict: Verdict) -> ex.Node | None:
+    return verdict.misfit.node if verdict.misfit is not None else None
+
+
+def _if(words: str) -> str:
+    return words if words.startswith("up to") else f"if {words}" if " is " in words or " are " in words or "hold" in words else words
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def evidence(verdict: Verdict) -> str | None:
+    """The evidence in words, with the point and both values where it was refuted."""
+    if verdict.evidence is None:
+        return None
+    if verdict.evidence.kind == "refuted" and verdict.counterexample is not None:
+        return f"refuted: {verdict.counterexample}"
+    if verdict.evidence.kind == "refuted" and verdict.message:
+        return f"refuted: {verdict.message}"
+    return str(verdict.evidence)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The right formula
+
+
+def right_formula(network: Network, statement: Any, setting: Setting) -> str | None:
+    """The derivative of the loss that a statement is about, in the network's notation; None where it is about another."""
+    target = _target(tuple(statement.members), setting, network)
+    if target is None:
+        return None
+    try:
+        derivation, printer = _derived(_Held(network))
+        chain = derivation.chains.get(target.tensor)
+        if chain is None:
+            return None
+        if any(not isinstance(e, ex.Slice) for e in target.element):
+            return str(printer.equation(chain.equation))
+        preset = printer.preset
+        lifted = lift(chain.equation, derivation, layout(network, preset, relay=False), preset.orientation.vectors)
+        return str(printer.matrix(chain.equation, lifted))
+    except SymbackpropError:
+        return None
+
+
+def _target(members: tuple[ex.Node, ...], setting: Setting, network: Network) -> ex.Quantity | None:
+    heads = [m for m in (setting.claim, *members[:1]) if m is not None]
+    for head in heads:
+        node = setting.lets[head.name].value if isinstance(head, ex.Named) and head.name in setting.lets else head
+        if isinstance(node, ex.Update):
+            node = ex.Derivative(of=ex.Quantity(tensor=network.loss), by=node.target)
+        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and isinstance(node.of, ex.Quantity):
+            if node.of.tensor == network.loss:
+                return node.by
+    return None
+
+
+class _Held:
+    """A network as a key: two are the same only where they are one object."""
+
+    __slots__ = ("network",)
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+
+    def __hash__(self) -> int:
+        return id(self.network)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Held) and other.network is self.network
+
+
+@lru_cache(maxsize=8)
+def _derived(held: _Held) -> tuple[Any, Printer]:
+    preset = load(held.network.notation)
+    derivation = adjoint.derive(held.network, preset.choices)
+    return derivation, Printer(derivation, preset)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Diagnostics
+
+
+def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True, budget: float = BUDGET) -> Diagnostic:
+    """The diagnostic of a judged claim; ``source`` is the document's text, for the formula as written."""
+    formula = judged.entry.formula
+    verdict: Verdict = judged.verdict
+    statement = judged.statement
+    span = (statement.span if statement is not None else None) or formula.span
+    shown = source[span.start : span.end] if source else formula.text
+    quantity = quantity_of(judged)
+    base = {
+        "line": judged.line, "column": judged.column, "claim": shown.strip(), "quantity": quantity,
+        "verdict": verdict.verdict, "evidence": evidence(verdict), "text": formula.text, "span": span,
+        "expected": bool(getattr(judged.entry.directives, "expect_wrong", False)),
+    }  # fmt: skip
+    if verdict.verdict == "right":
+        repairs = "; ".join(statement.repairs) if statement is not None else ""
+        return Diagnostic(**base, message=repairs)
+    if statement is None or judged.setting is None:
+        return Diagnostic(**base, code=unread_code(verdict.message), message=_capital(verdict.message), mark=_mark(formula, None))
+    found = finding(statement, judged.setting, verdict, worlds, fix=fix, budget=budget)
+    message = found.message
+    if statement.repairs:
+        message += " (" + "; ".join(statement.repairs) + ")"
+    kind = "wrong" if verdict.verdict == "unreadable" and found.codes else verdict.verdict
+    base["verdict"] = kind
+    return Diagnostic(
+        **base, code=found.code, message=message, fix=found.fix, mark=_mark(formula, found.node), changes=found.codes
+    )
+
+
+def unread_code(message: str) -> str:
+    """The code of what could not be read."""
+    words = message.lower()
+    marks = (
+        ("declare", "SB401"), ("no derivative", "SB403"), ("stands above a bar", "SB403"), ("derivative of order", "SB403"),
+        ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), ("never closed", "SB402"),
+        ("missing", "SB402"), ("nothing", "SB402"), ("ends too early", "SB402"),
+    )  # fmt: skip
+    return next((code for mark, code in marks if mark in words), "SB404")
+
+
+def quantity_of(judged: Any) -> str:
+    """What a claim is about: as the directive says, else its left side."""
+    directives = judged.entry.directives
+    if getattr(directives, "claim", None) is not None:
+        return str(directives.claim.value.formula.text).strip()
+    if judged.statement is not None:
+        return str(judged.statement.members[0].source or judged.entry.formula.text).strip()
+    return str(judged.entry.formula.text.partition("=")[0]).replace("&", "").strip()
+
+
+def _mark(formula: Any, node: ex.Node | None) -> tuple[int, int] | None:
+    """The range of a formula's text behind a node; None where it has no place."""
+    spans = [n.span for n in ex.walk(node) if n.span is not None] if node is not None else []
+    if node is not None and node.span is not None:
+        spans = [node.span]
+    if not spans:
+        return None
+    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    hits = [k for k, (start, end) in enumerate(zip(formula.starts, formula.ends, strict=True))
+            if start >= first and end <= last]  # fmt: skip
+    return (hits[0], hits[-1] + 1) if hits else None

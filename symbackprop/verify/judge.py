@@ -75,8 +75,8 @@ class Verdict:
 
     ``convention`` says in words under which convention; ``reading`` is that reading. ``wrong_member`` counts the
     members of the statement from 0; ``misfit`` is the node whose shapes do not fit, or whose index is outside its
-    range, with ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one. ``settles`` is the
-    precedence that this right claim shows, for the claims after it.
+    range, with ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one.
+    ``settles`` is the precedence that this right claim shows, for the claims after it.
     """
 
     verdict: Kind
@@ -156,6 +156,9 @@ def _judged(task: Task, setting: Setting, worlds: Worlds) -> Verdict:
     first: _Trial | None = None
     closest: _Trial | None = None
     for reading in tried(worlds.network, setting, task.members):
+        stated = (setting.layout_vectors, setting.layout_matrices)
+        if task.own_shapes and (reading.layout_vectors, reading.layout_matrices) != stated:
+            continue
         trial = _tried(task, setting, worlds, reading)
         first = first or trial
         if isinstance(trial.misfit, Undeclared):

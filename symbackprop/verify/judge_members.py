@@ -45,7 +45,8 @@ class Task:
 
     ``shift`` is how many members were put before those of the statement. ``scalars`` are unknown scalars with any
     positive value (learning rates). ``gradients`` is the same statement with differentials read as gradients, and
-    ``lone`` says that its left side is a bare differential. ``one_depth``: only the depth of the file is meant.
+    ``lone`` says that its left side is a bare differential. ``one_depth``: only the depth of the file is meant;
+    ``own_shapes``: gradients have the shapes of their variables, so that no layout is tried.
     """
 
     members: tuple[ex.Node, ...]
@@ -57,6 +58,7 @@ class Task:
     gradients: Task | None = None
     lone: bool = False
     one_depth: bool = False
+    own_shapes: bool = False
 
 
 def prepared(statement: Any, setting: Setting, network: Network) -> Task:
@@ -252,5 +254,5 @@ def _with_gradients(task: Task, loss: str) -> Task:
             return _gradient(loss, node.of)
         return ex.mapped(node, gradient)
 
-    read = replace(task, members=tuple(map(gradient, task.members)), differentials=False)
+    read = replace(task, members=tuple(map(gradient, task.members)), differentials=False, own_shapes=True)
     return replace(task, gradients=read if lone else None, lone=lone)

@@ -127,10 +127,11 @@ def whole_of(let: Declared, context: Context) -> tuple[Declared, ...]:
 
 
 def head_letters(head: str) -> list[str]:
-    """The letters in the scripts of a name, in order of writing."""
+    """The letters in the scripts of a name and in its list, in order of writing."""
     items = parse(head).items
-    named = [item for item in items if item.kind == "name"]
-    scripts: Iterable[str] = (t for item in named for group in (*item.subs, *item.sups) for t in tokens(group))
+    groups = [group for item in items if item.kind == "name" for group in (*item.subs, *item.sups)]
+    groups += [item.body for item in items[1:] if item.kind == "group"]
+    scripts: Iterable[str] = (token for group in groups for token in tokens(group))
     return [name for token in scripts if (name := table.letter_name(token))]
 
 

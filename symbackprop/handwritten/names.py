@@ -59,7 +59,7 @@ class Entry:
     """One way to write one thing. ``slots``: for each index of a tensor its hole, or ":" for a whole axis.
 
     ``family``: how many of the indices are layers or times; ``letters`` demanded in holes; ``arguments`` where the
-    name was declared with a list of what it depends on.
+    name was declared with a list of what it depends on, ``inner`` that list where it holds indices.
     """
 
     kind: EntryKind
@@ -75,6 +75,7 @@ class Entry:
     rank: int | None = 0
     letters: tuple[tuple[int, str], ...] = ()
     arguments: bool = False
+    inner: Script = ()
     certainty: int = SPELLED
     form: Affine | None = None
     own_letters: frozenset[str] = frozenset()
@@ -104,6 +105,7 @@ class _Head:
     primes: int
     arguments: bool
     count: int
+    inner: Script = ()
 
 
 def head_of(text: str, letters: Iterable[str] = ()) -> _Head:
@@ -113,6 +115,7 @@ def head_of(text: str, letters: Iterable[str] = ()) -> _Head:
     """
     items = parse(text).items
     arguments = len(items) > 1 and items[-1].kind == "group" and items[-1].text == "(" and items[-1].bare
+    bracket = items[-1].body if arguments else ()
     if arguments:
         items = items[:-1]
     if not items or any(i.kind not in {"name", "number"} for i in items) or not all(i.bare for i in items[:-1]):
@@ -122,8 +125,11 @@ def head_of(text: str, letters: Iterable[str] = ()) -> _Head:
     position = {letter: k for k, letter in enumerate(letters)}
     sub = _holed(_joined(last.subs), position)
     sup = _holed(tokens(tuple(i for group in last.sups for i in group)), position)
-    count = len({h.position for h in (*sub, *sup) if isinstance(h, Hole)})
-    return _Head(nucleus_of(items), looks_of(items), sub, sup, last.primes, arguments, count)
+    inner = _holed(tokens(bracket), position)
+    if not any(isinstance(part, Hole) for part in inner):
+        inner = ()
+    count = len({h.position for h in (*sub, *sup, *inner) if isinstance(h, Hole)})
+    return _Head(nucleus_of(items), looks_of(items), sub, sup, last.primes, arguments, count, inner)
 
 
 def nucleus_of(items: Iterable[Item]) -> Tokens:
@@ -221,8 +227,9 @@ class Names:
         """True where some name begins like that."""
         return any(e.certainty < PLAIN for e in self.table.get(nucleus, ()))
 
-    def find(self, items: Items) -> list[Match]:
-        """What a name may be, the best reading first. Only the last item has scripts."""
+    def find(self, items: Items, following: Item | None = None) -> list[Match]:
+        """What a name may be, the best reading first. Only the last item has scripts; ``following`` may be its list."""
+        listed = tokens(following.body) if following is not None and following.kind == "group" else None
         last = items[-1]
         looks = looks_of(items)
         sub = _joined(last.subs)
@@ -230,19 +237,21 @@ class Names:
         found = [
             match
             for entry in self.table.get(nucleus_of(items), ())
-            for match in self._matches(entry, sub, sup, last.primes, looks)
+            for inner in _inner_matches(entry, listed)
+            for match in self._matches(entry, sub, sup, last.primes, looks, inner)
         ]
         found.sort(key=lambda m: m.score)
         return found
 
-    def _matches(
-        self, entry: Entry, sub: Tokens, sup: Items, primes: int, looks: tuple[object, ...]
+    def _matches(  # noqa: PLR0913, PLR0917 - the parts of a name
+        self, entry: Entry, sub: Tokens, sup: Items, primes: int, looks: tuple[object, ...], inner: Mapping[int, Tokens]
     ) -> Iterator[Match]:
         if primes < entry.primes:
             return
         for low, rest_sub in self._sub_matches(entry, sub):
             for high, rest_sup in _sup_matches(entry.sup, sup):
                 merged = _merged(low, high)
+                merged = None if merged is None else _merged(merged, inner)
                 if merged is None or len(merged) != entry.count:
                     continue
                 forms = [self.form(merged[k]) for k in sorted(merged)]
@@ -406,8 +415,16 @@ class Names:
         return tuple(result)
 
 
+def _inner_matches(entry: Entry, listed: Tokens | None) -> Iterator[Mapping[int, Tokens]]:
+    """The indices in the list after a name that was declared with indices there."""
+    if not entry.inner:
+        yield {}
+    elif listed is not None:
+        yield from (bound for bound, end in _prefixes(entry.inner, listed) if end == len(listed))
+
+
 def _pattern(entry: Entry) -> tuple[object, ...]:
-    return (entry.sub, entry.sup, entry.primes, entry.letters, entry.looks)
+    return (entry.sub, entry.sup, entry.primes, entry.letters, entry.looks, entry.inner)
 
 
 def _merged(low: Mapping[int, Tokens], high: Mapping[int, Tokens]) -> dict[int, Tokens] | None:

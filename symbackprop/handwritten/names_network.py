@@ -101,6 +101,7 @@ def _add_pattern(names: Names, entry: Entry, text: str, letters: Iterable[str] =
                 sup=head.sup,
                 primes=head.primes,
                 arguments=head.arguments,
+                inner=head.inner,
             )
         )
 

@@ -100,14 +100,14 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
     start = cursor.place
     for length in range(len(run), 0, -1):
         items = run[:length]
-        found = [m for m in reader.names.find(items) if _usable(reader, m)]
+        following = cursor.peek(length)
+        found = [m for m in reader.names.find(items, following) if _usable(reader, m)]
         if not found:
             continue
-        following = cursor.peek(length)
         if not _argument_follows(following):
             found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
         listed = following is not None and following.kind == "group" and following.text == "("
-        found.sort(key=lambda m: m.entry.kind == "let" and m.entry.arguments and not listed)
+        found.sort(key=lambda m: m.entry.arguments and not listed)
         spelled_out = length > 1 and found[0].entry.certainty >= PLAIN and _reads_letter_by_letter(reader, items)
         if spelled_out and not reader.pick("word", items[0].start, 2):
             continue

@@ -54,6 +54,16 @@ class Context:
     claimed: bool = False
     claim: Node | None = None
 
+    @property
+    def scalar_names(self) -> frozenset[str]:
+        """The declared scalars as the letters of nodes."""
+        return frozenset(map(scalar_name, self.scalars))
+
+
+def scalar_name(text: str) -> str:
+    r"""The letter that stands for a declared scalar: ``lambda`` for its command, ``x_0`` for ``x_{0}``."""
+    return "".join(character for character in text if character.isalnum() or character == "_")
+
 
 @dataclass(slots=True)
 class Reader:

@@ -29,7 +29,7 @@ from symbackprop.handwritten.expression import (
 from symbackprop.handwritten.limits import chain, comparison
 from symbackprop.handwritten.names import LET, SPELLED, Declared, Entry, Names
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
-from symbackprop.handwritten.reader import Context, Reader
+from symbackprop.handwritten.reader import Context, Reader, scalar_name
 from symbackprop.handwritten.tokens import ReadError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def names_of(context: Context) -> Names:
         names.add(
             Entry(
                 kind="scalar",
-                name=scalar,
+                name=scalar_name(scalar),
                 nucleus=head.nucleus,
                 looks=head.looks,
                 sub=head.sub,
@@ -213,6 +213,7 @@ def _let_entry(let: Declared) -> Entry:
         count=head.count,
         rank=let.rank,
         arguments=head.arguments,
+        inner=head.inner,
         form=let.form,
         certainty=LET,
     )

@@ -136,7 +136,7 @@ def setting_of(
             if index.lower is not None and index.upper is not None
         },
         base=directives.base,
-        scalars=frozenset(context.scalars),
+        scalars=context.scalar_names,
         vectors=directives.vectors,
         layout_vectors=directives.layout_vectors,
         layout_matrices=directives.layout_matrices,

@@ -294,13 +294,8 @@ def _deeper(network: Network, base: Mapping[str, Any], step: int) -> dict[str, A
         new: dict[int, int] = {}
         tail = before[name] - 1 if before[name] > 1 else before[name]
         for k in range(min(table), max(table) + abs(step) + 2):
-            if k - shift >= tail:
-                source = k - shift
-            elif k < tail:
-                source = k
-            else:
-                source = -1
-            if source in table:
+            source = k - shift if k - shift >= tail else k if k < tail else None
+            if source is not None and source in table:
                 new[k] = table[source]
             else:
                 new[k] = next(v for v in range(2, 99) if v not in used)

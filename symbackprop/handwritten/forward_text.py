@@ -6,7 +6,6 @@ Products become ``@`` or ``*`` by the shapes of their factors, sums over an inde
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Var, var
@@ -32,6 +31,7 @@ from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from fractions import Fraction
 
     from symbackprop.affine import Bound
     from symbackprop.network import Network
@@ -95,7 +95,7 @@ class Writer:
             self.letters[key] = wanted
         return self.letters[key]
 
-    def write(self, node: Node) -> Text:  # noqa: PLR0911 - one return a kind of node
+    def write(self, node: Node) -> Text:  # noqa: C901, PLR0911, PLR0912 - one branch a kind of node
         """The text of a node."""
         match node:
             case Number(value=value):

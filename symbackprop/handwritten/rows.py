@@ -131,8 +131,14 @@ def _parted(tokens: list[Token]) -> list[Token]:
 def _is_range(tokens: list[Token]) -> bool:
     r"""True for ``i = 1, \dots, n`` and ``1 \le i \le n``: a condition on what stands before."""
     text = "".join(token.text for token in tokens)
-    return re.match(r"\(?\s*(?:\\[A-Za-z]+|[A-Za-z])\s*(?:=[^=]*(?:dots|\.\.|,)|\\in\s*\\\{|[<>]|\\[lg]e|=\s*\w+\s*[).,]?\s*$)"
-                    r"|\(?\s*\d+\s*(?:<|\\le)", text) is not None
+    return (
+        re.match(
+            r"\(?\s*(?:\\[A-Za-z]+|[A-Za-z])\s*(?:=[^=]*(?:dots|\.\.|,)|\\in\s*\\\{|[<>]|\\[lg]e|=\s*\w+\s*[).,]?\s*$)"
+            r"|\(?\s*\d+\s*(?:<|\\le)",
+            text,
+        )
+        is not None
+    )
 
 
 def formula_of(tokens: Sequence[Token], lines: Lines) -> Formula | None:

@@ -59,7 +59,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """``i = 2, \\dots, n``: a letter and its limits."""
+    r"""``i = 2, \dots, n``: a letter and its limits."""
 
     letter: str
     lo: Tokens
@@ -95,6 +95,11 @@ class Said:
     definitions: tuple[Definition, ...] = ()
     alone: Range | None = None
     rest: bool = False
+
+    @property
+    def heads(self) -> list[Head]:
+        """All names that it declares or defines."""
+        return [*(each.head for each in self.shapes), *(each.head for each in self.definitions)]
 
 
 def said(entry: Entry) -> Said:
@@ -270,9 +275,11 @@ class Letters:
 
     family: frozenset[str]
     size_families: frozenset[str]
+    whole: frozenset[Tokens] = frozenset()
+    """Sizes whose subscript is part of their name though it looks like an index: the ``n_l`` that ends a range."""
 
     def form(self, inside: Tokens) -> Affine | None:
-        """Tokens as an index or a size: ``n_{\\ell-1}``, ``L``, ``i+1``, ``2n``; None for a word or another name."""
+        r"""Tokens as an index or a size: ``n_{\ell-1}``, ``L``, ``i+1``, ``2n``; None for a word or another name."""
         total, position, sign, scale = Affine(), 0, 1, 1
         expects = True
         while position < len(inside):
@@ -309,10 +316,10 @@ class Letters:
         """A letter or a size with its subscript."""
         if not script:
             return var(name) if name in self.family else size(name)
-        if name in self.size_families:
+        if name in self.size_families and (name, *script) not in self.whole:
             index = self.form(script)
             return None if index is None else size(name, index)
-        return size(identifier((name, *script)))
+        return size(identifier((name, "_", *script)))
 
 
 def _following(inside: Tokens, position: int) -> tuple[Tokens, int]:
@@ -342,15 +349,25 @@ def letters_of(all_said: Iterable[Said], texts: Iterable[Tokens]) -> Letters:
     family: set[str] = set()
     ends: set[str] = set()
     sizes: dict[str, list[Tokens]] = {}
+    all_said = list(all_said)
+    all_ranges: list[Range] = []
     for each in all_said:
         ranges = [shape.range for shape in each.shapes] + [one.range for one in each.definitions] + [each.alone]
-        family |= {found.letter for found in ranges if found is not None}
-        ends |= {letter_name(token) for found in ranges if found is not None for token in (*found.lo, *found.hi)}
+        all_ranges += [found for found in ranges if found is not None]
         for inside in (tokens_ for shape in each.shapes for tokens_ in shape.sizes):
             for position, token in enumerate(inside):
                 script, _ = _following(inside, position + 1)
                 if script and letter_name(token):
                     sizes.setdefault(letter_name(token), []).append(script)
+    family |= {found.letter for found in all_ranges}
+    ends |= {letter_name(token) for found in all_ranges for token in (*found.lo, *found.hi)} - {
+        token
+        for found in all_ranges
+        for inside in (found.lo, found.hi)
+        for one in _scripted(inside)
+        for token in one[1:]
+    }
+    whole = {tokens_ for found in all_ranges for inside in (found.lo, found.hi) for tokens_ in _scripted(inside)}
     for text in texts:
         family |= set(_shifted(text))
     family -= ends
@@ -366,7 +383,17 @@ def letters_of(all_said: Iterable[Said], texts: Iterable[Tokens]) -> Letters:
                     script, _ = _following(tokens_, position + 1)
                     if script and letter_name(token) and len(script) > 1 and _shifted(("_", "{", *script, "}")):
                         families.add(letter_name(token))
-    return Letters(frozenset(family), frozenset(families))
+    return Letters(frozenset(family), frozenset(families), frozenset(whole))
+
+
+def _scripted(inside: Tokens) -> list[Tokens]:
+    """The letters of a list of tokens that have a script, with it."""
+    found: list[Tokens] = []
+    for position, token in enumerate(inside):
+        script, _ = _following(inside, position + 1)
+        if script and letter_name(token):
+            found.append((letter_name(token), *script))
+    return found
 
 
 def _shifted(inside: Tokens) -> list[str]:

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.document import Document
     from symbackprop.network import Network
 
-_ORDERS = {">": "positive", "\\gt": "positive", "\\ge": "nonnegative", "\\geq": "nonnegative", "≥": "nonnegative",
-           ">=": "nonnegative", "\\geqslant": "nonnegative"}
+_ORDERS = {
+    ">": "positive",
+    "\\gt": "positive",
+    "\\ge": "nonnegative",
+    "\\geq": "nonnegative",
+    "≥": "nonnegative",
+    ">=": "nonnegative",
+    "\\geqslant": "nonnegative",
+}
 _KINDS = r"a fact is one of '\sum_k y_k = 1', 'z > 0' and 'z \ge 0', about a tensor of the network"
 
 
@@ -77,8 +84,9 @@ def _summed(node: BigOperator, network: Network) -> tuple[str, int]:
     if not isinstance(body, Quantity):
         raise FactError(_KINDS)
     axes = len(network.tensors[body.tensor].axes)
-    letters = [form.single.name if isinstance(form, Affine) and isinstance(form.single, Var) else ""
-               for form in body.element]
+    letters = [
+        form.single.name if isinstance(form, Affine) and isinstance(form.single, Var) else "" for form in body.element
+    ]
     if node.letter is None or (not letters and axes == 1):
         return body.tensor, axes - 1
     if node.letter not in letters:

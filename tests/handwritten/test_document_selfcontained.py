@@ -87,33 +87,74 @@ $w \in \mathbb{R}^{d}$, $x \in \mathbb{R}^d$, $b \in \mathbb{R}$, $y \in \mathbb
 """
 
 
+MOVED = r"""
+The weights are $W^{(l)} \in \mathbb{R}^{s_{l+1} \times s_l}$ and $b^{(l)} \in \mathbb{R}^{s_{l+1}}$
+for $l = 1, \dots, n_l - 1$, $x \in \mathbb{R}^{s_1}$, $y \in \mathbb{R}^{s_{n_l}}$.
+\begin{align}
+a^{(1)} &= x \\
+z^{(l+1)} &= W^{(l)} a^{(l)} + b^{(l)} \\
+a^{(l+1)} &= f(z^{(l+1)}) \\
+J &= \frac12 \|a^{(n_l)} - y\|^2
+\end{align}
+% symbackprop: let \delta^{(l)} = $\frac{\partial J}{\partial z^{(l)}}$
+"""
+
+
 def verdicts(text):
     judged = list(session(read(text)).claims())
     return [(claim.verdict.verdict, claim.verdict.message) for claim in judged]
 
 
-@pytest.mark.parametrize(("document", "right", "wrong"), [
-    (MLP, r"\frac{\partial J}{\partial z^{(2)}} = \hat y - y", r"\frac{\partial J}{\partial z^{(2)}} = y - \hat y"),
-    (MLP, r"\frac{\partial J}{\partial W^{(1)}} = ((W^{(2)})^T (\hat y - y) \odot \sigma'(z^{(1)})) x^T",
-     r"\frac{\partial J}{\partial W^{(1)}} = ((W^{(2)})^T (\hat y - y) \odot \sigma'(z^{(2)})) x^T"),
-    (LAYERS, r"\delta^{[l]} = (W^{[l+1]})^T \delta^{[l+1]} \odot g'(z^{[l]})",
-     r"\delta^{[l]} = (W^{[l]})^T \delta^{[l+1]} \odot g'(z^{[l]})"),
-    (RECURRENT, r"\delta_t = V^T (y_t - \hat{y}_t) + W^T ((1 - h_{t+1}^2) \odot \delta_{t+1})",
-     r"\delta_t = V^T (y_t - \hat{y}_t) + W ((1 - h_{t+1}^2) \odot \delta_{t+1})"),
-    (LISTED, r"\frac{\partial C}{\partial z_n} = 2(z_n - y)", r"\frac{\partial C}{\partial z_n} = 2(y - z_n)"),
-    (SIZES, r"\frac{\partial E}{\partial \hat y} = 2(\hat y - y)", r"\frac{\partial E}{\partial \hat y} = \hat y + y"),
-    (ELEMENTS, r"\frac{\partial L}{\partial w_{jk}^b} = (z_k - t_k) z_k (1 - z_k) y_j",
-     r"\frac{\partial L}{\partial w_{jk}^b} = (z_k - t_k) z_k (1 - z_k) y_k"),
-    (BATCH, r"\frac{\partial L}{\partial W_2} = \frac1N H^T (P - Y)", r"\frac{\partial L}{\partial W_2} = H (P - Y)"),
-    (SQUARES, r"\nabla_w L = -2 X^\top (y - Xw)", r"\nabla_w L = 2 X^\top (y - Xw)"),
-    (NEURON, r"\frac{\partial E}{\partial w} = (a-y) x", r"\frac{\partial E}{\partial w} = (a-y) w"),
-])
+@pytest.mark.parametrize(
+    ("document", "right", "wrong"),
+    [
+        (MLP, r"\frac{\partial J}{\partial z^{(2)}} = \hat y - y", r"\frac{\partial J}{\partial z^{(2)}} = y - \hat y"),
+        (
+            MLP,
+            r"\frac{\partial J}{\partial W^{(1)}} = ((W^{(2)})^T (\hat y - y) \odot \sigma'(z^{(1)})) x^T",
+            r"\frac{\partial J}{\partial W^{(1)}} = ((W^{(2)})^T (\hat y - y) \odot \sigma'(z^{(2)})) x^T",
+        ),
+        (
+            LAYERS,
+            r"\delta^{[l]} = (W^{[l+1]})^T \delta^{[l+1]} \odot g'(z^{[l]})",
+            r"\delta^{[l]} = (W^{[l]})^T \delta^{[l+1]} \odot g'(z^{[l]})",
+        ),
+        (
+            RECURRENT,
+            r"\delta_t = V^T (y_t - \hat{y}_t) + W^T ((1 - h_{t+1}^2) \odot \delta_{t+1})",
+            r"\delta_t = V^T (y_t - \hat{y}_t) + W ((1 - h_{t+1}^2) \odot \delta_{t+1})",
+        ),
+        (LISTED, r"\frac{\partial C}{\partial z_n} = 2(z_n - y)", r"\frac{\partial C}{\partial z_n} = 2(y - z_n)"),
+        (
+            SIZES,
+            r"\frac{\partial E}{\partial \hat y} = 2(\hat y - y)",
+            r"\frac{\partial E}{\partial \hat y} = \hat y + y",
+        ),
+        (
+            ELEMENTS,
+            r"\frac{\partial L}{\partial w_{jk}^b} = (z_k - t_k) z_k (1 - z_k) y_j",
+            r"\frac{\partial L}{\partial w_{jk}^b} = (z_k - t_k) z_k (1 - z_k) y_k",
+        ),
+        (
+            BATCH,
+            r"\frac{\partial L}{\partial W_2} = \frac1N H^T (P - Y)",
+            r"\frac{\partial L}{\partial W_2} = H (P - Y)",
+        ),
+        (
+            MOVED,
+            r"\frac{\partial J}{\partial W^{(l)}} = \delta^{(l+1)} (a^{(l)})^T",
+            r"\frac{\partial J}{\partial W^{(l)}} = \delta^{(l)} (a^{(l)})^T",
+        ),
+        (SQUARES, r"\nabla_w L = -2 X^\top (y - Xw)", r"\nabla_w L = 2 X^\top (y - Xw)"),
+        (NEURON, r"\frac{\partial E}{\partial w} = (a-y) x", r"\frac{\partial E}{\partial w} = (a-y) w"),
+    ],
+)
 def test_a_document_states_its_network(document, right, wrong):
     assert verdicts(f"{document}\n\\[ {right} \\]")[-1][0] == "right"
     assert verdicts(f"{document}\n\\[ {wrong} \\]")[-1][0] == "wrong"
 
 
-@pytest.mark.parametrize("document", [MLP, LAYERS, RECURRENT, LISTED, SIZES, ELEMENTS, BATCH, SQUARES, NEURON])
+@pytest.mark.parametrize("document", [MLP, LAYERS, RECURRENT, LISTED, SIZES, ELEMENTS, BATCH, SQUARES, NEURON, MOVED])
 def test_what_makes_the_network_is_no_claim(document):
     understood = understand(read(document))
     assert understood.network is not None, understood.document.problems
@@ -138,15 +179,18 @@ def test_two_formulas_side_by_side_are_two_claims():
     assert [verdict for verdict, _ in verdicts(text)] == ["right", "right"]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    (r"\[ a = b \]", "no forward equation"),
-    (r"$x \in \mathbb{R}^n$ \[ z = A x \]", "not declared"),
-    (r"$x \in \mathbb{R}^n$, $A \in \mathbb{R}^{m \times k}$ \[ z = A x \]", "do not fit"),
-    (r"$x \in \mathbb{R}^n$, $A \in \mathbb{R}^{m \times n}$ \[ z = A x \]", "no scalar"),
-    (NEURON + "% symbackprop: fact a > 2\n", "fact is one of"),
-    (MLP + "% symbackprop: fact \\sum_k y_k = 2\n", "contradicts the fact"),
-    (MLP + "% symbackprop: fact \\sum_k \\hat y_k = 2\n", "contradicts the network"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (r"\[ a = b \]", "no forward equation"),
+        (r"$x \in \mathbb{R}^n$ \[ z = A x \]", "not declared"),
+        (r"$x \in \mathbb{R}^n$, $A \in \mathbb{R}^{m \times k}$ \[ z = A x \]", "do not fit"),
+        (r"$x \in \mathbb{R}^n$, $A \in \mathbb{R}^{m \times n}$ \[ z = A x \]", "no scalar"),
+        (NEURON + "% symbackprop: fact a > 2\n", "fact is one of"),
+        (MLP + "% symbackprop: fact \\sum_k y_k = 2\n", "contradicts the fact"),
+        (MLP + "% symbackprop: fact \\sum_k \\hat y_k = 2\n", "contradicts the network"),
+    ],
+)
 def test_what_is_missing_is_said(text, message):
     problems = understand(read(text)).document.problems
     assert any(message in problem.message for problem in problems), problems

@@ -1,0 +1,155 @@
+r"""What a document says, before any of it is understood: shapes and definitions, letters that count layers, depths.
+
+Which script of a name is an index is decided for all names together: a letter with a range or with a number added is
+that of a family, and so is what stands in its place in another member (``W_1``, ``W_{n+1}``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from symbackprop.affine import Affine, Bound, const, size
+from symbackprop.handwritten import shapes
+from symbackprop.handwritten.directives import key
+from symbackprop.handwritten.names import head_of
+from symbackprop.handwritten.parse import parse, tokens
+from symbackprop.handwritten.tokens import ReadError
+from symbackprop.index import Tensor
+
+if TYPE_CHECKING:
+    from symbackprop.handwritten.document import Document, Entry
+    from symbackprop.handwritten.formula import Problem
+    from symbackprop.handwritten.shapes import Definition, Head, Range, Said
+
+
+@dataclass(slots=True)
+class Name:
+    """A tensor of the document: its identifier, its letter as a family, its axes once they are known."""
+
+    identifier: str
+    latex: str
+    letter: str = ""
+    axes: tuple[Affine, ...] | None = None
+    lo: Affine | None = None
+    hi: Affine | None = None
+    elements: tuple[str, ...] = ()
+    leaf: bool = False
+    members: list[Affine] = field(default_factory=list)
+    """Members that a single equation or declaration gives."""
+
+    def tensor(self) -> Tensor | None:
+        if self.axes is None:
+            return None
+        lo, hi = self.lo or const(0), self.hi or size("?")
+        family = (Bound(self.letter, lo, hi, self.letter),) if self.letter else ()
+        return Tensor(name=self.identifier, axes=self.axes, family=family, role="input" if self.leaf else "hidden")
+
+
+class Survey:
+    """What the entries of a document declare and define; ``lists`` are families that dots define."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self.said: list[tuple[Entry, Said]] = []
+        lets = {let.key for entry in document.entries for let in entry.directives.lets}
+        for entry in document.entries:
+            if entry.directives.ignore or entry.directives.claim is not None:
+                continue
+            found = shapes.said(entry)
+            kept = tuple(each for each in found.definitions if key(each.head.text) not in lets)
+            self.said.append((entry, replace(found, definitions=kept, rest=found.rest or kept != found.definitions)))
+        self.let_letters = self._let_letters()
+        self._place_ranges()
+        rights = [self._tokens(each) for _, found in self.said for each in found.definitions]
+        self.letters = shapes.letters_of((found for _, found in self.said), rights)
+        self.depths: set[str] = set()
+        self.depths = self._depths()
+        self.lists = self._lists()
+
+    def _let_letters(self) -> set[tuple[str, ...]]:
+        """The letters of names for derivatives: other members of such a name are claims too."""
+        found: set[tuple[str, ...]] = set()
+        for entry in self.document.entries:
+            for let in entry.directives.lets:
+                if "\\partial" not in let.value.formula.text and "\\nabla" not in let.value.formula.text:
+                    continue
+                try:
+                    found.add(head_of(let.name.text).nucleus)
+                except ReadError:
+                    continue
+        return found
+
+    def _place_ranges(self) -> None:
+        """A range that stands alone ("for $t = 1, …, T$" in the text) goes with what precedes it."""
+        self.ranges: dict[str, Range] = {}
+        for position, (_, found) in enumerate(self.said):
+            if found.alone is None:
+                continue
+            self.ranges.setdefault(found.alone.letter, found.alone)
+            entry, before = self.said[position - 1] if position else (None, None)
+            if entry is not None and before is not None:
+                self.said[position - 1] = (entry, shapes.with_range(before, found.alone))
+
+    def _lists(self) -> dict[tuple[object, ...], tuple[int, Affine]]:
+        r"""Families of which a display lists the first members, dots and the last: where the general one starts."""
+        found: dict[tuple[object, ...], tuple[int, Affine]] = {}
+        dotted = {entry.display for entry in self.document.entries if entry.dots_before}
+        first: dict[tuple[object, ...], int] = {}
+        for entry, one in self.said:
+            for definition in one.definitions if entry.display in dotted else ():
+                form = self._member(definition.head)
+                if form is None:
+                    continue
+                shape = definition.head.shape
+                if form.is_constant:
+                    first[shape] = max(form.const, first.get(shape, 0))
+                elif shape in first:
+                    found[shape] = (first[shape] + 1, form)
+        return found
+
+    @staticmethod
+    def _tokens(definition: Definition) -> tuple[str, ...]:
+        start, end = definition.right
+        try:
+            return tokens(parse(definition.entry.formula.text[start:end]).items)
+        except ReadError:
+            return ()
+
+    def _depths(self) -> set[str]:
+        """Sizes that limit a range."""
+        found: set[str] = set()
+        for _, each in self.said:
+            ranges = [s.range for s in each.shapes] + [d.range for d in each.definitions] + [each.alone]
+            for one in ranges:
+                for inside in (one.lo, one.hi) if one is not None else ():
+                    form = self.letters.form(inside)
+                    found |= form.sizes if form is not None else set()
+        return found | {name for one in self._dotted_ends() for name in one.sizes}
+
+    def _dotted_ends(self) -> list[Affine]:
+        """The last members of lists with dots, whose index is a depth."""
+        self.depths = {
+            each
+            for _, one in self.said
+            for d in one.definitions
+            for script in d.head.scripts
+            if (form := self.letters.form(script.inside)) is not None
+            for each in form.sizes
+        }
+        return [form for _, form in self._lists().values()]
+
+    def _family_shapes(self) -> set[tuple[object, ...]]:
+        """Shapes of names of which some head has a letter of a family."""
+        heads = [head for _, found in self.said for head in found.heads]
+        general = {head.shape for head in heads if (form := self._member(head)) is not None and form.variables}
+        return general | set(self.lists)
+
+    def _member(self, head: Head) -> Affine | None:
+        """The family index that a name's scripts give; None where no script is one."""
+        for script in head.scripts:
+            form = self.letters.form(script.inside)
+            if form is not None and (form.is_constant or form.variables or form.sizes <= self.depths):
+                return form
+        return None

@@ -1,0 +1,111 @@
+"""What a document states, as the text of a network file."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from symbackprop.handwritten.stated_shapes import Declarations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from symbackprop.affine import Affine
+    from symbackprop.handwritten.document import Document
+    from symbackprop.handwritten.stated_names import Name
+
+_PARAMETERS = frozenset(("W", "w", "b", "U", "V", "\\theta", "\\Theta", "\\beta", "\\omega", "\\Omega", "K", "B"))
+_ACTIVATIONS = {
+    "1 / (1 + exp(-x))": "sigmoid",
+    "1 / (exp(-x) + 1)": "sigmoid",
+    "exp(x) / (1 + exp(x))": "sigmoid",
+    "tanh(x)": "tanh",
+}
+
+
+class NetworkText(Declarations):
+    """Names, functions and statements written down; ``letter_names`` are the index letters they use."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self.letter_names: dict[tuple[str, Affine], str] = {}
+
+    def _loss(self, defined: list[Name]) -> Name | None:
+        """The last scalar that no other equation uses."""
+        texts = [text.partition("=")[2] for _, text in self.statements]
+        scalars = [name for name in defined if name.axes == () and not name.letter]
+        free = [name for name in scalars if not any(re.search(rf"\b{name.identifier}\b", text) for text in texts)]
+        found = free or scalars
+        return found[-1] if found else None
+
+    def _toml(self, leaves: list[Name], loss: Name) -> str:
+        parameters = [leaf for leaf in leaves if self._is_parameter(leaf)] or leaves
+        parameters = parameters or leaves
+        lines = [
+            'name = "document"',
+            f'loss = "{loss.identifier}"',
+            f"parameters = {json.dumps([leaf.identifier for leaf in parameters])}",
+            "",
+            'forward = """',
+            *self._forward_lines(),
+            '"""',
+            "",
+            "[shapes]",
+        ]
+        for leaf in leaves:
+            name = f"{leaf.identifier}[{leaf.letter}]" if leaf.letter else leaf.identifier
+            lines.append(f'{json.dumps(name)} = "{" ".join(map(str, leaf.axes or ()))}"')
+        functions = {
+            name: function.kind for name, function in self.functions.items() if not is_activation(function.kind)
+        }
+        if functions:
+            lines += ["", "[functions]"]
+            for name, kind in functions.items():
+                layered = next((each for each in self.spelled if each.startswith(f"{name}[")), name)
+                lines.append(f"{json.dumps(layered)} = {json.dumps(kind)}")
+        if self.letter_names:
+            lines += ["", "[indices]"]
+            lines += [f'{name} = "{axis}"' for (_, axis), name in self.letter_names.items()]
+        if self.sizes:
+            lines += ["", "[sizes]", *_sizes(self.sizes)]
+        lines += ["", "[latex]"]
+        lines += [f"{json.dumps(name)} = {json.dumps(text)}" for name, text in self.spelled.items()]
+        return "\n".join(lines) + "\n"
+
+    def _forward_lines(self) -> Iterator[str]:
+        """Statements, with those of one loop together."""
+        last: tuple[str, Affine, Affine] | None = None
+        for loop, text in self.statements:
+            if loop is not None and loop != last:
+                yield f"for {loop[0]} in {loop[1]}..{loop[2]}:"
+            last = loop
+            yield f"    {text}" if loop is not None else text
+
+    def _is_parameter(self, leaf: Name) -> bool:
+        """True for what the document differentiates by, and for the usual letters of weights."""
+        stem = re.split(r"[_^]", leaf.latex)[0].strip()
+        plain = re.sub(r"\\(?:vec|mathbf|boldsymbol|bm|mathrm)\s*|[{}]", "", stem)
+        if plain in _PARAMETERS:
+            return True
+        pattern = re.compile(rf"(?:\\partial|\\nabla_?)\s*\{{?\(?\s*{re.escape(stem)}(?![A-Za-z])")
+        return any(pattern.search(entry.formula.text) for entry in self.document.entries)
+
+
+def _sizes(sizes: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in sizes.items():
+        if isinstance(value, dict):
+            inside = ", ".join(f"{k} = {number}" for k, number in value.items())
+            yield f"{name} = {{ {inside} }}"
+        else:
+            yield f"{name} = {value}"
+
+
+def known_activation(text: str) -> str | None:
+    """The usual name of an activation, by its formula."""
+    return _ACTIVATIONS.get(text)
+
+
+def is_activation(kind: str) -> bool:
+    """True for the name of an activation that has a formula here."""
+    return kind in _ACTIVATIONS.values()

@@ -49,6 +49,8 @@ class Diagnostic:
     text: str = ""
     mark: tuple[int, int] | None = None
     span: Span | None = None
+    place: Span | None = None
+    """The range of the document to point at."""
     expected: bool = False
     changes: tuple[str, ...] = ()
     """Codes of all mistakes that the fix mends, the weightiest first."""
@@ -112,9 +114,7 @@ def _repaired(  # noqa: PLR0913 - a claim and all it is judged by
     return found
 
 
-def _explained(
-    statement: Any, setting: Setting, network: Network, names: tuple[Known, ...], found: Repair
-) -> Finding:
+def _explained(statement: Any, setting: Setting, network: Network, names: tuple[Known, ...], found: Repair) -> Finding:
     writer = Writer(scene(network, tuple(statement.members), names, base=setting.base))
     message = Explainer(network, writer).sentence(found.changes)
     codes = tuple(dict.fromkeys((found.code, *(change.code for change in found.changes))))
@@ -162,7 +162,13 @@ def _node(verdict: Verdict) -> ex.Node | None:
 
 
 def _if(words: str) -> str:
-    return words if words.startswith("up to") else f"if {words}" if " is " in words or " are " in words or "hold" in words else words
+    return (
+        words
+        if words.startswith("up to")
+        else f"if {words}"
+        if " is " in words or " are " in words or "hold" in words
+        else words
+    )
 
 
 def _capital(text: str) -> str:
@@ -258,7 +264,9 @@ def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True,
         repairs = "; ".join(statement.repairs) if statement is not None else ""
         return Diagnostic(**base, message=repairs)
     if statement is None or judged.setting is None:
-        return Diagnostic(**base, code=unread_code(verdict.message), message=_capital(verdict.message), mark=_mark(formula, None))
+        return Diagnostic(
+            **base, code=unread_code(verdict.message), message=_capital(verdict.message), mark=_mark(formula, None)
+        )
     found = finding(statement, judged.setting, verdict, worlds, fix=fix, budget=budget)
     message = found.message
     if statement.repairs:
@@ -266,8 +274,9 @@ def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True,
     kind = "wrong" if verdict.verdict == "unreadable" and found.codes else verdict.verdict
     base["verdict"] = kind
     return Diagnostic(
-        **base, code=found.code, message=message, fix=found.fix, mark=_mark(formula, found.node), changes=found.codes
-    )
+        **base, code=found.code, message=message, fix=found.fix, mark=_mark(formula, found.node),
+        place=_extent(found.node), changes=found.codes,
+    )  # fmt: skip
 
 
 def unread_code(message: str) -> str:
@@ -291,14 +300,20 @@ def quantity_of(judged: Any) -> str:
     return str(judged.entry.formula.text.partition("=")[0]).replace("&", "").strip()
 
 
+def _extent(node: ex.Node | None) -> Span | None:
+    """The range of the document that a node covers; for one that was made, that of its parts."""
+    if node is None or node.span is not None:
+        return node.span if node is not None else None
+    spans = [n.span for n in ex.walk(node) if n.span is not None]
+    return ex.Span(min(s.start for s in spans), max(s.end for s in spans)) if spans else None
+
+
 def _mark(formula: Any, node: ex.Node | None) -> tuple[int, int] | None:
     """The range of a formula's text behind a node; None where it has no place."""
-    spans = [n.span for n in ex.walk(node) if n.span is not None] if node is not None else []
-    if node is not None and node.span is not None:
-        spans = [node.span]
-    if not spans:
+    extent = _extent(node)
+    if extent is None:
         return None
-    first, last = min(s.start for s in spans), max(s.end for s in spans)
+    first, last = extent.start, extent.end
     hits = [k for k, (start, end) in enumerate(zip(formula.starts, formula.ends, strict=True))
             if start >= first and end <= last]  # fmt: skip
     return (hits[0], hits[-1] + 1) if hits else None

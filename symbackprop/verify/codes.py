@@ -382,7 +382,10 @@ def explain(code: str) -> str:
     lines = [f"{row.code}  {row.title}  ({row.group}; {row.name})", "", *textwrap.wrap(row.sentence, 100)]
     if row.wrong:
         lines += ["", "wrong:  " + row.wrong, "right:  " + row.right]
-        lines += ["", "in a network with z^{(l)} = W^{(l)} a^{(l-1)} + b^{(l)}, a^{(l)} = f(z^{(l)}), C = \\|a^{(L)} - y\\|^2"]
+        lines += [
+            "",
+            "in a network with z^{(l)} = W^{(l)} a^{(l-1)} + b^{(l)}, a^{(l)} = f(z^{(l)}), C = \\|a^{(L)} - y\\|^2",
+        ]
         if r"\delta^" in row.wrong + row.right or r"\delta_" in row.wrong + row.right:
             lines += [r"and \delta^{(l)} = \partial C / \partial z^{(l)}"]
     return "\n".join(lines) + "\n"

@@ -122,9 +122,7 @@ class Row:
     propose: Callable[[Place], Iterator[Proposal]]
 
 
-def scene(
-    network: Network, members: Members, names: Sequence[Known] = (), *, base: int = 1
-) -> Scene:
+def scene(network: Network, members: Members, names: Sequence[Known] = (), *, base: int = 1) -> Scene:
     """The scene of a statement."""
     nodes = [n for m in members for n in ex.walk(m)]
     bound = tuple(dict.fromkeys(n.letter for n in nodes if isinstance(n, ex.BigOperator) and n.letter))
@@ -286,7 +284,7 @@ def is_single(form: object) -> bool:
 # Axes
 
 
-def rank(node: Node, scene_: Scene) -> int | None:  # noqa: C901, PLR0911 - a line a kind of node
+def rank(node: Node, scene_: Scene) -> int | None:  # noqa: PLR0911 - a line a kind of node
     """The number of axes of a value: 0 for a number, 1 for a vector, 2 for a matrix; None where that is not plain."""
     match node:
         case ex.Number() | ex.Letter():

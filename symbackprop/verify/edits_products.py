@@ -159,7 +159,9 @@ def bracket_sum(place: Place) -> Iterator[Proposal]:
         if isinstance(head, ex.Product):
             for cut in range(1, len(head.factors)):
                 inside = product(head.factors[cut:], head.signs[cut:])
-                total = ex.Sum(terms=(inside, *node.terms[1:end]), signs=(1, *(s * node.signs[0] for s in node.signs[1:end])))
+                total = ex.Sum(
+                    terms=(inside, *node.terms[1:end]), signs=(1, *(s * node.signs[0] for s in node.signs[1:end]))
+                )
                 after = product((*head.factors[:cut], total), head.signs[: cut + 1])
                 yield Proposal(_within(node, 0, end, after, node.signs[0]), 1.1, part=total)
 
@@ -206,7 +208,8 @@ def add_diags(place: Place) -> Iterator[Proposal]:
     slopes = [isinstance(f, ex.Call) and f.order > 0 and not is_scalar(f, place.scene) for f in node.factors]
     if sum(slopes) > 1:
         factors = tuple(
-            ex.Operation(name="diag", arguments=(f,)) if slope else f for f, slope in zip(node.factors, slopes, strict=True)
+            ex.Operation(name="diag", arguments=(f,)) if slope else f
+            for f, slope in zip(node.factors, slopes, strict=True)
         )
         first = next(f for f, slope in zip(node.factors, slopes, strict=True) if slope)
         yield Proposal(replace(node, factors=factors), 1.15, part=first)

@@ -75,7 +75,12 @@ def everywhere_array(place: Place) -> Iterator[Proposal]:
             continue
         own = tensors[name]
         for other, tensor in tensors.items():
-            if other != name and tensor.named and len(tensor.axes) == len(own.axes) and len(tensor.family) == len(own.family):
+            if (
+                other != name
+                and tensor.named
+                and len(tensor.axes) == len(own.axes)
+                and len(tensor.family) == len(own.family)
+            ):
                 code = "SB210" if _feeds(place, name, other) or _feeds(place, other, name) else ""
                 yield Proposal(_substituted(place.node, name, other), 1.4, code)
 
@@ -180,7 +185,11 @@ def slope_through_output(place: Place) -> Iterator[Proposal]:
         yield Proposal(node.base, 1.4)
         if node.exponent.value < 0:
             yield Proposal(replace(node, exponent=ex.Number(value=-node.exponent.value)), 1.3)
-    elif isinstance(node, ex.Quantity | ex.Named | ex.Call) and isinstance(place.parent, ex.Sum) and not place.in_derivative:
+    elif (
+        isinstance(node, ex.Quantity | ex.Named | ex.Call)
+        and isinstance(place.parent, ex.Sum)
+        and not place.in_derivative
+    ):
         yield Proposal(ex.Power(base=node, exponent=ex.Number(value=Fraction(2))), 1.3)
 
 

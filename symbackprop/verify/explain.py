@@ -99,7 +99,9 @@ class Explainer:
     def transpose(self, change: Change) -> str:
         """A transpose that is missing."""
         what = self.maps(change.before)
-        reason = f"{what} forwards; on the way back its transpose acts" if what else "on the way back its transpose acts"
+        reason = (
+            f"{what} forwards; on the way back its transpose acts" if what else "on the way back its transpose acts"
+        )
         if not isinstance(change.before, ex.Quantity | ex.Named):
             reason = "the shapes fit only if it is turned"
         return _sentence(f"{reason}, so {self.shown(change.after)} belongs here")
@@ -107,7 +109,9 @@ class Explainer:
     def no_transpose(self, change: Change) -> str:
         """A transpose too many."""
         what = self.maps(change.after)
-        return _sentence(f"{what + ': ' if what else ''}{self.shown(change.after)} is needed as it lies, without the transpose")
+        return _sentence(
+            f"{what + ': ' if what else ''}{self.shown(change.after)} is needed as it lies, without the transpose"
+        )
 
     def turned_product(self, change: Change) -> str:
         """A product that has to be turned."""
@@ -126,29 +130,39 @@ class Explainer:
         """What has to be done first."""
         part = self.shown(change.part or change.after)
         if change.code == "SB101":
-            return _sentence(f"the matrix in front acts on the whole product {part}, so that product is taken first, in brackets")
+            return _sentence(
+                f"the matrix in front acts on the whole product {part}, so that product is taken first, in brackets"
+            )
         return _sentence(f"brackets are missing: {part} is taken first, and what follows multiplies all of it")
 
     def brackets_of_sum(self, change: Change) -> str:
         """A sum that needs brackets."""
-        return _sentence(f"a product binds tighter than a sum: the factor belongs to all of {self.shown(change.part or change.after)}")
+        return _sentence(
+            f"a product binds tighter than a sum: the factor belongs to all of {self.shown(change.part or change.after)}"
+        )
 
     def no_brackets(self, change: Change) -> str:
         """Brackets too many."""
-        return _sentence(f"the brackets around {self.shown(change.shown)} change what is multiplied; they do not belong here")
+        return _sentence(
+            f"the brackets around {self.shown(change.shown)} change what is multiplied; they do not belong here"
+        )
 
     def product(self, change: Change) -> str:
         """Another kind of product."""
         before, after = change.before, change.after
         if isinstance(before, ex.Product) and isinstance(after, ex.Product):
             place = next(k for k, (a, b) in enumerate(zip(before.signs, after.signs, strict=True)) if a != b)
-            kind = {"juxtaposition": "the matrix product", "otimes": "the outer product"}.get(after.signs[place], "entrywise")
+            kind = {"juxtaposition": "the matrix product", "otimes": "the outer product"}.get(
+                after.signs[place], "entrywise"
+            )
             pair = f"{self.shown(before.factors[place - 1])} and {self.shown(before.factors[place])}"
-            return _sentence(f"between {pair} the product is {kind}: {CODES['SB104'].sentence[0].lower()}{CODES['SB104'].sentence[1:-1]}")
+            return _sentence(
+                f"between {pair} the product is {kind}: {CODES['SB104'].sentence[0].lower()}{CODES['SB104'].sentence[1:-1]}"
+            )
         return ""
 
     def diag(self, change: Change) -> str:
-        """diag that is missing."""
+        """Diag that is missing."""
         return _sentence(
             f"among matrices the slopes {self.shown(change.shown)} of an entrywise function stand as a diagonal matrix, diag(…)"
         )
@@ -165,7 +179,9 @@ class Explainer:
     def swapped(self, change: Change) -> str:
         """Indices of one array exchanged."""
         use = self._use(change.before)
-        return _sentence(f"{use + ', so ' if use else ''}the indices are swapped: {self.shown(change.after)} belongs here, not {self.shown(change.before)}")
+        return _sentence(
+            f"{use + ', so ' if use else ''}the indices are swapped: {self.shown(change.after)} belongs here, not {self.shown(change.before)}"
+        )
 
     def _use(self, node: ex.Node) -> str:
         """In which forward equation an array stands with which indices."""
@@ -191,13 +207,17 @@ class Explainer:
 
     def element(self, change: Change) -> str:
         """Another index."""
-        return _sentence(f"the index names another entry than on the other side: {self.shown(change.after)} is meant, not {self.shown(change.before)}")
+        return _sentence(
+            f"the index names another entry than on the other side: {self.shown(change.after)} is meant, not {self.shown(change.before)}"
+        )
 
     def sum_missing(self, change: Change) -> str:
         """A sum that is missing."""
         letter = next((n.letter for n in ex.walk(change.after) if isinstance(n, ex.BigOperator) and n.letter), None)
         over = f" over {letter}" if letter else ""
-        return _sentence(f"the effect runs along several paths and their terms add up: a sum{over} is missing, {self.shown(change.after)}")
+        return _sentence(
+            f"the effect runs along several paths and their terms add up: a sum{over} is missing, {self.shown(change.after)}"
+        )
 
     def range(self, change: Change) -> str:
         """Another range."""
@@ -206,14 +226,20 @@ class Explainer:
     def sum_letter(self, change: Change) -> str:
         """A letter that is taken."""
         old = getattr(change.before, "letter", "")
-        return _sentence(f"the letter {old} stands for two things here; the sum needs its own: {self.shown(change.after)}")
+        return _sentence(
+            f"the letter {old} stands for two things here; the sum needs its own: {self.shown(change.after)}"
+        )
 
     def array(self, change: Change) -> str:
         """Another array."""
         before, after = self.shown(change.before), self.shown(change.after)
         if change.code == "SB210":
             return _sentence(f"a slope is taken where its function was: at {after}, not at {before}")
-        if isinstance(change.before, ex.Quantity) and isinstance(change.after, ex.Quantity) and not change.before.element:
+        if (
+            isinstance(change.before, ex.Quantity)
+            and isinstance(change.after, ex.Quantity)
+            and not change.before.element
+        ):
             own, other = (self.network.tensors.get(n.tensor) for n in (change.before, change.after))
             if own is not None and other is not None and own.role == other.role == "parameter":
                 return _sentence(f"{before} is another parameter; {after} was used in this step")
@@ -221,7 +247,9 @@ class Explainer:
 
     def everywhere(self, change: Change) -> str:
         """Another array throughout."""
-        names = [{n.tensor: n for n in ex.walk(side) if isinstance(n, ex.Quantity)} for side in (change.before, change.after)]
+        names = [
+            {n.tensor: n for n in ex.walk(side) if isinstance(n, ex.Quantity)} for side in (change.before, change.after)
+        ]
         old = next((n for name, n in names[0].items() if name not in names[1]), None)
         new = next((n for name, n in names[1].items() if name not in names[0]), None)
         if old is None or new is None:
@@ -235,18 +263,22 @@ class Explainer:
         return _sentence(f"nothing declares {to_unicode(name)}; {self.shown(change.after)} makes the formula right")
 
     def slope(self, change: Change) -> str:
-        """f and f′."""
+        """F and f′."""
         if change.code == "SB217":
             return _sentence(f"the function itself stands where its slope belongs: {self.shown(change.after)}")
         return _sentence(f"the function itself belongs here, not its slope: {self.shown(change.after)}")
 
     def function(self, change: Change) -> str:
         """Another function."""
-        return _sentence(f"another function acts in this step: {self.shown(change.after)}, not {self.shown(change.before)}")
+        return _sentence(
+            f"another function acts in this step: {self.shown(change.after)}, not {self.shown(change.before)}"
+        )
 
     def constant(self, change: Change) -> str:
         """A number."""
-        return _sentence(f"a constant is wrong: {self.shown(change.after)} in the place of {self.shown(change.before)}; the factors of the loss stay in every gradient")
+        return _sentence(
+            f"a constant is wrong: {self.shown(change.after)} in the place of {self.shown(change.before)}; the factors of the loss stay in every gradient"
+        )
 
     def sign(self, change: Change) -> str:
         """A sign."""
@@ -254,11 +286,17 @@ class Explainer:
 
     def no_factor(self, change: Change) -> str:
         """A factor too many."""
-        return _sentence(f"the factor {self.shown(change.shown)} does not belong here: no step of the chain rule gives it")
+        return _sentence(
+            f"the factor {self.shown(change.shown)} does not belong here: no step of the chain rule gives it"
+        )
 
     def factor(self, change: Change) -> str:
         """A factor that is missing."""
-        what = "the derivative that comes back from above" if isinstance(change.part, ex.Derivative | ex.Named) else "a step of the chain rule"
+        what = (
+            "the derivative that comes back from above"
+            if isinstance(change.part, ex.Derivative | ex.Named)
+            else "a step of the chain rule"
+        )
         if isinstance(change.part, ex.Call) and change.part.order:
             what = "the slope of the activation"
         return _sentence(f"the factor {self.shown(change.shown)} is missing: {what}")
@@ -269,7 +307,9 @@ class Explainer:
 
     def term(self, change: Change) -> str:
         """A term that is missing."""
-        return _sentence(f"a term is missing, {self.shown(change.shown)}: a quantity that is used several times gathers one term from each use")
+        return _sentence(
+            f"a term is missing, {self.shown(change.shown)}: a quantity that is used several times gathers one term from each use"
+        )
 
     def delta(self, change: Change) -> str:
         """A delta."""

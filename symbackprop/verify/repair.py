@@ -245,8 +245,12 @@ def written_out(node: ex.Node) -> ex.Node:
     node = ex.mapped(node, written_out)
     if isinstance(node, ex.Transpose) and isinstance(node.of, ex.Product) and not node.of.source.startswith("("):
         inner = node.of
-        if set(inner.signs) == {"juxtaposition"} and len(inner.factors) == 2 and not any(  # noqa: PLR2004 - A B
-            isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors
+        if (
+            set(inner.signs) == {"juxtaposition"}
+            and len(inner.factors) == 2
+            and not any(
+                isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors
+            )
         ):
             factors = tuple(edits_products.turned(f) for f in reversed(inner.factors))
             return ex.Product(factors=factors, signs=inner.signs, span=inner.span, source=inner.source)
@@ -305,9 +309,7 @@ def repair(
     return search.run()
 
 
-def _chain(
-    network: Network, statement: Any, checker: Checker, names: Sequence[Known], budget: float
-) -> Repair | None:
+def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[Known], budget: float) -> Repair | None:
     """A chain made right member by member, each against the first."""
     members: Members = tuple(statement.members)
     changes: tuple[Change, ...] = ()

@@ -103,7 +103,9 @@ class Checker:
             for k, relation in enumerate(task.relations, 1):
                 left, right = fitted(evaluator, task.members[k], values[0], values[k])
                 if "multiple" in relation:
-                    multiple(evaluator, left, right, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
+                    multiple(
+                        evaluator, left, right, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0)
+                    )
                 elif relation == "equal":
                     equal(evaluator, left, right)
         except ShapeMisfit as misfit:

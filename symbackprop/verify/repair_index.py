@@ -18,7 +18,21 @@ if TYPE_CHECKING:
 _TOKEN = re.compile(r"\\[A-Za-z]+|[A-Za-z]'*|\d+|\s+|.", re.DOTALL)
 _ALIAS = {"ell": "l"}
 _NO_LETTERS = frozenset(
-    ("left", "right", "top", "intercal", "prime", "mathrm", "mathbf", "text", "langle", "rangle", "mathsf", "times", "cdot")
+    (
+        "left",
+        "right",
+        "top",
+        "intercal",
+        "prime",
+        "mathrm",
+        "mathbf",
+        "text",
+        "langle",
+        "rangle",
+        "mathsf",
+        "times",
+        "cdot",
+    )
 )
 
 
@@ -208,7 +222,11 @@ def replaced(text: str, changes: Sequence[tuple[Run, Affine]], letters: Mapping[
             if len(shown) > 1 and not re.fullmatch(r"\\[A-Za-z]+", shown):
                 shown = "{" + shown + "}"
         elif not run.alone and not simple:
-            shown = ("" if before.endswith(("{", ",", "(", "[")) else ",") + shown + ("," if after[:1] not in {"}", ",", ")", "]", ""} else "")
+            shown = (
+                ("" if before.endswith(("{", ",", "(", "[")) else ",")
+                + shown
+                + ("," if after[:1] not in {"}", ",", ")", "]", ""} else "")
+            )
         if re.search(r"\\[A-Za-z]+$", shown) and after[:1].isalpha():
             shown += " "
         if re.search(r"\\[A-Za-z]+$", before) and shown[:1].isalpha():

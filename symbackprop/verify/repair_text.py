@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from symbackprop.handwritten.expression import Node
-    from symbackprop.verify.edits import Known, Scene
+    from symbackprop.verify.edits import Scene
 
 ADD, PRODUCT, ATOM = range(3)
 _TURN = r"(?:\\top|\\intercal|\\mathsf\s*\{?\s*T\s*\}?|\\mathrm\s*\{?\s*[Tt]\s*\}?|\\text\s*\{\s*T\s*\}|\\tr|T)"
@@ -89,7 +89,9 @@ class Writer:
     def _turn_sign(self, whole: str) -> str:
         if any(isinstance(n, ex.Transpose) and n.source.endswith("'") for m in self.scene.members for n in ex.walk(m)):
             return "'"
-        found = re.search(r"\^\s*\{?\s*(\\top|\\intercal|\\mathsf\s*\{?T\}?)", whole) or re.search(r"\)\s*(\\top)", whole)
+        found = re.search(r"\^\s*\{?\s*(\\top|\\intercal|\\mathsf\s*\{?T\}?)", whole) or re.search(
+            r"\)\s*(\\top)", whole
+        )
         if found:
             return found.group(1)
         taken = any(t in {"T"} for t in self.scene.network.tensors) and not re.search(r"\^\s*\{?\s*T", whole)
@@ -209,7 +211,9 @@ class Writer:
         known = self.scene.names.get(node.name)
         if known is None:
             raise Unprintable
-        base = reindexed(known.name, tuple(map(var, known.letters)), node.index, {**letters_in(known.name), **self.letters})
+        base = reindexed(
+            known.name, tuple(map(var, known.letters)), node.index, {**letters_in(known.name), **self.letters}
+        )
         if base is None:
             raise Unprintable
         if node.element:
@@ -289,7 +293,7 @@ class Writer:
         if self.dots:
             found = re.match(r"\\[A-Za-z]+|[A-Za-z]", head)
             if found:
-                return rf"\dot{{{found.group()}}}{head[found.end():]}"
+                return rf"\dot{{{found.group()}}}{head[found.end() :]}"
         found = re.match(r"(?:\\(?:mathrm|operatorname|text)\s*\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z]+)", head)
         at = found.end() if found else len(head)
         return head[:at] + "'" * (wanted - order) + head[at:]
@@ -300,7 +304,11 @@ class Writer:
         text = self.text(of)
         if self.turn == "'":
             return f"({text})'" if _level(of, text) < ATOM and not _enclosed(text) else f"{text}'"
-        sign = self.turn if len(self.turn) == 1 or self.turn.startswith("\\") and "{" not in self.turn else f"{{{self.turn}}}"
+        sign = (
+            self.turn
+            if len(self.turn) == 1 or (self.turn.startswith("\\") and "{" not in self.turn)
+            else f"{{{self.turn}}}"
+        )
         plain = _level(of, text) == ATOM and "^" not in _outside(text) and not text.endswith("'")
         if plain and not text.startswith(r"\frac"):
             return f"{text}^{sign}"
@@ -313,7 +321,11 @@ class Writer:
         out = ""
         last = len(node.factors) - 1
         for k, (factor, sign) in enumerate(zip(node.factors, node.signs, strict=True)):
-            level = ATOM if isinstance(factor, ex.Product | ex.Sum) or (k < last and isinstance(factor, ex.BigOperator)) else PRODUCT
+            level = (
+                ATOM
+                if isinstance(factor, ex.Product | ex.Sum) or (k < last and isinstance(factor, ex.BigOperator))
+                else PRODUCT
+            )
             text = self.within(factor, level)
             if not k:
                 out = text
@@ -418,7 +430,7 @@ class Writer:
         return r"\begin{pmatrix} " + r" \\ ".join(rows) + r" \end{pmatrix}"
 
     def differential(self, node: ex.Differential) -> str:
-        """d of something."""
+        """D of something."""
         return f"d{self.within(node.of, ATOM)}"
 
 
@@ -452,10 +464,19 @@ def _same_array(one: Node, other: Node) -> bool:
 def _spacing(members: Sequence[Node]) -> dict[str, str]:
     """How the author writes product signs."""
     found: dict[str, str] = {}
-    spelled = {"cdot": r"\cdot", "circ": r"\circ", "odot": r"\odot", "otimes": r"\otimes", "star": "*", "times": r"\times"}
+    spelled = {
+        "cdot": r"\cdot",
+        "circ": r"\circ",
+        "odot": r"\odot",
+        "otimes": r"\otimes",
+        "star": "*",
+        "times": r"\times",
+    }
     whole = " ".join(m.source for m in members)
     for sign, text in spelled.items():
-        for other in {"star": (r"\ast", r"\star", "*"), "circ": (r"\circ", "∘"), "odot": (r"\odot", "⊙")}.get(sign, (text,)):
+        for other in {"star": (r"\ast", r"\star", "*"), "circ": (r"\circ", "∘"), "odot": (r"\odot", "⊙")}.get(
+            sign, (text,)
+        ):
             if other in whole:
                 found[sign] = f" {other} "
     return found
@@ -477,7 +498,9 @@ def _level(node: Node, text: str) -> int:
         return PRODUCT
     if isinstance(node, ex.Quotient | ex.Derivative) and "/" in _outside(text):
         return PRODUCT
-    if isinstance(node, ex.Differential) or (isinstance(node, ex.Derivative) and not re.fullmatch(r"\\[dt]?frac.*\}", text, re.DOTALL)):
+    if isinstance(node, ex.Differential) or (
+        isinstance(node, ex.Derivative) and not re.fullmatch(r"\\[dt]?frac.*\}", text, re.DOTALL)
+    ):
         return PRODUCT
     return ATOM
 

@@ -14,17 +14,16 @@ Shown: TypeAlias = "list[tuple[str, int]]"
 """Characters with the place each came from."""
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
-_GREEK = dict(
+GREEK = dict(
     zip(
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi "
-        "omega".split(),
+        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"],
         "αβγδεζηθικλμνξπρστυφχψω",
         strict=True,
     )
 )
 _SYMBOLS = {
-    **_GREEK,
-    **{name.capitalize(): letter.upper() for name, letter in _GREEK.items()},
+    **GREEK,
+    **{name.capitalize(): letter.upper() for name, letter in GREEK.items()},
     "varepsilon": "ε", "vartheta": "ϑ", "varphi": "φ", "ell": "ℓ", "partial": "∂", "nabla": "∇", "sum": "∑", "prod": "∏",
     "odot": "⊙", "circ": "∘", "otimes": "⊗", "times": "×", "cdot": "·", "ast": "*", "star": "⋆", "top": "ᵀ",
     "intercal": "ᵀ", "in": "∈", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠", "approx": "≈",
@@ -33,21 +32,25 @@ _SYMBOLS = {
     "prime": "′", "pm": "±", "equiv": "≡", "quad": " ", "qquad": "  ", "forall": "∀", "mid": "|", "sqrt": "√",
 }  # fmt: skip
 _DROPPED = frozenset(
-    "left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr displaystyle textstyle limits nolimits bf rm it cal "
-    "scriptstyle nonumber notag".split()
+    ["left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "displaystyle", "textstyle", "limits", "nolimits", "bf", "rm", "it", "cal", "scriptstyle", "nonumber", "notag"]
 )
 _FONTS = frozenset(
-    "mathbf mathrm mathit mathsf mathtt mathcal mathbb mathfrak bm boldsymbol text textrm textbf textit operatorname mbox "
-    "boxed underline color mathord".split()
+    ["mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathcal", "mathbb", "mathfrak", "bm", "boldsymbol", "text", "textrm", "textbf", "textit", "operatorname", "mbox", "boxed", "underline", "color", "mathord"]
 )
 _ACCENTS = {
     "hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304", "overline": "\u0304",
     "vec": "\u20d7", "overrightarrow": "\u20d7", "dot": "\u0307", "ddot": "\u0308",
 }  # fmt: skip
-_UP = dict(zip("0123456789+-=()niTabcdefghjklmoprstuvwxyzℓ⟨⟩′*,", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀᵃᵇᶜᵈᵉᶠᵍʰʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻˡ⟨⟩′*ʼ", strict=True))
-_UP |= {"L": "ᴸ", "N": "ᴺ", "M": "ᴹ", "ᵀ": "ᵀ", " ": ""}
-_DOWN = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
-_DOWN |= {"ℓ": "ₗ", " ": ""}
+UP = dict(
+    zip(
+        "0123456789+-=()niTabcdefghjklmoprstuvwxyzℓ⟨⟩′*,",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿⁱᵀᵃᵇᶜᵈᵉᶠᵍʰʲᵏˡᵐᵒᵖʳˢᵗᵘᵛʷˣʸᶻˡ⟨⟩′*ʼ",
+        strict=True,
+    )
+)
+UP |= {"L": "ᴸ", "N": "ᴺ", "M": "ᴹ", "ᵀ": "ᵀ", " ": ""}
+DOWN = dict(zip("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ", strict=True))
+DOWN |= {"ℓ": "ₗ", " ": ""}
 _DEEP = 60
 
 
@@ -122,7 +125,7 @@ def _argument(cursor: _Cursor, depth: int) -> Shown:
     return _one(cursor, depth) if cursor.place < len(cursor.tokens) and cursor.peek() != "}" else []
 
 
-def _one(cursor: _Cursor, depth: int) -> Shown:  # noqa: PLR0911 - a line a kind of token
+def _one(cursor: _Cursor, depth: int) -> Shown:
     token, at = cursor.take()
     if token == "{":
         cursor.place -= 1
@@ -172,7 +175,7 @@ def _command(name: str, at: int, cursor: _Cursor, depth: int) -> Shown:  # noqa:
 
 
 def _script(sign: str, at: int, body: Shown) -> Shown:
-    small = _UP if sign == "^" else _DOWN
+    small = UP if sign == "^" else DOWN
     body = _squeezed(body)
     text = [(char, place) for char, place in body if char != " "]
     if sign == "^" and len(text) == 1 and text[0][0] in "ᵀ′":

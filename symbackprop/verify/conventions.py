@@ -54,6 +54,9 @@ _OTHERS: Mapping[str, tuple[Meaning, ...]] = {
     "times": ("entrywise", "outer"), "star": ("matrix",), "otimes": ("entrywise",),
 }  # fmt: skip
 
+_COMMON = {"layout", "precedence", "turning", "slices", "explicit", "product juxtaposition", "product star"}
+"""Kinds of deviations of which three are tried together."""
+
 _SIGN = {"juxtaposition": "juxtaposition", "cdot": "·", "dot": ".", "times": "×", "star": "*", "otimes": "⊗"}
 _MEANING = {
     "matrix": "the matrix product",
@@ -165,7 +168,8 @@ def tried(network: Network, setting: Setting, members: tuple[Node, ...]) -> Iter
     choices = list(_choices(network, setting, plain, members))
     for count in (1, 2, 3):
         for group in itertools.combinations(choices, count):
-            if len({name for name, _, _ in group}) < count:
+            kinds = {name for name, _, _ in group}
+            if len(kinds) < count or (count > 2 and not kinds <= _COMMON):  # noqa: PLR2004 - three at a time are rare
                 continue
             reading = plain
             for _, change, words in group:

@@ -15,7 +15,7 @@ import numpy as np
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
-from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, rounded
+from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
 from symbackprop.verify.judge_letters import assignments, independents
 from symbackprop.verify.judge_members import Task, of_sizes, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from symbackprop.verify.evaluate_values import Val
 
 __all__ = ["Counterexample", "Evidence", "Setting", "Verdict", "Worlds", "holds", "judge"]
+
+DEGREE = 2**12
+"""Degree of the members, as fractions of polynomials in what was drawn, for which the chance of error is stated."""
 
 Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
 
@@ -41,7 +44,8 @@ class Evidence:
 
     def __str__(self) -> str:
         if self.kind == "equal modulo p":
-            return f"equal modulo p = 2^61 - 1 at {_points(self.points)}, wrong with a chance below {self.bound}"
+            where = f"equal modulo p = 2^61 - 1 at {_points(self.points)}"
+            return f"{where}, wrong with a chance below {self.bound} for members of degree up to {DEGREE}"
         if self.kind == "agrees":
             return f"agrees at {_points(self.points)} to {self.digits} digits"
         return self.kind
@@ -113,6 +117,7 @@ class _Trial:
     counterexample: Counterexample | None = None
     trivial: bool = True
     rates: dict[str, float] = field(default_factory=dict)
+    outside: OutOfRange | None = None
 
     @property
     def passed(self) -> bool:
@@ -197,7 +202,11 @@ def _not_right(task: Task, first: _Trial, closest: _Trial | None) -> Verdict:
     if misfit is not None and not isinstance(misfit, (ShapeMisfit, OutOfRange)):
         return Verdict(verdict="unreadable", message=misfit.message, misfit=misfit)
     if first.points == 0 and misfit is None and first.difference is None:
-        return Verdict(verdict="undecided", message="no values of the indices make sense of it")
+        if first.outside is None:
+            return Verdict(verdict="undecided", message="no values of the indices make sense of it")
+        misfit = first.outside
+    if first.difference is not None and task.vague:
+        return Verdict(verdict="undecided", message="no directive says what the approximation claims")
     shown = first if first.difference is not None or closest is None else closest
     return Verdict(
         verdict="wrong",
@@ -258,9 +267,8 @@ def _evidence(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Ev
 
 
 def _bound(calls: int) -> str:
-    """The chance that unequal rational functions of degree 2^12 at most agree, or that two arguments collide."""
-    degree = 2**12
-    chance = (degree + degree * calls * calls / 2) / PRIME
+    """The chance at one point that unequal rational functions agree, or that two arguments of a function collide."""
+    chance = (DEGREE + DEGREE * calls * calls / 2) / PRIME
     return f"2^{int(np.ceil(np.log2(chance)))}"
 
 
@@ -298,15 +306,18 @@ def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: b
             return True
         if task.differentials:
             evaluator.independents = independents(evaluator, task.members)
-        values = []
+        values: list[Val] = []
         for member, node in enumerate(task.members):
             values.append(evaluator.evaluate(node))
             if member == 0 and values[0].rank == 2:  # noqa: PLR2004
                 evaluator.expected = values[0].cell
+        if task.shape is not None:
+            of_shape(evaluator, task.members[-1], values[-1], task.shape)
         for member in range(1, len(values)):
             _compared(trial, evaluator, values, member)
     except OutOfRange as misfit:
         if misfit.letters & loose or (not plain and not misfit.letters):
+            trial.outside = trial.outside or misfit
             return True  # these values of the letters make no sense of it
         trial.misfit, trial.member = misfit, member
         return False

@@ -11,6 +11,7 @@ from symbackprop.verify.evaluate_products import tensor_slopes
 from symbackprop.verify.evaluate_values import ShapeMisfit, Val, transposed
 
 if TYPE_CHECKING:
+    from symbackprop.affine import Affine
     from symbackprop.handwritten.expression import Node
     from symbackprop.verify.evaluate import Evaluator
 
@@ -92,6 +93,23 @@ def _turned(evaluator: Evaluator, a: Val, b: Val) -> tuple[Array, Array] | None:
 def _any_diagonal(evaluator: Evaluator, a: Val) -> Val | None:
     column = Val(v=a.v[..., :1], dims=(a.dims[0], a.dims[0]))
     return evaluator.products.diagonal(a, column)
+
+
+def of_shape(evaluator: Evaluator, node: Node, value: Val, shape: tuple[Affine, ...]) -> None:
+    """The check of a trailing ``∈ R^{…}``: one length for a vector, two for a matrix.
+
+    Raises: ShapeMisfit.
+    """
+    lengths = tuple(evaluator.whole(form, node) for form in shape)
+    if value.rank == 2:  # noqa: PLR2004
+        fits = {0: value.is_scalar, 1: 1 in value.cell and max(value.cell) == lengths[0] if lengths else False}
+        if fits.get(len(lengths), value.cell == lengths):
+            return
+    elif value.cell == lengths:
+        return
+    said = " × ".join(map(str, shape))
+    message = f"the shape is {value.shape}, not {said}"
+    raise ShapeMisfit(node, message, value.shape, said)
 
 
 def equal(evaluator: Evaluator, a: Array, b: Array) -> Agreement:

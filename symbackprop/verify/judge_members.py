@@ -47,6 +47,7 @@ class Task:
     positive value (learning rates). ``gradients`` is the same statement with differentials read as gradients, and
     ``lone`` says that its left side is a bare differential. ``one_depth``: only the depth of the file is meant;
     ``own_shapes``: gradients have the shapes of their variables, so that no layout is tried.
+    ``shape`` is what the statement says the last member has; ``vague``: an approximation without decimals.
     """
 
     members: tuple[ex.Node, ...]
@@ -59,6 +60,8 @@ class Task:
     lone: bool = False
     one_depth: bool = False
     own_shapes: bool = False
+    shape: tuple[Affine, ...] | None = None
+    vague: bool = False
 
 
 def prepared(statement: Any, setting: Setting, network: Network) -> Task:
@@ -67,7 +70,13 @@ def prepared(statement: Any, setting: Setting, network: Network) -> Task:
     Raises: Undecidable for a relation that says nothing about values.
     """
     task = _task(statement, setting, network.loss)
-    task = replace(task, one_depth=of_one_depth(task.members, network, setting))
+    decimals = any(isinstance(n, ex.Number) and n.digits is not None for m in task.members for n in ex.walk(m))
+    task = replace(
+        task,
+        one_depth=of_one_depth(task.members, network, setting),
+        shape=getattr(statement, "shape", None),
+        vague="approximately equal" in task.relations and not decimals,
+    )
     if task.gradients is not None:
         task = replace(task, gradients=replace(task.gradients, one_depth=task.one_depth))
     return task
@@ -94,7 +103,7 @@ def _task(statement: Any, setting: Setting, loss: str) -> Task:
             kept = [m for m in readable if m != target or len(readable) == 1]
             members = (members[0], *(_increment(m, target, setting) for m in kept))
             meanings = ["equal"] * (len(members) - 1)
-    if len(members) < 2:  # noqa: PLR2004 - a claim has two sides
+    if len(members) < 2 and getattr(statement, "shape", None) is None:  # noqa: PLR2004 - a claim has two sides
         message = "nothing to compare it with; a directive 'claim' can say what it is"
         raise Undecidable(members[0], message)
     if setting.einstein:

@@ -25,6 +25,7 @@ class Statement:
     members: tuple[ex.Node, ...]
     relations: tuple[str, ...] = ()
     conditions: tuple[ex.Condition, ...] = ()
+    shape: tuple[Affine, ...] | None = None
 
 
 @cache
@@ -544,6 +545,32 @@ def test_unknown_names_are_unreadable() -> None:
 def test_index_outside_its_range_is_wrong() -> None:
     beyond = times(t(q("W", L + 1)), d("C", a(L)))
     assert verdict("seed_002", d("C", a(L)), beyond).verdict == "wrong"
+
+
+def test_an_index_that_never_fits_is_wrong() -> None:
+    found = verdict("seed_002", d("C", a(l)), times(t(q("W", l + L + 1)), d("C", a(l))))
+    assert found.verdict == "wrong"
+    assert "outside its range" in found.message
+
+
+def test_shapes_that_are_stated_are_checked() -> None:
+    gradient = d("L", W_)
+    right = Statement((gradient, times(num(2), t(X), minus(times(X, W_), Y))), shape=(n,))
+    assert judge(right, Setting(), worlds("least_squares")).verdict == "right"
+    wrong = Statement(right.members, shape=(size("m"),))
+    found = judge(wrong, Setting(), worlds("least_squares"))
+    assert found.verdict == "wrong"
+    assert found.message == "the shape is n × 1, not m"
+    alone = Statement((q("X"),), shape=(size("m"), n))
+    assert judge(alone, Setting(), worlds("least_squares")).verdict == "right"
+
+
+def test_approximations_hold_to_their_digits() -> None:
+    third = ex.Quotient(over=num(1), under=num(3))
+    near, far = (ex.Number(value=Fraction(x), digits=4) for x in ("0.3333", "0.3335"))
+    assert verdict("least_squares", third, near, relations=("\\approx",)).verdict == "right"
+    assert verdict("least_squares", third, far, relations=("\\approx",)).verdict == "wrong"
+    assert verdict("least_squares", d("L", W_), W_, relations=("\\approx",)).verdict == "undecided"
 
 
 @pytest.mark.parametrize("net", ["seed_000", "seed_002", "ufldl", "wildml", "lstm"])

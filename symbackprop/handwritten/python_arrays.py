@@ -286,7 +286,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "expit": _expit,
     "softmax": _softmax,
     "broadcast_to": lambda value, shape: _filled(np.zeros)(shape) + value,
-    "repeat": _grown(lambda value, *rest, **options: np.repeat(value, *rest, **options)),
+    "repeat": _grown(np.repeat),
     "tile": _grown(np.tile),
     "linalg.norm": _plain(np.linalg.norm),
     "add.at": lambda *_values: None,
@@ -313,6 +313,15 @@ METHODS = frozenset(
         "clip",
     )
 )
+
+
+def _span(*ends: Any) -> list[int]:
+    found = range(*map(operator.index, ends))
+    if len(found) > TEXT:
+        raise LostError(reason="a loop that is too long")
+    return list(found)
+
+
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "float": lambda value: value if np.ndim(value) else float(value),
     "int": int,
@@ -325,7 +334,7 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "list": list,
     "tuple": tuple,
     "reversed": lambda value: list(reversed(value)),
-    "range": lambda *ends: _span(*ends),
+    "range": _span,
     "zip": lambda *values: list(zip(*values, strict=False)),
     "enumerate": lambda value, start=0: list(enumerate(value, start)),
     "dict": dict,
@@ -354,13 +363,6 @@ COMPARE: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.In: lambda left, right: left in right,
     ast.NotIn: lambda left, right: left not in right,
 }
-
-
-def _span(*ends: Any) -> list[int]:
-    found = range(*map(operator.index, ends))
-    if len(found) > TEXT:
-        raise LostError(reason="a loop that is too long")
-    return list(found)
 
 
 def builtin(name: str) -> Callable[..., Any] | None:

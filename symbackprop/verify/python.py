@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symbackprop.handwritten.python_arrays import Unknown
-from symbackprop.handwritten.python_source import STYLES, assignments, laid
+from symbackprop.handwritten.python_source import assignments
+from symbackprop.handwritten.python_values import STYLES, laid
 from symbackprop.verify.conventions import Conventions, with_factors
 from symbackprop.verify.judge import Counterexample, Evidence, Verdict
 
 if TYPE_CHECKING:
-    from symbackprop.handwritten.python_source import Assignment, Program, Style
+    from symbackprop.handwritten.python_source import Assignment
+    from symbackprop.handwritten.python_values import Program, Style
     from symbackprop.network import Network
     from symbackprop.verify.world import World, Worlds
 
@@ -61,22 +63,39 @@ def judge_program(program: Program, network: Network, worlds: Worlds) -> tuple[P
     for style in STYLES:
         for shifted in (True, False):
             found = _findings(program, network, numbered[0], style, shifted=shifted)
-            score = (sum(each.right for each in found.values()), -sum(each.unknown is not None for each in found.values()))
+            score = (
+                sum(each.right for each in found.values()),
+                -sum(each.unknown is not None for each in found.values()),
+            )
             if best is None or score > best[0]:
                 best = (score, style, shifted)
     assert best is not None  # noqa: S101 - there are styles
     _, style, shifted = best
     rounds = [(world, _findings(program, network, (name, world), style, shifted=shifted)) for name, world in numbered]
-    claims = {(each.line, each.column, each.tensor): each
-              for _, world in numbered for each in assignments(program, network, world, style, shifted=shifted)}
+    claims = {
+        (each.line, each.column, each.tensor): each
+        for _, world in numbered
+        for each in assignments(program, network, world, style, shifted=shifted)
+    }
     leaves = {*network.inputs, *network.parameters}
-    factors = {leaf: _common_factor(network, [
-        (world, {key: each for key, each in found.items() if (key[2] in leaves) == leaf}) for world, found in rounds])
-        for leaf in (True, False)}
+    factors = {
+        leaf: _common_factor(
+            network,
+            [
+                (world, {key: each for key, each in found.items() if (key[2] in leaves) == leaf})
+                for world, found in rounds
+            ],
+        )
+        for leaf in (True, False)
+    }
     return tuple(
-        PythonClaim(line=key[0], column=key[1], text=claim.text, quantity=_quantity(network, claim),
-                    verdict=_verdict([found[key] for _, found in rounds if key in found], style,
-                                     factors[key[2] in leaves]))
+        PythonClaim(
+            line=key[0],
+            column=key[1],
+            text=claim.text,
+            quantity=_quantity(network, claim),
+            verdict=_verdict([found[key] for _, found in rounds if key in found], style, factors[key[2] in leaves]),
+        )
         for key, claim in sorted(claims.items())
     )
 
@@ -92,10 +111,9 @@ def _findings(
     program: Program, network: Network, numbered: tuple[str, World], style: Style, *, shifted: bool
 ) -> dict[Key, _Finding]:
     """The worst finding of each claim's members in one world."""
-    name, world = numbered
     found: dict[Key, _Finding] = {}
-    for claim in assignments(program, network, world, style, shifted=shifted):
-        each = [_finding(network, name, world, claim, at, value, style) for at, value in claim.members]
+    for claim in assignments(program, network, numbered[1], style, shifted=shifted):
+        each = [_finding(network, numbered, claim, member, style) for member in claim.members]
         worst = min(each, key=lambda one: (one.right, one.unknown is None))
         ratios = {round(one.ratio, 9) for one in each if one.ratio is not None}
         if len(ratios) > 1 or any(one.ratio is None for one in each):
@@ -105,8 +123,9 @@ def _findings(
 
 
 def _finding(
-    network: Network, name: str, world: World, claim: Assignment, at: tuple[int, ...], value: Any, style: Style
+    network: Network, numbered: tuple[str, World], claim: Assignment, member: tuple[tuple[int, ...], Any], style: Style
 ) -> _Finding:
+    (name, world), (at, value) = numbered, member
     if isinstance(value, Unknown):
         return _Finding(right=False, unknown=value)
     if not world.has(claim.tensor, at):
@@ -127,10 +146,12 @@ def _finding(
     ratio = _ratio(given, expected)
     place = np.unravel_index(int(np.argmax(np.abs(given - expected))), expected.shape) if expected.ndim else ()
     entry = tuple(int(k) + 1 for k in place)
-    counterexample = Counterexample(world=name, sizes=world.sizes, letters={}, entry=entry,
-                                    left=float(given[place]), right=float(expected[place]))
-    return _Finding(right=False, ratio=ratio, message="the value differs from the derivative",
-                    counterexample=counterexample)
+    counterexample = Counterexample(
+        world=name, sizes=world.sizes, letters={}, entry=entry, left=float(given[place]), right=float(expected[place])
+    )
+    return _Finding(
+        right=False, ratio=ratio, message="the value differs from the derivative", counterexample=counterexample
+    )
 
 
 def _without_ones(array: Any) -> tuple[int, ...]:
@@ -159,8 +180,11 @@ def _common_factor(network: Network, rounds: list[tuple[World, dict[Key, _Findin
     if not any(found for _, found in rounds):
         return None
     for reading in with_factors(network, Conventions()):
-        if all(each.ratio is not None and abs(each.ratio / _factor(reading, world) - 1) < _CLOSE
-               for world, found in rounds for each in found.values()):
+        if all(
+            each.ratio is not None and abs(each.ratio / _factor(reading, world) - 1) < _CLOSE
+            for world, found in rounds
+            for each in found.values()
+        ):
             return reading.deviations[-1]
     return None
 
@@ -182,8 +206,7 @@ def _verdict(found: list[_Finding], style: Style, factor: str | None) -> Verdict
             return Verdict(verdict="right", evidence=agrees)
         return Verdict(verdict="right-under-convention", convention=_STYLE_NAMES[style], evidence=agrees)
     if factor is not None:
-        return Verdict(verdict="right-under-convention", evidence=agrees,
-                       convention=factor)
+        return Verdict(verdict="right-under-convention", evidence=agrees, convention=factor)
     bad = next(each for each in found if not each.right)
     if bad.unknown is not None and not bad.unknown.misfit:
         place = f" (line {bad.unknown.line})" if bad.unknown.line else ""
@@ -191,5 +214,10 @@ def _verdict(found: list[_Finding], style: Style, factor: str | None) -> Verdict
     message = bad.unknown.reason if bad.unknown is not None else bad.message
     if bad.unknown is not None and bad.unknown.line:
         message += f" (line {bad.unknown.line})"
-    return Verdict(verdict="wrong", message=message, ratio=bad.ratio, counterexample=bad.counterexample,
-                   evidence=Evidence(kind="refuted", points=len(found)))
+    return Verdict(
+        verdict="wrong",
+        message=message,
+        ratio=bad.ratio,
+        counterexample=bad.counterexample,
+        evidence=Evidence(kind="refuted", points=len(found)),
+    )

@@ -17,7 +17,7 @@ from symbackprop.verify.conventions import Conventions, Setting, default, tried,
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
 from symbackprop.verify.judge_letters import assignments, independents
-from symbackprop.verify.judge_members import Task, of_sizes, prepared
+from symbackprop.verify.judge_members import Task, of_sizes, of_the_loss, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
 
 if TYPE_CHECKING:
@@ -184,7 +184,7 @@ def _judged(task: Task, setting: Setting, worlds: Worlds) -> Verdict:
 def _scaled(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> _Trial | None:
     """The same reading with a constant of the loss left out or put in, where the members differ by a constant."""
     ratio = trial.difference.ratio if trial.difference is not None else None
-    if ratio is None or len(trial.reading.deviations) > 1:
+    if ratio is None or len(trial.reading.deviations) > 1 or not of_the_loss(task.members[0], worlds.network, setting):
         return None
     for reading in with_factors(worlds.network, trial.reading):
         again = _tried(task, setting, worlds, reading)

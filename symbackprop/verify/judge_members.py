@@ -134,6 +134,22 @@ def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting)
     return False
 
 
+def of_the_loss(node: ex.Node, network: Network, setting: Setting) -> bool:
+    """True for a derivative or a differential of the loss, or a name that stands for one."""
+    for inner in ex.walk(node):
+        if isinstance(inner, ex.Named):
+            value = value_of(inner, setting.lets)
+            if value is not None and not isinstance(value, ex.Named) and of_the_loss(value, network, setting):
+                return True
+        if isinstance(inner, ex.Derivative | ex.Differential) and inner.of is not None:
+            of = inner.of
+            while isinstance(of, ex.Named) and (value := value_of(of, setting.lets)) is not None:
+                of = value
+            if isinstance(of, ex.Quantity) and of.tensor == network.loss:
+                return True
+    return False
+
+
 def of_sizes(members: Sequence[ex.Node]) -> bool:
     """True for a statement about numbers alone, such as ``n = 3``."""
     plain = (ex.Letter, ex.Number, ex.Sum, ex.Product, ex.Quotient, ex.Power)

@@ -9,7 +9,6 @@ in the author's counting (elements from 1 unless the document says otherwise).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -233,10 +232,16 @@ def children(node: Node) -> Iterator[Node]:
         yield from _nodes(getattr(node, name))
 
 
-@cache
 def _parts(kind: type[Node]) -> tuple[str, ...]:
     """The fields of a kind of node that hold nodes."""
-    return tuple(f.name for f in fields(kind) if "Node" in str(f.type) or "Condition" in str(f.type))
+    known = _PARTS.get(kind)
+    if known is None:
+        known = tuple(f.name for f in fields(kind) if "Node" in str(f.type) or "Condition" in str(f.type))
+        _PARTS[kind] = known
+    return known
+
+
+_PARTS: dict[type[Node], tuple[str, ...]] = {}
 
 
 def _nodes(value: Any) -> Iterator[Node]:

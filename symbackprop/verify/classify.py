@@ -80,7 +80,7 @@ def known_names(setting: Setting, network: Network) -> tuple[Known, ...]:
     )
 
 
-def finding(
+def finding(  # noqa: PLR0913 - a claim and all it is judged by
     statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, *, fix: bool = True, budget: float = BUDGET
 ) -> Finding:
     """What is wrong with a claim that was read and is not right."""
@@ -99,7 +99,7 @@ def finding(
     return _unmended(statement, setting, verdict, network, names, fix=fix)
 
 
-def _repaired(  # noqa: PLR0913 - a claim and all it is judged by
+def _repaired(  # noqa: PLR0913, PLR0917 - a claim and all it is judged by
     statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, names: tuple[Known, ...], budget: float
 ) -> Repair | None:
     checker = Checker(statement, setting, worlds)
@@ -191,7 +191,9 @@ def evidence(verdict: Verdict) -> str | None:
 
 
 def right_formula(network: Network, statement: Any, setting: Setting) -> str | None:
-    """The derivative of the loss that a statement is about, in the network's notation; None where it is about another."""
+    """The derivative of the loss that a statement is about, in the network's notation; None where it is "
+    "about another.
+    """
     target = _target(tuple(statement.members), setting, network)
     if target is None:
         return None
@@ -210,14 +212,14 @@ def right_formula(network: Network, statement: Any, setting: Setting) -> str | N
 
 
 def _target(members: tuple[ex.Node, ...], setting: Setting, network: Network) -> ex.Quantity | None:
+    loss = ex.Quantity(tensor=network.loss)
     heads = [m for m in (setting.claim, *members[:1]) if m is not None]
     for head in heads:
         node = setting.lets[head.name].value if isinstance(head, ex.Named) and head.name in setting.lets else head
         if isinstance(node, ex.Update):
             node = ex.Derivative(of=ex.Quantity(tensor=network.loss), by=node.target)
-        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and isinstance(node.of, ex.Quantity):
-            if node.of.tensor == network.loss:
-                return node.by
+        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and node.of == loss:
+            return node.by
     return None
 
 
@@ -283,8 +285,10 @@ def unread_code(message: str) -> str:
     """The code of what could not be read."""
     words = message.lower()
     marks = (
-        ("declare", "SB401"), ("no derivative", "SB403"), ("stands above a bar", "SB403"), ("derivative of order", "SB403"),
-        ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), ("never closed", "SB402"),
+        ("declare", "SB401"), ("no derivative", "SB403"), ("stands above a bar", "SB403"), ("derivative of "
+        "order", "SB403"),
+        ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), ("never "
+        "closed", "SB402"),
         ("missing", "SB402"), ("nothing", "SB402"), ("ends too early", "SB402"),
     )  # fmt: skip
     return next((code for mark, code in marks if mark in words), "SB404")

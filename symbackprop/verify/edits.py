@@ -128,7 +128,9 @@ def scene(network: Network, members: Members, names: Sequence[Known] = (), *, ba
     bound = tuple(dict.fromkeys(n.letter for n in nodes if isinstance(n, ex.BigOperator) and n.letter))
     letters = dict.fromkeys(v for n in nodes for form in forms(n) for v in sorted(form.variables))
     used = [s for n in nodes if isinstance(n, ex.Product) for s in n.signs]
-    signs = [s for s in used if s in {"circ", "odot", "entrywise"}] or [s for s in used if s == "star"]
+    entrywise: ex.ProductSign = next((s for s in used if s in {"circ", "odot", "entrywise"}), "odot")
+    if entrywise not in used and "star" in used:
+        entrywise = "star"
     return Scene(
         network=network,
         members=members,
@@ -139,7 +141,7 @@ def scene(network: Network, members: Members, names: Sequence[Known] = (), *, ba
         leaves=tuple(dict.fromkeys(n for n in nodes if isinstance(n, ex.Quantity | ex.Named))),
         factors=tuple(dict.fromkeys(_factors(nodes))),
         loss=network.loss,
-        entrywise=signs[0] if signs else "odot",
+        entrywise=entrywise,
         layers=frozenset(
             v for n in nodes if isinstance(n, ex.Quantity | ex.Call) for form in n.family for v in form.variables
         ),
@@ -309,8 +311,9 @@ def rank(node: Node, scene_: Scene) -> int | None:  # noqa: PLR0911 - a line a k
         case ex.Sum(terms=terms):
             ranks = [r for term in terms if (r := rank(term, scene_)) is not None]
             return max(ranks, default=None)
-        case ex.Quotient(over=over):
-            return rank(over, scene_)
+        case ex.Quotient(over=over, under=under):
+            above, below = rank(over, scene_), rank(under, scene_)
+            return None if above is None or below is None else max(above, below)
         case ex.Product(factors=factors):
             return _product_rank([rank(f, scene_) for f in factors])
         case _:

@@ -246,7 +246,7 @@ def other_letter(place: Place) -> Iterator[Proposal]:
         if letter != node.letter and letter not in place.bound:
             yield Proposal(replace(node, letter=letter), 1.3, "SB205" if clash else "SB202")
     for count in (1, 2, 3):
-        slots = [k for k in _slots(node.body, node.letter)]
+        slots = list(_slots(node.body, node.letter))
         for chosen in combinations(slots, count):
             if len(slots) <= 6:  # noqa: PLR2004 - subsets of few
                 body = _renamed_slots(node.body, node.letter, new, frozenset(chosen))

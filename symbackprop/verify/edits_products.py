@@ -43,7 +43,7 @@ def add_transpose(place: Place) -> Iterator[Proposal]:
     if isinstance(node, ex.Quantity) and node.family and isinstance(parent, ex.Product):
         for step in (1, -1):
             moved = replace(node, family=tuple(form + step for form in node.family))
-            yield Proposal(ex.Transpose(of=moved), 1.7)
+            yield Proposal(ex.Transpose(of=moved), 1.3)
     cost = 1.0 if leaf else 1.2
     if isinstance(node, ex.Sum) and parent is None:
         cost = 1.6
@@ -83,9 +83,9 @@ def reorder(place: Place) -> Iterator[Proposal]:
     seen = {tuple(range(length))}
     orders: list[tuple[float, tuple[int, ...]]] = []
     for k in range(length - 1):
-        order = list(range(length))
-        order[k], order[k + 1] = order[k + 1], order[k]
-        orders.append((1.1, tuple(order)))
+        swapped = list(range(length))
+        swapped[k], swapped[k + 1] = swapped[k + 1], swapped[k]
+        orders.append((1.1, tuple(swapped)))
     for k in range(length):
         rest = [i for i in range(length) if i != k]
         orders += [(1.2, (k, *rest)), (1.2, (*rest, k))]
@@ -102,10 +102,9 @@ def reorder(place: Place) -> Iterator[Proposal]:
 
 def _ordered(node: ex.Product, order: tuple[int, ...]) -> Node:
     """Signs stay where they stand if all are one; a moved factor takes its sign along."""
-    if len(set(node.signs[1:])) <= 1:
-        signs = node.signs
-    else:
-        signs = ("juxtaposition", *(node.signs[i] if i else node.signs[1] for i in order[1:]))
+    signs = node.signs
+    if len(set(signs[1:])) > 1:
+        signs = (signs[0], *(node.signs[i] if i else node.signs[1] for i in order[1:]))
     return ex.Product(factors=tuple(node.factors[i] for i in order), signs=signs, span=node.span, source=node.source)
 
 

@@ -52,7 +52,8 @@ class Explainer:
 
     def _plain(self, change: Change) -> str:
         title = CODES[change.code].title
-        return f"{title[0].upper()}{title[1:]}: {self.shown(change.after)} belongs in the place of {self.shown(change.shown)}."
+        return f"{title[0].upper()}{title[1:]}: {self.shown(change.after)} belongs in the place of "
+        f"{self.shown(change.shown)}."
 
     def maps(self, node: ex.Node) -> str:
         """What a matrix does forwards: "W⁽ˡ⁾ maps layer l-1 to l", "W is h × d"; "" where nothing is known."""
@@ -68,8 +69,8 @@ class Explainer:
         if ends is not None:
             source, target = ends
             if source == target:
-                return f"{self.shown(leaf)} stays within {_layer_word(self.network, target)}"
-            return f"{self.shown(leaf)} maps {_layer_word(self.network, source)} to {_shown_form(target)}"
+                return f"{self.shown(leaf)} stays within {_layer_word(target)}"
+            return f"{self.shown(leaf)} maps {_layer_word(source)} to {_shown_form(target)}"
         return f"{self.shown(leaf)} is {_shown_form(rows)} × {_shown_form(columns)}"
 
     def _layers(self, leaf: ex.Quantity) -> tuple[Affine, Affine] | None:
@@ -138,7 +139,8 @@ class Explainer:
     def brackets_of_sum(self, change: Change) -> str:
         """A sum that needs brackets."""
         return _sentence(
-            f"a product binds tighter than a sum: the factor belongs to all of {self.shown(change.part or change.after)}"
+            "a product binds tighter than a sum: the factor belongs to all of "
+            f"{self.shown(change.part or change.after)}"
         )
 
     def no_brackets(self, change: Change) -> str:
@@ -157,14 +159,16 @@ class Explainer:
             )
             pair = f"{self.shown(before.factors[place - 1])} and {self.shown(before.factors[place])}"
             return _sentence(
-                f"between {pair} the product is {kind}: {CODES['SB104'].sentence[0].lower()}{CODES['SB104'].sentence[1:-1]}"
+                f"between {pair} the product is {kind}: "
+                f"{CODES['SB104'].sentence[0].lower()}{CODES['SB104'].sentence[1:-1]}"
             )
         return ""
 
     def diag(self, change: Change) -> str:
         """Diag that is missing."""
         return _sentence(
-            f"among matrices the slopes {self.shown(change.shown)} of an entrywise function stand as a diagonal matrix, diag(…)"
+            f"among matrices the slopes {self.shown(change.shown)} of an entrywise function stand as a "
+            "diagonal matrix, diag(…)"
         )
 
     def layer(self, change: Change) -> str:
@@ -180,7 +184,8 @@ class Explainer:
         """Indices of one array exchanged."""
         use = self._use(change.before)
         return _sentence(
-            f"{use + ', so ' if use else ''}the indices are swapped: {self.shown(change.after)} belongs here, not {self.shown(change.before)}"
+            f"{use + ', so ' if use else ''}the indices are swapped: {self.shown(change.after)} belongs here, "
+            f"not {self.shown(change.before)}"
         )
 
     def _use(self, node: ex.Node) -> str:
@@ -208,7 +213,8 @@ class Explainer:
     def element(self, change: Change) -> str:
         """Another index."""
         return _sentence(
-            f"the index names another entry than on the other side: {self.shown(change.after)} is meant, not {self.shown(change.before)}"
+            f"the index names another entry than on the other side: {self.shown(change.after)} is meant, not "
+            f"{self.shown(change.before)}"
         )
 
     def sum_missing(self, change: Change) -> str:
@@ -216,7 +222,8 @@ class Explainer:
         letter = next((n.letter for n in ex.walk(change.after) if isinstance(n, ex.BigOperator) and n.letter), None)
         over = f" over {letter}" if letter else ""
         return _sentence(
-            f"the effect runs along several paths and their terms add up: a sum{over} is missing, {self.shown(change.after)}"
+            f"the effect runs along several paths and their terms add up: a sum{over} is missing, "
+            f"{self.shown(change.after)}"
         )
 
     def range(self, change: Change) -> str:
@@ -254,8 +261,10 @@ class Explainer:
         new = next((n for name, n in names[1].items() if name not in names[0]), None)
         if old is None or new is None:
             return ""
-        return _sentence(f"{self.shown(new)} belongs throughout in the place of {self.shown(old)}: the slope is written through the output of the function, not through its argument"
-                         if change.code == "SB210" else f"{self.shown(new)} belongs throughout in the place of {self.shown(old)}")  # fmt: skip
+        return _sentence(f"{self.shown(new)} belongs throughout in the place of {self.shown(old)}: the slope "
+        "is written through the output of the function, not through its argument"
+                         if change.code == "SB210" else f"{self.shown(new)} belongs throughout in the place "
+                         f"of {self.shown(old)}")  # fmt: skip
 
     def declared(self, change: Change) -> str:
         """A name that nothing declares."""
@@ -277,7 +286,8 @@ class Explainer:
     def constant(self, change: Change) -> str:
         """A number."""
         return _sentence(
-            f"a constant is wrong: {self.shown(change.after)} in the place of {self.shown(change.before)}; the factors of the loss stay in every gradient"
+            f"a constant is wrong: {self.shown(change.after)} in the place of {self.shown(change.before)}; "
+            "the factors of the loss stay in every gradient"
         )
 
     def sign(self, change: Change) -> str:
@@ -308,7 +318,8 @@ class Explainer:
     def term(self, change: Change) -> str:
         """A term that is missing."""
         return _sentence(
-            f"a term is missing, {self.shown(change.shown)}: a quantity that is used several times gathers one term from each use"
+            f"a term is missing, {self.shown(change.shown)}: a quantity that is used several times gathers "
+            "one term from each use"
         )
 
     def delta(self, change: Change) -> str:
@@ -324,7 +335,7 @@ def _shown_form(form: Affine) -> str:
     return str(form).replace("-", "−")
 
 
-def _layer_word(network: Network, form: Affine) -> str:
+def _layer_word(form: Affine) -> str:
     """``layer l-1`` or ``step t-1``."""
     letters = form.variables
     word = "step" if letters & {"t", "s", "tau"} and "l" not in letters else "layer"

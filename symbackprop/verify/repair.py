@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify import edits_indices, edits_products, edits_values
 from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
-from symbackprop.verify.repair_check import Checker, Outcome
 from symbackprop.verify.repair_text import Writer, statement_text
 
 if TYPE_CHECKING:
@@ -23,16 +22,19 @@ if TYPE_CHECKING:
 
     from symbackprop.network import Network
     from symbackprop.verify.edits import Known, Scene
+    from symbackprop.verify.repair_check import Checker, Outcome
 
 ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS)
-BUDGET = 1.5
-"""Seconds that the search may take."""
+BUDGET = 6.0
+"""Seconds that the search may take at most; what ends it in practice is the number of candidates."""
+CANDIDATES = 2400
+"""Candidates that are judged at most, so that the answer does not depend on the machine."""
 _TIER = 0.35
 """How much dearer a second find may be to be compared with the first."""
 _PROGRESS = 0.8
 """What a first change is worth that makes the shapes fit, or moves the misfit outwards."""
 _BEAM = 60
-_LEAST = 0.6
+_LEAST = 0.75
 """No second change is cheaper."""
 _SAME = 1e-9
 _LIGHT = frozenset(("SB104", "SB209", "SB219"))
@@ -68,7 +70,7 @@ class _Step:
 class Search:
     """Looks for repairs of one statement; ``targets`` are the members that may change."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a statement and all it is judged by
         self,
         network: Network,
         statement: Any,
@@ -101,14 +103,15 @@ class Search:
         return self._deeper(steps)
 
     def _late(self) -> bool:
-        return time.monotonic() > self.deadline
+        return len(self.seen) > CANDIDATES or time.monotonic() > self.deadline
 
     def _singles(self, found: list[Repair]) -> list[_Step]:
         """All single changes, judged; those that are not right, with what they are worth as a first step."""
         steps: list[_Step] = []
-        for cost, change, members in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
+        for cost, change in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
             if self._late() or (found and cost > min(r.cost for r in found) + _TIER):
                 break
+            members = put_member(self.members, change.path, change.after)
             if members in self.seen:
                 continue
             self.seen.add(members)
@@ -148,13 +151,14 @@ class Search:
         best = float("inf")
         while heap and not self._late():
             priority, _, following = heapq.heappop(heap)
-            if priority > best + _TIER / 2:
+            if priority > best + _TIER / 4:
                 break
             taken = following.take(priority)
             push(following)
             if taken is None:
                 continue
-            step, (cost, change, members) = following.step, taken
+            step, (cost, change) = following.step, taken
+            members = put_member(step.members, change.path, change.after)
             if members in self.seen:
                 continue
             self.seen.add(members)
@@ -184,23 +188,23 @@ class Search:
         near = change.path[: len(last.path)] == last.path or last.path[: len(change.path)] == change.path
         return -0.2 if near else 0.1
 
-    def _changes(self, members: Members, at: ex.Node | None) -> Iterator[tuple[float, Change, Members]]:
+    def _changes(self, members: Members, at: ex.Node | None) -> Iterator[tuple[float, Change]]:
         """Single changes of members; where shapes misfit, those around and within what misfits."""
         made: set[tuple[tuple[int, ...], ex.Node]] = set()
+        around = [p.path for p in places(members, self.targets, self.scene) if p.node == at] if at is not None else []
         for place in places(members, self.targets, self.scene):
-            if at is not None and not (place.node == at or at in place.above or _holds(place.node, at)):
+            if at is not None and not any(_related(place.path, path) for path in around):
                 continue
             for row in ROWS:
                 for proposal in row.propose(place):
                     if (place.path, proposal.after) in made:
                         continue
                     made.add((place.path, proposal.after))
-                    changed = put_member(members, place.path, proposal.after)
                     change = Change(
                         row=row.name, code=proposal.code or row.code, cost=proposal.cost, path=place.path,
                         before=place.node, after=proposal.after, part=proposal.part,
                     )  # fmt: skip
-                    yield proposal.cost + self._surprise(change), change, changed
+                    yield proposal.cost + self._surprise(change), change
 
     def _surprise(self, change: Change) -> float:
         """A mistake of shapes is likelier where shapes do not fit, one of value where they do."""
@@ -223,12 +227,12 @@ class _Following:
     def __init__(self, search: Search, step: _Step) -> None:
         self.search, self.step = search, step
         self.bound = step.priority + _LEAST
-        self.left: list[tuple[float, Change, Members]] | None = None
+        self.left: list[tuple[float, Change]] | None = None
 
-    def _price(self, item: tuple[float, Change, Members]) -> float:
+    def _price(self, item: tuple[float, Change]) -> float:
         return item[0] + self.search._mix(self.step, item[1])  # noqa: SLF001 - a part of the search
 
-    def take(self, priority: float) -> tuple[float, Change, Members] | None:
+    def take(self, priority: float) -> tuple[float, Change] | None:
         """The next change if its price is the one asked for; ``bound`` becomes the price of the next."""
         if self.left is None:
             changes = self.search._changes(self.step.members, self.step.at)  # noqa: SLF001 - a part of the search
@@ -247,14 +251,17 @@ def written_out(node: ex.Node) -> ex.Node:
         inner = node.of
         if (
             set(inner.signs) == {"juxtaposition"}
-            and len(inner.factors) == 2
-            and not any(
-                isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors
-            )
+            and len(inner.factors) == len("AB")
+            and not any(isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors)
         ):
             factors = tuple(edits_products.turned(f) for f in reversed(inner.factors))
             return ex.Product(factors=factors, signs=inner.signs, span=inner.span, source=inner.source)
     return node
+
+
+def _related(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """True where one place is around or within the other, or is it."""
+    return one[: len(other)] == other or other[: len(one)] == one
 
 
 def _rank(repair: Repair) -> tuple[bool, float, int]:
@@ -284,7 +291,7 @@ def _is_number(node: ex.Node, scene_: Scene) -> bool:
     return isinstance(node, ex.Number) and rank(node, scene_) == 0
 
 
-def repair(
+def repair(  # noqa: PLR0913 - a statement and all it is judged by
     network: Network,
     statement: Any,
     checker: Checker,

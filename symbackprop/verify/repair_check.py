@@ -1,4 +1,4 @@
-"""Is a changed statement right? The quick answer for the search, in one world, and the full one before a fix is shown."""
+"""Is a changed statement right? The quick answer, in one world, and the full one before a fix is shown."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.expression import Node
     from symbackprop.verify.conventions import Setting
     from symbackprop.verify.edits import Members
+    from symbackprop.verify.evaluate import Val
     from symbackprop.verify.judge import Worlds
     from symbackprop.verify.world import World
 
 _READINGS = 12
+_REMEMBERED = 5000
 _POINTS = 6
 """Values of the letters that are tried until one makes sense."""
 
@@ -37,6 +39,25 @@ class Outcome:
     at: Node | None = None
 
 
+class _Remembering(Evaluator):
+    """Keeps the values of nodes outside sums, so that candidates evaluate only what changed in them."""
+
+    def __init__(self, *parts: Any, memory: dict[int, tuple[Node, Val]]) -> None:
+        super().__init__(*parts)
+        self.start, self.memory = self.env, memory
+
+    def evaluate(self, node: Node) -> Val:
+        """The value of a node, as remembered where nothing around it differs."""
+        if self.mask is not True or self.seed is not None or self.env is not self.start or self.names_open:
+            return super().evaluate(node)
+        known = self.memory.get(id(node))
+        if known is not None and known[0] is node:
+            return known[1]
+        value = super().evaluate(node)
+        self.memory[id(node)] = node, value
+        return value
+
+
 class Checker:
     """Judges candidates for one statement: under the plain reading, or under ``readings`` where given."""
 
@@ -46,6 +67,7 @@ class Checker:
         self.statement, self.setting, self.worlds = statement, setting, worlds
         self.readings = readings or plain_readings(statement, setting, worlds)
         self.count = 0
+        self.memory: dict[tuple[int, tuple[tuple[str, Any], ...]], dict[int, tuple[Node, Val]]] = {}
 
     def pair(self, member: int) -> Checker:
         """The same for the first member and another one."""
@@ -91,7 +113,11 @@ class Checker:
     def _at(self, task: Any, world: World, reading: Conventions, env: dict[str, Any]) -> Outcome | None:
         """None where these values of the letters make no sense of it."""
         loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in self.setting.ranges}
-        evaluator = Evaluator(world, reading, self.setting, env, scalars=task.scalars)
+        point = (id(reading), tuple((k, int(v) if np.ndim(v) == 0 else np.shape(v)) for k, v in env.items()))
+        memory = self.memory.setdefault(point, {})
+        if len(memory) > _REMEMBERED:
+            memory.clear()
+        evaluator = _Remembering(world, reading, self.setting, env, task.scalars, memory=memory)
         try:
             if task.differentials:
                 evaluator.independents = independents(evaluator, task.members)

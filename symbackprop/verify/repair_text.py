@@ -21,7 +21,7 @@ from symbackprop.verify.edits import forms
 from symbackprop.verify.repair_index import form_text, letters_in, reindexed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from symbackprop.handwritten.expression import Node
     from symbackprop.verify.edits import Scene
@@ -94,7 +94,7 @@ class Writer:
         )
         if found:
             return found.group(1)
-        taken = any(t in {"T"} for t in self.scene.network.tensors) and not re.search(r"\^\s*\{?\s*T", whole)
+        taken = "T" in self.scene.network.tensors and not re.search(r"\^\s*\{?\s*T", whole)
         return r"\top" if taken else "T"
 
     # -- the text of a node --------------------------------------------------------------------------------------------
@@ -528,7 +528,7 @@ def _enclosed(text: str) -> bool:
     return False
 
 
-_WRITERS = {
+_WRITERS: dict[type[Node], Callable[..., str]] = {
     ex.Quantity: Writer.leaf,
     ex.Named: Writer.leaf,
     ex.Call: Writer.call,

@@ -30,7 +30,7 @@ _WORDS = {"right-under-convention": "right under a convention"}
 
 def counted(diagnostics: Iterable[Diagnostic]) -> str:
     """How many claims have which verdict: "12 right, 1 wrong"."""
-    counts = Counter(d.verdict for d in diagnostics)
+    counts: Counter[str] = Counter(d.verdict for d in diagnostics)
     if not counts:
         return "no claims found"
     return ", ".join(f"{counts[name]} {_WORDS.get(name, name)}" for name in _COLOURS if counts[name])
@@ -203,8 +203,9 @@ _DISPLAY = re.compile(
     r"\\begin\s*\{([A-Za-z]+\*?)\}|\\end\s*\{([A-Za-z]+\*?)\}|\\\]|\\\)|(?<!\\)\$\$?|(?<!\\)%[^\n]*|\n[ \t]*\n"
 )
 _MATH = frozenset(
-    ["equation", "align", "gather", "multline", "eqnarray", "flalign", "alignat", "displaymath", "math", "dmath"]
-    + ["equation*", "align*", "gather*", "multline*", "eqnarray*", "flalign*", "alignat*", "dmath*"]
+    name + star
+    for name in ("equation", "align", "gather", "multline", "eqnarray", "flalign", "alignat", "displaymath", "math")
+    for star in ("", "*")
 )
 _PACKAGES = ("amsmath", "amssymb")
 
@@ -239,7 +240,7 @@ def _behind(text: str, end: int, *, markdown: bool) -> int:
             if token.strip() == "" or match.group(1) or match.group(2):
                 return match.start()
             continue
-        if match.group(2) in _MATH or token == r"\]" or token == "$$":
+        if match.group(2) in _MATH or token in {r"\]", "$$"}:
             return match.end()
         if token in {"$", r"\)"}:
             closed = True

@@ -16,7 +16,31 @@ Shown: TypeAlias = "list[tuple[str, int]]"
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|\s+|.", re.DOTALL)
 GREEK = dict(
     zip(
-        ["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega"],
+        [
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "pi",
+            "rho",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
+        ],
         "αβγδεζηθικλμνξπρστυφχψω",
         strict=True,
     )
@@ -24,7 +48,8 @@ GREEK = dict(
 _SYMBOLS = {
     **GREEK,
     **{name.capitalize(): letter.upper() for name, letter in GREEK.items()},
-    "varepsilon": "ε", "vartheta": "ϑ", "varphi": "φ", "ell": "ℓ", "partial": "∂", "nabla": "∇", "sum": "∑", "prod": "∏",
+    "varepsilon": "ε", "vartheta": "ϑ", "varphi": "φ", "ell": "ℓ", "partial": "∂", "nabla": "∇", "sum": "∑",
+    "prod": "∏",
     "odot": "⊙", "circ": "∘", "otimes": "⊗", "times": "×", "cdot": "·", "ast": "*", "star": "⋆", "top": "ᵀ",
     "intercal": "ᵀ", "in": "∈", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠", "approx": "≈",
     "propto": "∝", "leftarrow": "←", "gets": "←", "to": "→", "rightarrow": "→", "infty": "∞", "dots": "…", "ldots": "…",
@@ -32,13 +57,59 @@ _SYMBOLS = {
     "prime": "′", "pm": "±", "equiv": "≡", "quad": " ", "qquad": "  ", "forall": "∀", "mid": "|", "sqrt": "√",
 }  # fmt: skip
 _DROPPED = frozenset(
-    ["left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "displaystyle", "textstyle", "limits", "nolimits", "bf", "rm", "it", "cal", "scriptstyle", "nonumber", "notag"]
+    [
+        "left",
+        "right",
+        "big",
+        "Big",
+        "bigg",
+        "Bigg",
+        "bigl",
+        "bigr",
+        "Bigl",
+        "Bigr",
+        "biggl",
+        "biggr",
+        "displaystyle",
+        "textstyle",
+        "limits",
+        "nolimits",
+        "bf",
+        "rm",
+        "it",
+        "cal",
+        "scriptstyle",
+        "nonumber",
+        "notag",
+    ]
 )
 _FONTS = frozenset(
-    ["mathbf", "mathrm", "mathit", "mathsf", "mathtt", "mathcal", "mathbb", "mathfrak", "bm", "boldsymbol", "text", "textrm", "textbf", "textit", "operatorname", "mbox", "boxed", "underline", "color", "mathord"]
+    [
+        "mathbf",
+        "mathrm",
+        "mathit",
+        "mathsf",
+        "mathtt",
+        "mathcal",
+        "mathbb",
+        "mathfrak",
+        "bm",
+        "boldsymbol",
+        "text",
+        "textrm",
+        "textbf",
+        "textit",
+        "operatorname",
+        "mbox",
+        "boxed",
+        "underline",
+        "color",
+        "mathord",
+    ]
 )
 _ACCENTS = {
-    "hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304", "overline": "\u0304",
+    "hat": "\u0302", "widehat": "\u0302", "tilde": "\u0303", "widetilde": "\u0303", "bar": "\u0304",
+    "overline": "\u0304",
     "vec": "\u20d7", "overrightarrow": "\u20d7", "dot": "\u0307", "ddot": "\u0308",
 }  # fmt: skip
 UP = dict(

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from symbackprop.verify.world_field import Field
 
 
+MOST, MOST_ROUNDS = 200_000, 200
+"""Points of a grid, and rounds of a sum over layers, that are evaluated."""
+
+
 def occurrences(
     node: ex.Node, letter: str, lets: Mapping[str, Let], depth: int = 0
 ) -> Iterator[tuple[ex.Quantity, int, Affine, bool]]:
@@ -86,7 +90,7 @@ def in_sizes(node: ex.Node, letter: str) -> bool:
     return False
 
 
-def looped(node: ex.Node, letter: str, lets: Mapping[str, Let]) -> bool:
+def looped(node: ex.Node, letter: str, lets: Mapping[str, Let], depth: int = 0) -> bool:
     """True for a letter that chooses a layer, a step or a function, and so must be one number at a time."""
     if any(family for _, _, _, family in occurrences(node, letter, lets)) or in_sizes(node, letter):
         return True
@@ -97,7 +101,7 @@ def looped(node: ex.Node, letter: str, lets: Mapping[str, Let]) -> bool:
             return True
         if isinstance(inner, ex.Named) and inner.name in lets:
             value = value_of(inner, lets)
-            if value is not None and looped(value, letter, lets):
+            if value is not None and depth < 8 and looped(value, letter, lets, depth + 1):  # noqa: PLR2004 - as above
                 return True
     return False
 
@@ -234,6 +238,9 @@ class BigOperators:
         letter = node.letter
         assert letter is not None, "checked by the caller"  # noqa: S101
         values = []
+        if hi - lo > MOST_ROUNDS:
+            message = f"a sum over {hi - lo + 1} layers or steps"
+            raise Undecidable(node, message)
         for k in range(lo, hi + 1):
             with self.given(env={**self.env, letter: k}):
                 if all(bool(np.all(self.truth(c))) for c in node.excluded):
@@ -272,6 +279,9 @@ class BigOperators:
         assert letter is not None, "checked by the caller"  # noqa: S101
         first, last = int(np.min(lo)), int(np.max(hi))
         length = last - first + 1
+        if max(length, 1) * max(np.size(v) for v in (1, self.mask, *self.env.values())) > MOST:
+            message = f"a sum over {length} values"
+            raise Undecidable(node, message)
         if length <= 0:
             return replace(number(self.field, 1), neutral="empty") if node.kind == "product" else number(self.field, 0)
         axis = np.arange(first, last + 1).reshape((length,) + (1,) * self.depth)

@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+MOST_ENTRIES = 500
+"""Entries of a vector of ones whose size is written."""
+
+
 class Calls:
     """The part of the evaluator that applies functions."""
 
@@ -206,10 +210,15 @@ class Calls:
 
     def _count(self, node: ex.Operation) -> tuple[int, Affine] | None:
         for argument in node.arguments:
-            if isinstance(argument, ex.Letter):
-                return self.whole(argument.form, node), argument.form
+            form = argument.form if isinstance(argument, ex.Letter) else None
             if isinstance(argument, ex.Number):
-                return int(argument.value), Affine(int(argument.value))
+                form = Affine(int(argument.value))
+            if form is not None:
+                count = self.whole(form, node)
+                if not 0 < count <= MOST_ENTRIES:
+                    message = f"{node.name} of size {count}"
+                    raise Undecidable(node, message)
+                return count, form
         return None
 
     def _identity(self, node: ex.Operation) -> Val:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from symbackprop.verify.conventions import Let
 
 
+MOST_STEPS = 500
+"""Members of an ellipsis that are written out."""
+
+
 def with_forms(node: Node, change: Callable[[Affine], Affine]) -> Node:
     """The node with every affine form in it changed; bound letters are the caller's business."""
 
@@ -146,6 +150,9 @@ def steps(node: Elided, count: Callable[[Affine], int]) -> list[Node]:
     if length < -1:
         message = "the ellipsis runs backwards"
         raise OutOfRange(node, message, frozenset().union(*((b - a).variables for _, a, b in pairs)))
+    if length > MOST_STEPS:
+        message = f"an ellipsis over {length} steps"
+        raise Undecidable(node, message)
     moves = {p: way * stride for (p, _, _), way, stride in zip(pairs, ways, strides, strict=True)}
     return [moved(node.first, moves, k) for k in range(length + 1)]
 

@@ -286,13 +286,19 @@ def _tried(task: Task, setting: Setting, worlds: Worlds, reading: Conventions, *
 def _in_world(trial: _Trial, name: str, world: World, *, plain: bool) -> bool:
     """One reading in one world; False where it is refuted or cannot be decided there."""
     try:
-        for env in assignments(world, trial.task.members, trial.setting, trial.reading):
-            if not _at(trial, name, world, env, plain=plain):
-                return False
+        with np.errstate(all="ignore"):
+            return _at_all(trial, name, world, plain=plain)
     except Misread as misfit:
         trial.misfit, trial.member = misfit, 0
         return False
-    return True
+
+
+def _at_all(trial: _Trial, name: str, world: World, *, plain: bool) -> bool:
+    """One reading at all values of the letters."""
+    return all(
+        _at(trial, name, world, env, plain=plain)
+        for env in assignments(world, trial.task.members, trial.setting, trial.reading)
+    )
 
 
 def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: bool) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, Undecidable
-from symbackprop.verify.evaluate_big import looped, occurrences
+from symbackprop.verify.evaluate_big import MOST, looped, occurrences
 from symbackprop.verify.evaluate_nodes import free_letters
 
 if TYPE_CHECKING:
@@ -47,7 +48,12 @@ def assignments(
             shape = [1] * len(rest)
             shape[axis] = hi - lo + 1
             env[letter] = np.arange(lo, hi + 1).reshape(shape)
-        yield env
+        points = math.prod(max(hi - lo + 1, 0) for lo, hi in own)
+        if points > MOST:
+            message = f"{len(rest)} free indices have {points} values"
+            raise Undecidable(members[0], message)
+        if points:
+            yield env
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,10 @@ _MEANINGS = {"equal": "equal", "definition": "equal", "positive multiple": "posi
              "approximately equal": "approximately equal"}  # fmt: skip
 
 
+DEEPEST = 8
+"""Names that stand for names, one after the other."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """Members to be judged against the first, with the relation of each to it.
@@ -134,17 +138,18 @@ def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting)
     return False
 
 
-def of_the_loss(node: ex.Node, network: Network, setting: Setting) -> bool:
+def of_the_loss(node: ex.Node, network: Network, setting: Setting, depth: int = 0) -> bool:
     """True for a derivative or a differential of the loss, or a name that stands for one."""
     for inner in ex.walk(node):
         if isinstance(inner, ex.Named):
             value = value_of(inner, setting.lets)
-            if value is not None and not isinstance(value, ex.Named) and of_the_loss(value, network, setting):
+            if value is not None and depth < DEEPEST and of_the_loss(value, network, setting, depth + 1):
                 return True
         if isinstance(inner, ex.Derivative | ex.Differential) and inner.of is not None:
             of = inner.of
-            while isinstance(of, ex.Named) and (value := value_of(of, setting.lets)) is not None:
-                of = value
+            for _ in range(DEEPEST):
+                value = value_of(of, setting.lets) if isinstance(of, ex.Named) else None
+                of = value if value is not None else of
             if isinstance(of, ex.Quantity) and of.tensor == network.loss:
                 return True
     return False

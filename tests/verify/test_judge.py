@@ -533,6 +533,41 @@ def test_accumulation() -> None:
     assert verdict("least_squares", target, plus(target, times(t(X), Y)), **options).verdict == "wrong"
 
 
+# ---- faults that shapes do not show ----------------------------------------------------------------------------------
+
+
+def test_faults_where_all_sizes_are_equal() -> None:
+    back, wh, x1 = d("L", q("H2")), q("Wh"), q("X1")
+    assert verdict("seed_001_answer2", d("L", q("H1")), times(t(wh), back)).verdict == "right"
+    assert verdict("seed_001_answer2", d("L", q("H1")), times(wh, back)).verdict == "wrong"
+    assert verdict("seed_001_answer2", d("L", wh), times(back, t(q("H1")))).verdict == "right"
+    assert verdict("seed_001_answer2", d("L", wh), times(back, t(q("H2")))).verdict == "wrong"
+    assert verdict("seed_001_answer2", d("L", wh), times(q("H1"), t(back))).verdict != "right"
+    shared = plus(times(d("L", q("H1")), t(x1)), times(back, t(q("X2"))))
+    assert verdict("seed_001_answer2", d("L", q("Wx")), shared).verdict == "right"
+    one_use = times(back, t(q("X2")))
+    assert verdict("seed_001_answer2", d("L", q("Wx")), one_use).verdict != "right"
+    swapped = plus(times(d("L", q("H1")), t(q("X2"))), times(back, t(x1)))
+    assert verdict("seed_001_answer2", d("L", q("Wx")), swapped).verdict == "wrong"
+
+
+def test_a_recursion_has_no_constant_of_the_loss() -> None:
+    lets = {"d": Let(letters=("l",), value=d("C", q("z", l)))}
+    inner = mixed(times(t(q("W", l + 1)), ex.Named(name="d", index=(l + 1,))), "odot", dsigma(l))
+    assert verdict("seed_002", ex.Named(name="d", index=(l,)), inner, lets=lets).verdict == "right"
+    assert verdict("seed_002", ex.Named(name="d", index=(l,)), times(num(2), inner), lets=lets).verdict == "wrong"
+    negative = times(num(-1), inner)
+    assert verdict("seed_002", ex.Named(name="d", index=(l,)), negative, lets=lets).verdict == "wrong"
+
+
+def test_what_is_too_large_is_undecided() -> None:
+    many = total("k", q("w", el=(i,)), Affine(1), Affine(10**9))
+    found = verdict("least_squares", q("w", el=(i,)), many)
+    assert found.verdict == "undecided"
+    ones = ex.Operation(name="ones", arguments=(ex.Letter(form=Affine(10**9)),))
+    assert verdict("least_squares", W_, ones).verdict == "undecided"
+
+
 # ---- what cannot be judged -----------------------------------------------------------------------------------------
 
 

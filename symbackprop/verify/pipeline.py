@@ -13,7 +13,7 @@ from symbackprop import spec
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of
-from symbackprop.handwritten.expression import Cases, mapped
+from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantity, Update, mapped
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One claim with its verdict; ``statement`` is None where it could not be read."""
+    """One claim with its verdict; ``statement`` is None where it could not be read. ``network`` names the loss."""
 
     entry: Entry
     statement: Statement | None
     verdict: Verdict
     setting: Setting | None = None
+    network: str = ""
 
     @property
     def line(self) -> int:
@@ -86,7 +87,7 @@ class Session:
             verdict = self.verdict(statement, setting)
             if verdict.is_right and verdict.settles is not None and self.precedence is None:
                 self.precedence = verdict.settles
-            yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting)
+            yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss)
 
     def verdict(self, statement: Statement, setting: Setting) -> Verdict:
         """The verdict under the best reading: of several, the first that is right, else the first."""
@@ -174,3 +175,19 @@ def session(document: Document, net: Network | str | None = None) -> Session:
         )
         raise SpecError(message, source=document.path or None)
     return Session(understood.document, understood.network)
+
+
+def quantity_about(claim: Judged) -> str:
+    """What a claim is about in the names of the network, families and elements left out: ``dC/dW``; "" for others."""
+    if claim.statement is None or claim.setting is None:
+        return ""
+    node = claim.setting.claim if claim.setting.claim is not None else claim.statement.members[0]
+    if isinstance(node, Named) and node.name in claim.setting.lets:
+        node = claim.setting.lets[node.name].value
+    if isinstance(node, Update):
+        node = node.target
+        return f"d{claim.network}/d{node.tensor}" if isinstance(node, Quantity) else ""
+    if isinstance(node, Derivative) and isinstance(node.by, Quantity):
+        of = node.of.tensor if isinstance(node.of, Quantity) else claim.network
+        return f"d{of}/d{node.by.tensor}"
+    return ""

@@ -1,0 +1,153 @@
+"""One file in, its diagnostics out: what the command, Python and notebooks share.
+
+report = run("homework.tex", net="network.toml")
+report.diagnostics, report.exit_code(), report.terminal()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from symbackprop import spec
+from symbackprop.errors import SpecError
+from symbackprop.handwritten import document as documents
+from symbackprop.handwritten import python_source
+from symbackprop.verify import pipeline, report
+from symbackprop.verify.classify import Diagnostic, diagnose, evidence
+from symbackprop.verify.codes import of_convention
+from symbackprop.verify.judge import Worlds
+from symbackprop.verify.python import judge_program
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from symbackprop.handwritten.document import Document
+    from symbackprop.network import Network
+    from symbackprop.verify.python import PythonClaim
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The claims of one file with what is said about each."""
+
+    file: str
+    network: str
+    text: str
+    diagnostics: tuple[Diagnostic, ...]
+    markdown: bool = False
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(self.diagnostics)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """1 where a claim is wrong, else 2 where one could not be read or decided, else 0."""
+        return report.exit_code(self.diagnostics, strict=strict)
+
+    def terminal(self, *, verbose: bool = False) -> str:
+        """Lines for a terminal."""
+        return report.terminal(self.file, self.diagnostics, verbose=verbose)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The object of the JSON output."""
+        return report.json_object(self.file, self.network, self.diagnostics)
+
+    def html(self) -> str:
+        """A page with the document, its claims marked."""
+        return report.html(self.file, self.network, self.text, self.diagnostics)
+
+    def annotated(self) -> str:
+        """A copy of the document with notes behind the claims that are not right."""
+        return report.annotated(self.text, self.diagnostics, markdown=self.markdown)
+
+    def __str__(self) -> str:
+        return self.terminal(verbose=True)
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+
+def run(path: str, *, net: str | None = None, fix: bool = True, require: Sequence[str] = ()) -> Report:
+    """The report on a file: LaTeX, Markdown, a notebook, Python, or standard input for ``-``.
+
+    ``require`` are quantities, in the names of the network (``dC/dW``), of which a claim must be there.
+
+    Raises: SpecError where the file or its network cannot be read.
+    """
+    document = documents.open_document(path)
+    return judged(document, net, fix=fix, require=require)
+
+
+def judged(
+    document: Document, net: Network | str | None = None, *, fix: bool = True, require: Sequence[str] = ()
+) -> Report:
+    """The report on a document that was read."""
+    if document.kind == "py":
+        network = _network_of_program(document, net)
+        found = _program(document.text, network, document.path)
+        return _finished(document, network, found, require, ())
+    session = pipeline.session(document, net)
+    claims = tuple(session.claims())
+    diagnostics = [diagnose(claim, session.worlds, source=document.text, fix=fix) for claim in claims]
+    for cell in document.cells:
+        program = python_source.parse(cell.text, source=document.path, lines=cell.lines)
+        diagnostics += map(_of_python, judge_program(program, session.network, session.worlds))
+    diagnostics += [
+        Diagnostic(line=p.line, column=p.column, claim="", quantity="", verdict="unreadable", code="SB406",
+                   message=p.message)
+        for p in session.document.problems
+    ]  # fmt: skip
+    diagnostics.sort(key=lambda d: (d.line, d.column))
+    about = tuple(pipeline.quantity_about(claim) for claim in claims)
+    return _finished(document, session.network, diagnostics, require, about)
+
+
+def _network_of_program(document: Document, net: Network | str | None) -> Network:
+    if net is None and document.net is not None:
+        return spec.load(str(documents.net_path(document.path, document.net)))
+    if net is None:
+        message = "no network: give one with --net, or a line '# symbackprop: net = FILE' in the file"
+        raise SpecError(message, source=document.path or None)
+    return spec.load(net) if isinstance(net, str) else net
+
+
+def _program(text: str, network: Network, path: str) -> list[Diagnostic]:
+    program = python_source.parse(text, source=path)
+    return [_of_python(claim) for claim in judge_program(program, network, Worlds(network=network))]
+
+
+def _of_python(claim: PythonClaim) -> Diagnostic:
+    verdict = claim.verdict
+    codes = {"wrong": "SB290", "unreadable": "SB404", "undecided": "SB405"}
+    code = codes.get(verdict.verdict)
+    message = verdict.message
+    if verdict.verdict == "right-under-convention":
+        code, message = of_convention(verdict.convention or ""), f"Right, {verdict.convention}"
+    elif verdict.ratio is not None and verdict.verdict == "wrong":
+        code = "SB215" if verdict.ratio == -1 else "SB216"
+    return Diagnostic(
+        line=claim.line, column=claim.column, claim=claim.text, quantity=claim.quantity, verdict=verdict.verdict,
+        code=code, message=message, evidence=evidence(verdict), text=claim.text,
+    )  # fmt: skip
+
+
+def _finished(
+    document: Document,
+    network: Network,
+    diagnostics: list[Diagnostic],
+    require: Sequence[str],
+    about: Sequence[str],
+) -> Report:
+    wanted = [quantity.replace(" ", "") for quantity in require]
+    present = {quantity.replace(" ", "") for quantity in (*about, *(d.quantity for d in diagnostics))}
+    for quantity in wanted:
+        if quantity not in present:
+            known = ", ".join(sorted(q for q in present if q.startswith("d") and "/" in q)) or "none"
+            diagnostics.append(
+                Diagnostic(line=1, column=1, claim="", quantity=quantity, verdict="wrong", code="SB407",
+                           message=f"A claim about {quantity} is required and missing; claims found: {known}")
+            )  # fmt: skip
+    return Report(
+        file=document.path or "-", network=network.source or network.name, text=document.text,
+        diagnostics=tuple(diagnostics), markdown=document.kind == "md",
+    )  # fmt: skip

@@ -31,6 +31,8 @@ DERIVE_LATER = ("html", "slides", "md", "ipynb")
 STYLES = ("teaching",)
 STYLES_LATER = ("fast",)
 TARGETS = ("numpy",)
+FORMATS = ("text", "json", "github", "sarif", "html")
+"""Forms of what verify says."""
 SUFFIXES = ("tex", "pdf", "py", "toml")
 """What ``build`` writes, in the order it says so."""
 
@@ -324,22 +326,96 @@ def check(net: str, seed: int, as_json: bool, notation: str | None) -> int:  # n
     return DONE if report.passed else FAILED
 
 
-@commands.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@click.option("--net", help="Network file the claims are about.")
+@commands.command(short_help="Judge hand derivations.")
+@click.argument("files", metavar="FILE...", nargs=-1)
+@click.option("--net", help="Network file (or shorthand) that the claims are about.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a file.")
 @click.option("--no-fix", is_flag=True, help="Do not search for corrections.")
 @click.option("--strict", is_flag=True, help="Count conventions as wrong.")
-@click.option("--require", metavar="LIST", help="Claims that must be there, such as dC/dW,dC/db.")
-def verify(**_: Any) -> int:
-    """Judge hand derivations (not yet supported).
+@click.option("--require", metavar="LIST", default="", help="Claims that must be there, such as dC/dW,dC/db.")
+@click.option("--format", "form", default="text", show_default=True, help="text, json, github, sarif or html.")
+@click.option("--annotate", metavar="OUT.tex", help="Also write a copy of the document with notes behind its claims.")
+@click.option("--verbose", is_flag=True, help="Show the claims that are right, too.")
+@click.option("--explain", metavar="CODE", help="Explain a code such as SB203, with an example, and stop.")
+def verify(  # noqa: PLR0913, PLR0917 - options of a command
+    files: tuple[str, ...],
+    net: str | None,
+    as_json: bool,  # noqa: FBT001 - a flag
+    no_fix: bool,  # noqa: FBT001 - a flag
+    strict: bool,  # noqa: FBT001 - a flag
+    require: str,
+    form: str,
+    annotate: str | None,
+    verbose: bool,  # noqa: FBT001 - a flag
+    explain: str | None,
+) -> int:
+    """Judge hand derivations: FILE is LaTeX, Markdown, a notebook or Python, or - for standard input.
+
+    Exit code 1 if a claim is wrong, else 2 if one could not be read or decided, else 0.
 
     \b
-    Example, once it is there:
+    Example:
       symbackprop verify homework.tex --net network.toml
     """
-    message = "verify is not yet supported; supported: build, derive, code, check, notations, layers"
-    raise UnsupportedError(message)
+    from symbackprop.verify import codes
+
+    if explain is not None:
+        try:
+            console.write(codes.explain(explain))
+        except KeyError as error:
+            raise SpecError(str(error.args[0])) from None
+        return DONE
+    _supported("format", form, FORMATS)
+    if not files:
+        message = "verify needs a FILE: a document (.tex, .md, .ipynb), a program (.py), or - for standard input"
+        raise SpecError(message)
+    if annotate is not None and len(files) != 1:
+        message = "--annotate writes one copy, so it goes with one FILE"
+        raise SpecError(message)
+    return _verified(
+        files, net, "json" if as_json else form, annotate,
+        fix=not no_fix, strict=strict, verbose=verbose, require=[part for part in require.split(",") if part.strip()],
+    )  # fmt: skip
+
+
+def _verified(  # noqa: PLR0913 - options of a command
+    files: Sequence[str],
+    net: str | None,
+    form: str,
+    annotate: str | None,
+    *,
+    fix: bool,
+    strict: bool,
+    verbose: bool,
+    require: Sequence[str],
+) -> int:
+    from symbackprop.verify import report, sarif
+    from symbackprop.verify.run import run
+
+    reports = []
+    with Progress(len(files)) as bar:
+        for file in files:
+            bar.step(f"judging {file}")
+            reports.append(run(file, net=net, fix=fix, require=require))
+    for each in reports:
+        if not each.diagnostics:
+            console.complain(f"{each.file}: no claims found")
+        if form == "json":
+            console.write(json.dumps(each.as_dict(), indent=2, ensure_ascii=False) + "\n")
+        elif form == "github":
+            console.write(report.github(each.file, each.diagnostics, strict=strict))
+        elif form == "html":
+            console.write(each.html())
+        elif form == "text" and each.diagnostics:
+            console.write(each.terminal(verbose=verbose))
+    if form == "sarif":
+        version = importlib.metadata.version("symbackprop")
+        log = sarif.log(((each.file, each.diagnostics) for each in reports), version, strict=strict)
+        console.write(json.dumps(log, indent=2, ensure_ascii=False) + "\n")
+    if annotate is not None:
+        _deliver(reports[0].annotated(), annotate, Path(files[0]).name, files[0])
+    exits = {each.exit_code(strict=strict) for each in reports}
+    return FAILED if FAILED in exits else max(exits)
 
 
 @commands.command(short_help="Ways of writing there are.")

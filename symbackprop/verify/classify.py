@@ -191,9 +191,7 @@ def evidence(verdict: Verdict) -> str | None:
 
 
 def right_formula(network: Network, statement: Any, setting: Setting) -> str | None:
-    """The derivative of the loss that a statement is about, in the network's notation; None where it is "
-    "about another.
-    """
+    """The derivative of the loss that a statement is about, in the network's notation; None for other quantities."""
     target = _target(tuple(statement.members), setting, network)
     if target is None:
         return None
@@ -285,10 +283,10 @@ def unread_code(message: str) -> str:
     """The code of what could not be read."""
     words = message.lower()
     marks = (
-        ("declare", "SB401"), ("no derivative", "SB403"), ("stands above a bar", "SB403"), ("derivative of "
-        "order", "SB403"),
-        ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), ("never "
-        "closed", "SB402"),
+        ("declare", "SB401"), ("no derivative", "SB403"), ("stands above a bar", "SB403"), (("derivative of "
+        "order"), "SB403"),
+        ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), (("never "
+        "closed"), "SB402"),
         ("missing", "SB402"), ("nothing", "SB402"), ("ends too early", "SB402"),
     )  # fmt: skip
     return next((code for mark, code in marks if mark in words), "SB404")

@@ -76,8 +76,8 @@ class Code:
 _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     (
         "SB101", "wrong-order-of-factors", "factors in the wrong order",
-        "Matrix products do not commute: a factor stands where it acts on the wrong thing, or a product is "
-        "taken too early.",
+        ("Matrix products do not commute: a factor stands where it acts on the wrong thing, or a product is "
+        "taken too early."),
         r"\frac{\partial C}{\partial W^{(l)}} = (a^{(l-1)})^T \delta^{(l)}",
         r"\frac{\partial C}{\partial W^{(l)}} = \delta^{(l)} (a^{(l-1)})^T",
     ),
@@ -95,10 +95,10 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ),
     (
         "SB104", "wrong-product", "the wrong kind of product",
-        "An activation acts on every entry by itself, so its slope multiplies entry by entry; a linear map "
-        "is a matrix product.",
-        r"\delta^{(L)} = 2 (a^{(L)} - y) f'(z^{(L)})",
-        r"\delta^{(L)} = 2 (a^{(L)} - y) \odot f'(z^{(L)})",
+        ("An activation acts on every entry by itself, so its slope multiplies entry by entry; a linear map "
+        "is a matrix product."),
+        r"\delta^{(l)} = ((W^{(l+1)})^T \odot \delta^{(l+1)}) \odot f'(z^{(l)})",
+        r"\delta^{(l)} = ((W^{(l+1)})^T \delta^{(l+1)}) \odot f'(z^{(l)})",
     ),
     (
         "SB105", "missing-diag", "diag is missing",
@@ -149,8 +149,8 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ),
     (
         "SB207", "wrong-symbol", "the wrong array",
-        "Another array belongs here: the derivative of a product holds the other factor, at the node where "
-        "it was used.",
+        ("Another array belongs here: the derivative of a product holds the other factor, at the node where "
+        "it was used."),
         r"\frac{\partial C}{\partial W^{(l)}} = \delta^{(l)} (z^{(l-1)})^T",
         r"\frac{\partial C}{\partial W^{(l)}} = \delta^{(l)} (a^{(l-1)})^T",
     ),
@@ -241,8 +241,8 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ),
     (
         "SB303", "tensor-derivative-as-matrix", "a derivative by a matrix as a factor",
-        "A derivative of a vector by a matrix has three axes; the product stands for its contraction with "
-        "the upstream gradient.",
+        ("A derivative of a vector by a matrix has three axes; the product stands for its contraction with "
+        "the upstream gradient."),
         "", "",
     ),
     (
@@ -262,8 +262,8 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     ),
     (
         "SB307", "precedence", "right if ⊙ binds tighter than juxtaposition",
-        "Whether ⊙ and ∘ or the product without a sign is done first is not settled; the formula needs the "
-        "other order.",
+        ("Whether ⊙ and ∘ or the product without a sign is done first is not settled; the formula needs the "
+        "other order."),
         "", "",
     ),
     (
@@ -285,16 +285,16 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
     (
         "SB402", "malformed", "malformed mathematics",
         "Brackets do not match, or something is missing between two signs.",
-        r"\frac{\partial C}{\partial a^{(L)}} = 2 (a^{(L)} - y",
+        r"\frac{\partial C}{\partial a^{(L)}} = 2 (a^{(L)} - )",
         r"\frac{\partial C}{\partial a^{(L)}} = 2 (a^{(L)} - y)",
     ),
     (
         "SB403", "malformed-derivative", "a malformed derivative",
         "A fraction with a differential below its bar needs one above it, too.",
-        r"\frac{\partial C}{\partial z_i^{(l)}} = \frac{\partial C}{\partial a_i^{(l)}} "
-        r"\frac{f(z_i^{(l)})}{\partial z_i^{(l)}}",
-        r"\frac{\partial C}{\partial z_i^{(l)}} = \frac{\partial C}{\partial a_i^{(l)}} \frac{\partial "
-        r"f(z_i^{(l)})}{\partial z_i^{(l)}}",
+        (r"\frac{\partial C}{\partial z_i^{(l)}} = \frac{\partial C}{\partial a_i^{(l)}} "
+        r"\frac{f(z_i^{(l)})}{\partial z_i^{(l)}}"),
+        (r"\frac{\partial C}{\partial z_i^{(l)}} = \frac{\partial C}{\partial a_i^{(l)}} \frac{\partial "
+        r"f(z_i^{(l)})}{\partial z_i^{(l)}}"),
     ),
     (
         "SB404", "not-read", "a formula that could not be read",

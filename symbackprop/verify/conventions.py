@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import sympy as sp
 
 from symbackprop.handwritten.expression import (
+    BigOperator,
     Derivative,
     Elided,
     Named,
@@ -54,7 +55,7 @@ _OTHERS: Mapping[str, tuple[Meaning, ...]] = {
     "times": ("entrywise", "outer"), "star": ("matrix",), "otimes": ("entrywise",),
 }  # fmt: skip
 
-_COMMON = {"layout", "precedence", "turning", "slices", "explicit", "product juxtaposition", "product star"}
+_COMMON = {"layout", "order", "precedence", "turning", "slices", "explicit", "product juxtaposition", "product star"}
 """Kinds of deviations of which three are tried together."""
 
 _SIGN = {"juxtaposition": "juxtaposition", "cdot": "·", "dot": ".", "times": "×", "star": "*", "otimes": "⊗"}
@@ -113,6 +114,8 @@ class Conventions:
     explicit: bool = False
     nabla_stays: bool = True
     """``∇_W C`` has the shape of W, whatever the layout of ``∂C/∂W``."""
+    later_first: bool = True
+    """In a product over layers or steps, the factor of the later one stands further left."""
     turning: bool = False
     slices: Literal["as they lie", "vectors"] = "as they lie"
     factor: Fraction | None = None
@@ -136,6 +139,7 @@ def default(network: Network, setting: Setting) -> Conventions:
         products={**PLAIN, **declared_products(setting)},
         precedence=setting.precedence or "juxtaposition",
         explicit=setting.explicit,
+        later_first=setting.layout_vectors != "denominator",
     )
 
 
@@ -192,6 +196,8 @@ def _choices(
     whole = [n for n in nodes if isinstance(n, Quantity) and not n.element]
     if any(isinstance(n, Quantity) and 0 < _slices(n) < len(n.element) for n in nodes):
         yield "slices", {"slices": "vectors"}, ()
+    if any(isinstance(n, BigOperator) and n.kind == "product" for n in nodes):
+        yield "order", {"later_first": not plain.later_first}, ()
     if setting.precedence is None and signs & {"circ", "odot", "entrywise", "star"} and len(signs) > 1:
         yield "precedence", {"precedence": "hadamard"}, ("⊙ and ∘ bind tighter than juxtaposition",)
     if any(len(network.tensors[n.tensor].axes) == 2 for n in whole if n.tensor in network.tensors) and _ones(network):  # noqa: PLR2004

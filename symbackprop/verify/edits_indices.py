@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, count
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, size, var
@@ -194,27 +194,26 @@ def _repeated(place: Place, node: ex.Product, letters: list[str]) -> Iterator[Pr
                 yield Proposal(_summed(part, new), 1.2 + 0.05 * (size_ - 2))
 
 
-def _slots(node: Node, letter: str) -> Iterator[int]:
-    """Numbers, in the order of the walk, of the leaves in which a letter occurs."""
-    yield from (k for k, n in enumerate(ex.walk(node)) if any(letter in f.variables for f in forms(n)))
+def _slots(node: Node, letter: str) -> Iterator[tuple[int, int]]:
+    """Where a letter stands: the number of the node in the walk, and of the index in it."""
+    for k, n in enumerate(ex.walk(node)):
+        yield from ((k, at) for at, form in enumerate(forms(n)) if letter in form.variables)
 
 
-def _renamed_slots(node: Node, letter: str, new: str, chosen: frozenset[int]) -> Node:
-    """The letter replaced in those leaves alone; the first occurrence within a leaf that has it twice."""
-    number = -1
+def _renamed_slots(node: Node, letter: str, new: str, chosen: frozenset[tuple[int, int]]) -> Node:
+    """The letter replaced in those places alone."""
+    number = count(0)
 
     def visit(inner: Node) -> Node:
-        nonlocal number
-        number += 1
-        mine = number
+        mine, at = next(number), count(0)
         made = ex.mapped(inner, visit)
-        return _first_replaced(made, letter, new) if mine in chosen else made
+
+        def change(form: Affine) -> Affine:
+            return form.substitute({letter: var(new)}) if (mine, next(at)) in chosen else form
+
+        return with_forms(made, change)
 
     return visit(node)
-
-
-def _first_replaced(node: Node, letter: str, new: str) -> Node:
-    return with_forms(node, lambda form: form.substitute({letter: var(new)}))
 
 
 def _over_examples(place: Place) -> Iterator[Proposal]:
@@ -239,15 +238,16 @@ def other_letter(place: Place) -> Iterator[Proposal]:
     node = place.node
     if not isinstance(node, ex.BigOperator) or node.letter is None:
         return
-    clash = node.letter in place.scene.free or node.letter in place.bound
+    claimed = letters_of(place.scene.members[0]) if len(place.scene.members) > 1 else ()
+    clash = node.letter in claimed or node.letter in place.bound
     new = fresh(place.scene)
     inside = letters_of(node.body)
     for letter in dict.fromkeys((*inside, *place.scene.free)):
         if letter != node.letter and letter not in place.bound:
             yield Proposal(replace(node, letter=letter), 1.3, "SB205" if clash else "SB202")
-    for count in (1, 2, 3):
+    for number in (1, 2, 3):
         slots = list(_slots(node.body, node.letter))
-        for chosen in combinations(slots, count):
+        for chosen in combinations(slots, number):
             if len(slots) <= 6:  # noqa: PLR2004 - subsets of few
                 body = _renamed_slots(node.body, node.letter, new, frozenset(chosen))
                 yield Proposal(replace(node, letter=new, body=body), 1.4, "SB205" if clash else "SB202")

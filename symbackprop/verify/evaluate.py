@@ -335,12 +335,15 @@ class Evaluator(Calls, Derivatives, BigOperators):
             if one.turns and other.rank == 2 and transposed(one).cell == other.cell:  # noqa: PLR2004
                 return added(self.field, self.products.turned(one), other)
             fits = all(x in {1, y} for x, y in zip(one.cell, other.cell, strict=False))
-            if one.bias and one.rank == other.rank and fits:
+            if not one.bias or one.rank != other.rank or other.is_vector:
+                continue
+            turned = transposed(one)  # written as a column, added to rows: its axis says which
+            lies = any(d == e and x > 1 for d, e, x in zip(one.dims, other.dims, one.cell, strict=True))
+            turns = any(d == e and x > 1 for d, e, x in zip(turned.dims, other.dims, turned.cell, strict=True))
+            if fits and (lies or not turns):
                 return added(self.field, one, other)
-            if one.bias and one.is_vector and other.rank == 2:  # noqa: PLR2004 - written as a column, added to rows
-                turned = transposed(one)
-                if all(x in {1, y} for x, y in zip(turned.cell, other.cell, strict=True)) and not other.is_vector:
-                    return added(self.field, turned, other)
+            if all(x in {1, y} for x, y in zip(turned.cell, other.cell, strict=True)):
+                return added(self.field, turned, other)
         message = f"a sum of {a.shape} and {b.shape}"
         raise ShapeMisfit(node, message, a.shape, b.shape)
 
@@ -348,9 +351,10 @@ class Evaluator(Calls, Derivatives, BigOperators):
         """An identity or ones of the size that the other term has."""
         if not a.neutral or like.neutral or like.rank != 2:  # noqa: PLR2004
             return a
-        kind = (
-            np.eye(like.cell[0], like.cell[1], dtype=int) if a.neutral == "identity" else np.ones(like.cell, dtype=int)
-        )
+        if a.neutral == "empty" and like.cell[0] != like.cell[1]:
+            return replace(a, neutral="")
+        unity = a.neutral in {"identity", "empty"}
+        kind = np.eye(like.cell[0], like.cell[1], dtype=int) if unity else np.ones(like.cell, dtype=int)
         unit = Val(v=self.field.array(kind), dims=like.dims)
         return entrywise(self.field, unit, replace(a, neutral=""))
 

@@ -12,7 +12,7 @@ from symbackprop.affine import Affine, Size, var
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.evaluate_nodes import free_letters, is_guard, value_of
 from symbackprop.verify.evaluate_values import (
-    ShapeMisfit,
+    OutOfRange,
     Undecidable,
     Val,
     along_grid,
@@ -241,6 +241,10 @@ class BigOperators:
         if hi - lo > MOST_ROUNDS:
             message = f"a sum over {hi - lo + 1} layers or steps"
             raise Undecidable(node, message)
+        if node.kind == "product" and hi < lo - 1:
+            limits = (f.variables for f in (node.lo, node.hi) if f is not None)
+            message = f"a product from {node.lo} to {node.hi} that runs backwards"
+            raise OutOfRange(node, message, frozenset().union(*limits))
         for k in range(lo, hi + 1):
             with self.given(env={**self.env, letter: k}):
                 if all(bool(np.all(self.truth(c))) for c in node.excluded):
@@ -260,18 +264,11 @@ class BigOperators:
         return result
 
     def _ordered(self, node: ex.BigOperator, values: list[Val]) -> Val:
-        """A product of matrices: the later factor stands further left unless the layout is by the denominator."""
-        later_first = self.conventions.layout_vectors != "denominator"
-        for order in (values[::-1], values) if later_first else (values, values[::-1]):
-            result = order[0]
-            try:
-                for value in order[1:]:
-                    result = self.products.pair(node, result, value, "juxtaposition")
-            except ShapeMisfit:
-                continue
-            return result
-        message = "the factors of the product do not fit"
-        raise ShapeMisfit(node, message)
+        """A product of matrices, the later factor further left or right as the reading says."""
+        result, *rest = values[::-1] if self.conventions.later_first else values
+        for value in rest:
+            result = self.products.pair(node, result, value, "juxtaposition")
+        return result
 
     def _on_grid(self, node: ex.BigOperator, lo: Any, hi: Any) -> Val:
         """All values at once, along a new axis of the grid to the left of the others."""

@@ -63,10 +63,13 @@ def _spread(value: Val) -> Array:
 
 
 def _sized(evaluator: Evaluator, value: Val, like: Val) -> Val:
+    square = like.rank == 2 and like.cell[0] == like.cell[1]  # noqa: PLR2004
+    if value.neutral == "empty" and not square:
+        return replace(value, neutral="")
     if value.neutral and not like.neutral and like.rank == 2:  # noqa: PLR2004
         kind = (
             np.eye(like.cell[0], like.cell[1], dtype=int)
-            if value.neutral == "identity"
+            if value.neutral in {"identity", "empty"}
             else np.ones(like.cell, dtype=int)
         )
         unit = Val(v=evaluator.field.array(kind), dims=like.dims)

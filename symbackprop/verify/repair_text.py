@@ -136,8 +136,6 @@ class Writer:
         if before[0].source == original.source:
             same = len(before) == 1 or before[1:] == after[1:]
             return self._shared(before[0], after[0], self.own(original)) if same else None
-        if isinstance(node, ex.Transpose):
-            return None
         again = iter(before)
         if ex.mapped(node, lambda _: next(again)) != original:
             return None  # a sign or a letter changed too

@@ -85,9 +85,11 @@ def judged(
     if document.kind == "py":
         network = _network_of_program(document, net)
         found = _program(document.text, network, document.path)
-        return _finished(document, network, found, require, ())
+        named = net if isinstance(net, str) else (document.net or network.name)
+        return _finished(document, named, found, require, ())
     session = pipeline.session(document, net)
     claims = tuple(session.claims())
+    named = net if isinstance(net, str) else (document.net or session.network.name)
     diagnostics = [diagnose(claim, session.worlds, source=document.text, fix=fix) for claim in claims]
     for cell in document.cells:
         program = python_source.parse(cell.text, source=document.path, lines=cell.lines)
@@ -99,7 +101,7 @@ def judged(
     ]  # fmt: skip
     diagnostics.sort(key=lambda d: (d.line, d.column))
     about = tuple(pipeline.quantity_about(claim) for claim in claims)
-    return _finished(document, session.network, diagnostics, require, about)
+    return _finished(document, named, diagnostics, require, about)
 
 
 def _network_of_program(document: Document, net: Network | str | None) -> Network:
@@ -133,7 +135,7 @@ def _of_python(claim: PythonClaim) -> Diagnostic:
 
 def _finished(
     document: Document,
-    network: Network,
+    network: str,
     diagnostics: list[Diagnostic],
     require: Sequence[str],
     about: Sequence[str],
@@ -148,6 +150,6 @@ def _finished(
                            message=f"A claim about {quantity} is required and missing; claims found: {known}")
             )  # fmt: skip
     return Report(
-        file=document.path or "-", network=network.source or network.name, text=document.text,
+        file=document.path or "-", network=network, text=document.text,
         diagnostics=tuple(diagnostics), markdown=document.kind == "md",
     )  # fmt: skip

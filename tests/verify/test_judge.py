@@ -568,6 +568,23 @@ def test_what_is_too_large_is_undecided() -> None:
     assert verdict("least_squares", W_, ones).verdict == "undecided"
 
 
+def test_biases_lie_along_their_axis_whatever_the_sizes() -> None:
+    layer = plus(times(a(l - 1), t(q("W", l))), q("b", l))
+    assert verdict("seed_002_batch", q("z", l), layer).verdict == "right"
+
+
+def test_products_over_steps_are_ordered() -> None:
+    chain = ex.BigOperator(kind="product", letter="j", lo=k + 1, hi=n, body=times(
+        ex.Operation(name="diag", arguments=(slope(s0(j)),)), q("W", j)))  # fmt: skip
+    assert verdict("seed_000", d(q("z", n), q("z", k)), chain).verdict == "right"
+    turned = ex.BigOperator(kind="product", letter="j", lo=k + 1, hi=n, body=times(
+        t(q("W", j)), ex.Operation(name="diag", arguments=(slope(s0(j)),))))  # fmt: skip
+    assert verdict("seed_000", t(d(q("z", n), q("z", k))), turned).verdict == "right"
+    other = ex.BigOperator(kind="product", letter="j", lo=k + 1, hi=n, body=times(
+        q("W", j), ex.Operation(name="diag", arguments=(slope(s0(j)),))))  # fmt: skip
+    assert verdict("seed_000", d(q("z", n), q("z", k)), other).verdict == "wrong"
+
+
 # ---- what cannot be judged -----------------------------------------------------------------------------------------
 
 

@@ -92,10 +92,13 @@ def finding(  # noqa: PLR0913 - a claim and all it is judged by
     if verdict.verdict == "undecided":
         return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
     found = _repaired(statement, setting, verdict, worlds, names, budget) if fix else None
+    if verdict.verdict == "unreadable":
+        if found is not None and found.names == 1 and len(found.changes) == 1:
+            return _explained(statement, setting, network, names, found)
+        fixed = found.text if found is not None else None
+        return Finding(code="SB401", message=_capital(verdict.message), fix=fixed, node=_node(verdict))
     if found is not None:
         return _explained(statement, setting, network, names, found)
-    if verdict.verdict == "unreadable":
-        return Finding(code="SB401", message=_capital(verdict.message), node=_node(verdict))
     return _unmended(statement, setting, verdict, network, names, fix=fix)
 
 
@@ -273,6 +276,8 @@ def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True,
         message += " (" + "; ".join(statement.repairs) + ")"
     kind = "wrong" if verdict.verdict == "unreadable" and found.codes else verdict.verdict
     base["verdict"] = kind
+    if kind == "wrong" and base["evidence"] is None:
+        base["evidence"] = f"refuted: {verdict.message}"
     return Diagnostic(
         **base, code=found.code, message=message, fix=found.fix, mark=_mark(formula, found.node),
         place=_extent(found.node), changes=found.codes,

@@ -212,7 +212,7 @@ def add_diags(place: Place) -> Iterator[Proposal]:
         )
         first = next(f for f, slope in zip(node.factors, slopes, strict=True) if slope)
         yield Proposal(replace(node, factors=factors), 1.15, part=first)
-        signs: tuple[ex.ProductSign, ...] = ("juxtaposition",) * len(factors)
+        signs: tuple[ex.ProductSign, ...] = tuple("juxtaposition" for _ in factors)
         if signs != node.signs:
             yield Proposal(replace(node, factors=factors, signs=signs), 1.5, part=first)
 

@@ -52,8 +52,8 @@ class Explainer:
 
     def _plain(self, change: Change) -> str:
         title = CODES[change.code].title
-        return f"{title[0].upper()}{title[1:]}: {self.shown(change.after)} belongs in the place of "
-        f"{self.shown(change.shown)}."
+        after, before = self.shown(change.after), self.shown(change.shown)
+        return _sentence(f"{title}: {after} belongs in the place of {before}")
 
     def maps(self, node: ex.Node) -> str:
         """What a matrix does forwards: "W⁽ˡ⁾ maps layer l-1 to l", "W is h × d"; "" where nothing is known."""

@@ -49,6 +49,8 @@ class Repair:
     changes: tuple[Change, ...]
     text: str | None
     cost: float
+    names: int = 0
+    """How many known names make it right in the place of one that nothing declares."""
 
     @property
     def code(self) -> str:
@@ -99,7 +101,8 @@ class Search:
         found: list[Repair] = []
         steps = self._singles(found)
         if found:
-            return min(found, key=_rank)
+            names = sum(1 for r in found if r.changes[0].row == "declared")
+            return replace(min(found, key=_rank), names=names)
         return self._deeper(steps)
 
     def _late(self) -> bool:
@@ -109,7 +112,8 @@ class Search:
         """All single changes, judged; those that are not right, with what they are worth as a first step."""
         steps: list[_Step] = []
         for cost, change in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
-            if self._late() or (found and cost > min(r.cost for r in found) + _TIER):
+            dear = bool(found) and self.first.kind != "invalid" and cost > min(r.cost for r in found) + _TIER
+            if self._late() or dear:
                 break
             members = put_member(self.members, change.path, change.after)
             if members in self.seen:

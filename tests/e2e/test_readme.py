@@ -39,6 +39,10 @@ def room(tmp_path_factory):
         name = re.match(r"# (\S+\.toml)", text)
         assert name, "a TOML block starts with its file's name"
         (folder / name[1]).write_text(text, encoding="utf-8")
+    for text in blocks("latex"):
+        name = re.match(r"% (\S+\.tex)", text)
+        assert name, "a LaTeX block starts with its file's name"
+        (folder / name[1]).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -51,7 +55,7 @@ def matches(shown, seen):
 
 
 def test_every_block_is_of_a_kind_that_is_run():
-    assert {name for name, _ in BLOCKS} == {"console", "python", "toml", "sh", "py"}
+    assert {name for name, _ in BLOCKS} == {"console", "latex", "python", "toml", "sh", "py"}
 
 
 def test_commands_give_the_output_shown(room):

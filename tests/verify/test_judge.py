@@ -202,6 +202,8 @@ def test_derivatives_by_tensors_contract() -> None:
     assert verdict("seed_001", d("loss", wx), turned).verdict == "right-under-convention"
     chain = times(d(h2, q("H1")), d(q("H1"), wx))
     assert verdict("seed_001", d(times(q("Wh"), wx, q("X1")), wx), chain).verdict == "right"
+    turned_chain = t(times(t(d(q("H1"), wx)), t(d(h2, q("H1")))))
+    assert verdict("seed_001", d(times(q("Wh"), wx, q("X1")), wx), turned_chain).verdict == "right"
     wrong = times(t(q("Wh")), t(q("X1")))
     assert verdict("seed_001", d(times(q("Wh"), wx, q("X1")), wx), wrong).verdict == "wrong"
 

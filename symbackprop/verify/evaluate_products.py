@@ -174,7 +174,15 @@ class Products:
         if a.is_jacobian and b.is_jacobian:
             return self._chained(node, a, b)
         jacobian, other, reverse = (b, a, False) if b.is_jacobian else (a, b, True)
-        value = self._upstream(jacobian, other) or (None if reverse else self._applied_left(jacobian, other))
+        value = None
+        if other.rank == 2 and not (other.is_vector or other.dims == jacobian.dims[:2]):  # noqa: PLR2004
+            if not reverse:
+                value = self._applied_left(jacobian, other)
+            else:  # the transpose of the same
+                turned = self._applied_left(transposed(jacobian), transposed(other))
+                if turned is not None:
+                    return transposed(turned)
+        value = value or self._upstream(jacobian, other)
         if value is None:
             message = f"a product of {a.shape} and {b.shape}"
             raise ShapeMisfit(node, message, a.shape, b.shape)

@@ -25,6 +25,10 @@ EntryKind = Literal["let", "tensor", "element", "function", "loss", "size", "sca
 LET, SPELLED, PRESET, VARIANT, PLAIN, INCOMPLETE = range(6)
 """How sure a spelling is: declared, in ``[latex]``, of the notation, a usual variant, the name itself, a part of it."""
 _OPENING = {"(": ")", "[": "]", r"\langle": r"\rangle", "{": "}", r"\{": r"\}"}
+_LONGEST_SCRIPT = 40
+"""Parts of a superscript in which a name looks for its index."""
+_LONGEST_SUBSCRIPT = 200
+"""Tokens of a subscript that is read as indices."""
 _CLOSING = frozenset(_OPENING.values())
 
 
@@ -210,7 +214,8 @@ class Names:
     table: dict[Tokens, list[Entry]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     letters: set[str] = field(default_factory=set)
-    longest: int = 1
+    longest: dict[str, int] = field(default_factory=dict)
+    """By first token, the length of the longest name."""
     telling: frozenset[str] = frozenset()
     """Index letters that tell tensors of one name apart."""
 
@@ -220,7 +225,9 @@ class Names:
         if entry.kind == "let":
             known = [e for e in known if e.kind != "let" or _pattern(e) != _pattern(entry)]
         self.table[entry.nucleus] = [*known, entry]  # never in place: tables of formulas share what they do not change
-        self.longest = max(self.longest, len(entry.nucleus))
+        first = entry.nucleus[0]
+        if self.longest.get(first, 0) < len(entry.nucleus):
+            self.longest = {**self.longest, first: len(entry.nucleus)}
         self.telling |= {own for _, own in entry.letters}
 
     def is_known(self, nucleus: Tokens) -> bool:
@@ -231,12 +238,17 @@ class Names:
         """What a name may be, the best reading first. Only the last item has scripts; ``following`` may be its list."""
         listed = tokens(following.body) if following is not None and following.kind == "group" else None
         last = items[-1]
+        known = self.table.get(nucleus_of(items), ())
+        if not known:
+            return []
         looks = looks_of(items)
         sub = _joined(last.subs)
+        if len(sub) > _LONGEST_SUBSCRIPT:
+            return []
         sup = tuple(i for group in last.sups for i in group)
         found = [
             match
-            for entry in self.table.get(nucleus_of(items), ())
+            for entry in known
             for inner in _inner_matches(entry, listed)
             for match in self._matches(entry, sub, sup, last.primes, looks, inner)
         ]
@@ -399,6 +411,8 @@ class Names:
         """The indices of a leftover subscript: affine forms, or the two ends of a slice; None where they do not fit."""
         if not text:
             return ()
+        if len(text) > _LONGEST_SUBSCRIPT:
+            return None
         pieces = split_indices(text, count)
         if pieces is None:
             return None
@@ -564,7 +578,7 @@ def _units(text: Tokens, *, digits: bool) -> list[Tokens] | None:
 
 def _sup_matches(pattern: Script, sup: Items) -> Iterator[tuple[dict[int, Tokens], Items]]:
     """All ways in which a pattern reads a part of a superscript, with what is left of it."""
-    for cut in range(len(sup), -1, -1):
+    for cut in range(len(sup), -1, -1) if len(sup) <= _LONGEST_SCRIPT else (len(sup), 0) if not pattern else ():
         pieces = [(sup[:cut], sup[cut:])]
         if pattern and 0 < cut < len(sup):
             pieces.append((sup[cut:], sup[:cut]))

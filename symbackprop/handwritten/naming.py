@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Factor = Callable[[Reader, Cursor], Node]
     Operand = Callable[[Reader, Cursor], Node | None]
 
-_LONGEST_WORD = 24
 _MOST_AXES = 3
 """Letters in a subscript that may be element indices of a value of unknown shape."""
 _LIST = frozenset(("comma", "semicolon"))
@@ -83,14 +82,15 @@ def _touching_differential(reader: Reader, cursor: Cursor, factor: Factor, opera
 def _run(reader: Reader, cursor: Cursor) -> Items:
     """Letters side by side, up to the first with scripts; a number that touches them counts as one (``W1``)."""
     found: list[Item] = []
-    for item in cursor.rest:
+    first = cursor.peek()
+    most = reader.names.longest.get(first.nucleus[0], 1) if first is not None and first.nucleus else 1
+    for item in cursor.items[cursor.place : cursor.place + most]:
         touching = bool(found) and item.kind == "number" and item.start == found[-1].end and not item.fonts
-        if (item.kind != "name" and not touching) or len(found) >= _LONGEST_WORD:
+        if item.kind != "name" and not touching:
             break
         found.append(item)
         if not item.bare:
             break
-    del reader
     return tuple(found)
 
 

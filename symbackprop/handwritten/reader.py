@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
@@ -11,7 +12,7 @@ from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Opaque
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from symbackprop.affine import Affine
     from symbackprop.handwritten.formula import Formula
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 DOTS = "dots"
 """The operation that stands for an ellipsis in a matrix."""
+DEEPEST = 60
+"""Levels of operators, sums and brackets inside each other that are read."""
 TRANSPOSES = frozenset((("T",), (r"\top",), ("t", "r")))
 
 
@@ -76,10 +79,25 @@ class Reader:
     choices: Mapping[tuple[str, int], int] = field(default_factory=dict)
     points: dict[tuple[str, int], int] = field(default_factory=dict)
     repairs: list[str] = field(default_factory=list)
+    depth: int = 0
 
     def value(self, items: Items) -> Node:
         """The value of a sum."""
         return self.sum_of(self, items)
+
+    @contextmanager
+    def deeper(self, item: Item | None) -> Iterator[None]:
+        """One level further down.
+
+        Raises: ReadError where signs that act on signs that act on signs go deeper than anybody writes.
+        """
+        self.depth += 1
+        if self.depth > DEEPEST:
+            self.fail("this is nested too deep", item)
+        try:
+            yield
+        finally:
+            self.depth -= 1
 
     def pick(self, what: str, place: int, options: int) -> int:
         """Which of several readings to take here; the others are taken in later rounds."""

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Context", "Declared", "ReadError", "Statement", "names_of", "statements"]
 
+_LONGEST_CHAIN = 600
+"""Parts of a chain of which other readings are tried."""
 _ROUNDS = 6
 """Other readings that are tried at most."""
 _ARROWS = {
@@ -390,7 +392,7 @@ def _statement(formula: Formula, names: Names, context: Context, items: Items) -
         else:
             if all(read.members != other.members for other in readings):
                 readings.append(read)
-        for point, options in reader.points.items():
+        for point, options in reader.points.items() if len(items) <= _LONGEST_CHAIN else ():
             for option in range(1, options):
                 if (point, option) not in seen and point not in choice:
                     seen.add((point, option))

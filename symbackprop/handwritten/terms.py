@@ -55,6 +55,10 @@ _SIGNS: dict[str, ProductSign] = {
 }
 _QUOTIENTS = frozenset(("./", r"\oslash", r"\div"))
 _STOPS = frozenset(("relation", "comma", "semicolon", "text"))
+_AHEAD = 60
+"""Parts after a sum that are searched for its index."""
+_MOST_DOTS = 8
+_MOST_SLASHES = 20
 _BLOCK = 3
 """Factors at most that repeat between dots."""
 
@@ -112,6 +116,8 @@ def _sign(reader: Reader, cursor: Cursor, first: Item) -> int:
 
 def _elided_terms(reader: Reader, terms: list[Node], signs: list[int], first: Item) -> tuple[list[Node], list[int]]:
     """``a_1 + a_2 + … + a_n`` as one term."""
+    if sum(map(is_dots, terms)) > _MOST_DOTS:
+        reader.fail("there are too many dots in this sum", first)
     while any(map(is_dots, terms)):
         k = next(k for k, term in enumerate(terms) if is_dots(term))
         if k == 0 or k + 1 >= len(terms):
@@ -210,6 +216,8 @@ def _divide(reader: Reader, cursor: Cursor, factors: list[Node], slash: Item, fi
     """The last factor over what follows; two differentials make a derivative."""
     if cursor.peek() is None:
         reader.fail("nothing follows the slash", slash)
+    if sum(item.kind == "slash" for item in cursor.items[: cursor.place]) > _MOST_SLASHES:
+        reader.fail("there are too many slashes here; use brackets or bars", slash)
     over = factors.pop()
     under = _denominator(reader, cursor)
     place = reader.at(first if not factors else slash, cursor.items[cursor.place - 1])
@@ -259,6 +267,11 @@ def _operand(reader: Reader, cursor: Cursor) -> Node | None:
 
 def _factor(reader: Reader, cursor: Cursor) -> Node:
     """One factor with its scripts."""
+    with reader.deeper(cursor.peek()):
+        return _read_factor(reader, cursor)
+
+
+def _read_factor(reader: Reader, cursor: Cursor) -> Node:
     item = cursor.peek()
     if item is None:
         reader.fail("the formula ends too early", cursor.items[-1] if cursor.items else None)
@@ -295,7 +308,11 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
         body, rest = _reach(body, letters)
     following = cursor.peek()
     goes_on = kind == "sum" and following is not None and following.kind == "sign"
-    if goes_on and letters & _unbound(cursor.rest) and reader.pick("scope", item.start, 2):
+    if (
+        goes_on
+        and letters & _unbound(cursor.items[cursor.place : cursor.place + _AHEAD])
+        and reader.pick("scope", item.start, 2)
+    ):
         cursor.place = start
         body = _sum(reader, cursor)
     node = body
@@ -386,6 +403,8 @@ def _elided_factors(
     reader: Reader, factors: list[Node], signs: list[ProductSign], first: Item
 ) -> tuple[list[Node], list[ProductSign]]:
     r"""``W_{i+1}^T \dots W_n^T`` as one factor: the blocks on both sides of the dots have one form."""
+    if sum(map(is_dots, factors)) > _MOST_DOTS:
+        reader.fail("there are too many dots in this product", first)
     while any(map(is_dots, factors)) and len(factors) > 1:
         k = next(k for k, factor in enumerate(factors) if is_dots(factor))
         if k == 0 or k + 1 >= len(factors):

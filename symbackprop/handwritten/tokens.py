@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from lark import Tree
 
-LONGEST = 20_000
+LONGEST = 10_000
 """Characters of one formula that is read."""
-DEEPEST = 100
+DEEPEST = 80
 """Nesting of brackets and braces that is read."""
 _TEXT_FONTS = frozenset(("text", "textrm", "textit", "textbf"))
 _MORE_MARKS = (

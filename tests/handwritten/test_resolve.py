@@ -427,3 +427,27 @@ def test_any_text_is_read_or_refused_at_a_place():
             for statement in found:
                 assert all(isinstance(member, ex.Node) for member in statement.members)
                 assert replace(statement, repairs=()) is not None
+
+
+LONG = {
+    "letters": "x" * 9900,
+    "terms": "x+" * 4900 + "x",
+    "exponent": "x^{" + "1+" * 4900 + "1}",
+    "subscript": "z_{" + "i" * 9000 + "}",
+    "functions": "f(" * 78 + "x" + ")" * 78,
+    "quotients": r"\frac{1}{" * 78 + "x" + "}" * 78,
+    "gradients": r"\nabla " * 1000 + "x",
+    "sums": r"\sum_i " * 1000 + "x",
+    "dots": r"x \dots " * 1000 + "x",
+    "slashes": "x/" * 4000 + "x",
+    "differentials": "d" * 4900 + "x",
+    "members": "x=" * 4900 + "x",
+}
+
+
+@pytest.mark.parametrize("name", sorted(LONG))
+def test_long_and_deep_formulas_are_read_or_refused(name):
+    try:
+        assert read("seed_000", LONG[name])
+    except ReadError as error:
+        assert error.line == 1  # noqa: PT017 - some are refused, with a place

@@ -88,6 +88,8 @@ RELATIONS = frozenset(
 r"""Commands that relate two sides (``\stackrel`` and its like carry one on top)."""
 PLAIN_RELATION = re.compile(r"[=←≈∝≡∈≔]")
 _ENDS = {r"\[": r"\]", r"\(": r"\)"}
+_LOOKS = 10
+"""How often, on average, a token may be looked at in search of a closing mark."""
 _OPEN = re.compile(r"\\begin\{(?P<name>[^{}*]*)\*?\}")
 
 
@@ -114,6 +116,8 @@ class Finder:
     lines: Lines
     problems: list[Problem] = field(default_factory=list)
     paragraph: int = 0
+    looks: int = 0
+    """Tokens looked at in search of closing marks; bounded, so that a file of opening marks takes no time."""
 
     def run(self) -> list[Display | Token]:
         """Displays and, as tokens, directives, in the order of the document."""
@@ -181,6 +185,9 @@ class Finder:
         name = closing.replace("end", "begin", 1) if closing.startswith(r"\end{") else None
         for at in range(position, len(self.tokens)):
             text = self.tokens[at].text
+            self.looks += 1
+            if self.looks > _LOOKS * (len(self.tokens) + 1_000):
+                break
             if text == "{":
                 depth += 1
             elif text == "}":

@@ -46,6 +46,12 @@ _ENDINGS: dict[str, Kind] = {
     ".ipynb": "ipynb",
     ".py": "py",
 }
+FORMULAS = 20_000
+"""Formulas of a document that are read."""
+DIRECTIVES = 5_000
+"""Directives of a document that are read."""
+PROBLEMS = 1_000
+"""Problems after which a document is given up."""
 _DOTS = re.compile(r"[&\s]*(?:\\(?:v|c|l|d)?dots|\.\.\.|…|⋮)[&\s.,]*")
 _CASES = re.compile(r"\\begin\{[dr]?cases\*?\}")
 
@@ -159,10 +165,20 @@ class _Reader:
         items: list[Display | Formula] = [*comments]
         items += (_content(item, self.lines) if isinstance(item, Token) else item for item in finder.run())
         items.sort(key=lambda item: item.span.start)
-        self.problems += [*problems, *finder.problems]
+        self.problems += [*problems, *finder.problems][:PROBLEMS]
         answers = _answers(items)
+        said = 0
         for number, item in enumerate(items):
+            if len(self.entries) > FORMULAS or said > DIRECTIVES or len(self.problems) > PROBLEMS:
+                place = item if isinstance(item, Formula) else plain("", offset=item.span.start, lines=self.lines)
+                self._problem(
+                    f"more than {FORMULAS} formulas, {DIRECTIVES} directives or {PROBLEMS} problems; the rest "
+                    "is not read",
+                    place,
+                )
+                break
             if isinstance(item, Formula):
+                said += 1
                 self._directive(item)
             elif not item.inline or number in answers or relates(item.tokens):
                 self._display(item, number)

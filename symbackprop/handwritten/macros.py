@@ -24,9 +24,9 @@ CALL_EXPANSIONS = 10_000
 """Macros that one call in the document may expand to."""
 CALL_CHARACTERS = 100_000
 """Characters that one call may become."""
-EXPANSIONS = 1_000_000
+EXPANSIONS = 300_000
 """Macros expanded in a whole document."""
-TOKENS = 3_000_000
+TOKENS = 1_000_000
 """Tokens of a whole document."""
 
 _TOKEN = re.compile(

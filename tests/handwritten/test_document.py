@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from symbackprop.errors import SpecError
 from symbackprop.handwritten.document import net_path, open_document, read
@@ -240,3 +243,61 @@ def test_networks_outside_the_folder_are_refused(tmp_path, file):
     with pytest.raises(SpecError, match="net ="):
         net_path(str(folder / "d.tex"), file)
     assert net_path(str(folder / "d.tex"), "sub/n.toml") == (folder / "sub" / "n.toml").resolve()
+
+
+@pytest.mark.parametrize("kind", ["tex", "md"])
+@pytest.mark.parametrize(
+    "opening", ["$", "${", r"\[ a ", r"\begin{align}", r"\begin{split}", "$$ a", r"\( a", "`$ ", "{"]
+)
+def test_files_of_opening_marks_take_no_time(kind, opening):
+    start = time.perf_counter()
+    read(opening * (200_000 // len(opening)), kind)
+    assert time.perf_counter() - start < 15
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "$",
+                "$$",
+                r"\[",
+                r"\]",
+                r"\begin{align}",
+                r"\end{align}",
+                r"\\",
+                "&",
+                "=",
+                "a",
+                "{",
+                "}",
+                "\n\n",
+                "\n",
+                "%",
+                "% symbackprop: let k = x\n",
+                "% symbackprop: claim\n",
+                r"\newcommand{\x}[1]{#1}",
+                r"\x",
+                r"\def\y#1{",
+                r"\left(",
+                "<!-- symbackprop: ignore -->",
+                "```math\n",
+                "```\n",
+                "`",
+                r"\text{a $b$}",
+                r"\begin{cases}",
+                r"\end{cases}",
+                "#1",
+            ]
+        ),
+        max_size=40,
+    ),
+    st.sampled_from(["tex", "md"]),
+)
+def test_any_text_is_read_without_a_crash(parts, kind):
+    document = read("".join(parts), kind)
+    for entry in document.entries:
+        formula = entry.formula
+        assert len(formula.text) == len(formula.starts) == len(formula.ends)
+        assert 0 <= formula.span.start <= formula.span.end <= len(document.text)

@@ -150,7 +150,8 @@ def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Kn
     if not isinstance(verdict.misfit, ShapeMisfit):
         return "SB290"
     head = members[0]
-    if isinstance(head, ex.Derivative) and (rank(head, here) or 0) > 2:  # noqa: PLR2004 - more axes than a matrix
+    matrix = isinstance(head, ex.Derivative) and rank(head.by, here) == len(("rows", "columns"))
+    if matrix and isinstance(head, ex.Derivative) and head.of is not None and rank(head.of, here) != 0:
         last = members[-1]
         return "SB208" if isinstance(last, ex.Product) and len(last.factors) > 1 else "SB303"
     products = [n for m in members for n in ex.walk(m) if isinstance(n, ex.Product | ex.Elided)]

@@ -5,6 +5,7 @@ Each kind of change has a sentence; what it says about shapes, layers and indice
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine
@@ -58,7 +59,7 @@ class Explainer:
     def maps(self, node: ex.Node) -> str:
         """What a matrix does forwards: "W⁽ˡ⁾ maps layer l-1 to l", "W is h × d"; "" where nothing is known."""
         leaf = next((n for n in ex.walk(node) if isinstance(n, ex.Quantity)), None)
-        if leaf is None or leaf.tensor not in self.network.tensors or leaf.element:
+        if leaf is None or leaf.tensor not in self.network.tensors:
             return ""
         tensor = self.network.tensors[leaf.tensor]
         if len(tensor.axes) != 2:  # noqa: PLR2004 - a matrix
@@ -261,10 +262,10 @@ class Explainer:
         new = next((n for name, n in names[1].items() if name not in names[0]), None)
         if old is None or new is None:
             return ""
-        return _sentence(f"{self.shown(new)} belongs throughout in the place of {self.shown(old)}: the slope "
-        "is written through the output of the function, not through its argument"
-                         if change.code == "SB210" else f"{self.shown(new)} belongs throughout in the place "
-                         f"of {self.shown(old)}")  # fmt: skip
+        whole = f"{to_unicode(self.writer.whole(new.tensor))} belongs throughout in the place of "
+        whole += to_unicode(self.writer.whole(old.tensor))
+        reason = ": the slope is written through the output of the function, not through its argument"
+        return _sentence(whole + (reason if change.code == "SB210" else ""))
 
     def declared(self, change: Change) -> str:
         """A name that nothing declares."""
@@ -328,7 +329,9 @@ class Explainer:
 
 
 def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:].rstrip(".") + "."
+    """Capital letters for words alone, not for a symbol that comes first."""
+    first = text[0].upper() if re.match(r"(?:a|[a-z]{2,}) ", text) else text[0]
+    return first + text[1:].rstrip(".") + "."
 
 
 def _shown_form(form: Affine) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify import edits_indices, edits_products, edits_values
 from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
+from symbackprop.verify.repair_check import Checker
 from symbackprop.verify.repair_text import Writer, statement_text
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from symbackprop.network import Network
     from symbackprop.verify.edits import Known, Scene
-    from symbackprop.verify.repair_check import Checker, Outcome
+    from symbackprop.verify.repair_check import Outcome
 
 ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS)
 BUDGET = 6.0
@@ -134,7 +135,7 @@ class Search:
                 return _PROGRESS
             if outcome.at is not None and self.first.at is not None and outcome.at != self.first.at:
                 inside = _holds(change.after, outcome.at)
-                return _PROGRESS * 0.75 if _holds(change.before, self.first.at) and not inside else 0.2
+                return _PROGRESS if _holds(change.before, self.first.at) and not inside else 0.1
         elif self.first.kind == "invalid":
             return 1.5
         elif self.first.kind == "wrong" and outcome.kind == "misfit":
@@ -321,8 +322,9 @@ def repair(  # noqa: PLR0913 - a statement and all it is judged by
 
 
 def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[Known], budget: float) -> Repair | None:
-    """A chain made right member by member, each against the first."""
+    """A chain made right member by member, each against the first; a member that resists is left out."""
     members: Members = tuple(statement.members)
+    left_out: list[int] = []
     changes: tuple[Change, ...] = ()
     cost = 0.0
     wrong = [k for k in range(1, len(members)) if checker.pair(k).outcome((members[0], members[k])).kind != "right"]
@@ -333,14 +335,20 @@ def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[K
             budget=budget / len(wrong),
         ).run()  # fmt: skip
         if found is None:
-            return None
+            left_out.append(k)
+            continue
         members = (*members[:k], found.members[1], *members[k + 1 :])
         changes += tuple(replace(c, path=(k, *c.path[1:])) for c in found.changes)
         cost += found.cost
-    if not changes or checker.outcome(members).kind != "right":
+    members = tuple(m for k, m in enumerate(members) if k not in left_out)
+    relations = tuple(r for k, r in enumerate(statement.relations, 1) if k not in left_out)
+    shorter = Checker(
+        replace(statement, members=members, relations=relations), checker.setting, checker.worlds, checker.readings
+    )
+    if not changes or shorter.outcome(members).kind != "right":
         return None
     writer = Writer(scene(network, tuple(statement.members), names, base=checker.setting.base))
-    text = statement_text(writer, members, tuple(statement.relations))
+    text = statement_text(writer, members, relations)
     return Repair(members=members, changes=changes, text=text, cost=cost)
 
 

@@ -238,14 +238,14 @@ class Writer:
         network = self.scene.network
         if node.tensor not in network.tensors or forms(original) != forms(node):
             return None
-        whole = (self._whole(original.tensor), self._whole(node.tensor))
+        whole = (self.whole(original.tensor), self.whole(node.tensor))
         (old, old_scripts), (new, new_scripts) = (re.match(r"([^_^]*)(.*)", text, re.DOTALL).groups() for text in whole)  # type: ignore[union-attr]
         source = self.own(original)
         if old_scripts != new_scripts or not source.startswith(old):
             return None
         return new + source[len(old) :]
 
-    def _whole(self, tensor: str) -> str:
+    def whole(self, tensor: str) -> str:
         """How a whole array is written."""
         for leaf in self.leaves:
             if isinstance(leaf, ex.Quantity) and leaf.tensor == tensor and not leaf.element:

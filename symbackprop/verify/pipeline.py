@@ -6,19 +6,22 @@ other; the worlds of a network are shared by all claims about it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop import spec
+from symbackprop.affine import var
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
-from symbackprop.handwritten.context import context_of
-from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantity, Update, mapped
+from symbackprop.handwritten.context import context_of, name_for, whole_of
+from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantity, Unknown, Update, mapped, walk
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
 from symbackprop.verify.conventions import Let, Setting
 from symbackprop.verify.judge import Verdict, Worlds, judge
+from symbackprop.verify.judge_names import recognised
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.directives import Directives
     from symbackprop.handwritten.document import Document, Entry
     from symbackprop.handwritten.expression import Node
+    from symbackprop.handwritten.names import Declared
     from symbackprop.handwritten.reader import Context
     from symbackprop.handwritten.resolve import Statement
     from symbackprop.network import Network
@@ -60,6 +64,8 @@ class Session:
     network: Network
     worlds: Worlds = field(init=False)
     precedence: Literal["juxtaposition", "hadamard"] | None = None
+    defined: list[Declared] = field(default_factory=list)
+    """Names that the document has defined so far."""
 
     def __post_init__(self) -> None:
         self.document = bind(self.document, self.network)
@@ -76,6 +82,7 @@ class Session:
         """The claims of one formula."""
         try:
             context = context_of(self.network, entry.directives)
+            context = replace(context, lets=(*self.defined, *context.lets))
             found = statements(entry.formula, context)
         except SpecError as error:
             verdict = Verdict(verdict="unreadable", message=error.message)
@@ -83,11 +90,51 @@ class Session:
             return
         found = tuple(_with_conditions(statement, entry.directives) for statement in found)
         setting = setting_of(entry.directives, context, self.precedence)
-        for statement in found:
+        for whole in found:
+            statement = self.claimed(whole, setting, context)
+            if statement is None:
+                continue
             verdict = self.verdict(statement, setting)
             if verdict.is_right and verdict.settles is not None and self.precedence is None:
                 self.precedence = verdict.settles
             yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss)
+
+    def claimed(self, statement: Statement, setting: Setting, context: Context) -> Statement | None:
+        """What a statement claims: all of it, or where it defines a name what comes after; None for a definition alone.
+
+        A name that is not known yet is defined by what it equals. Where that is an adjoint (of the last layer, say),
+        the name is that adjoint of every layer, and later equations about it are claims.
+        """
+        head, *values = statement.members
+        if setting.claim is not None or not values or not isinstance(head, Unknown):
+            return statement
+        if any(isinstance(node, Unknown) for node in walk(values[0])):
+            return statement
+        adjoint = recognised(values[0], setting, self.worlds)
+        name, value = head.source.strip(), values[0]
+        if adjoint is not None:
+            name, value = self._for_all_layers(name, adjoint)
+        declared = name_for(name, value, context)
+        self.defined += [declared, *whole_of(declared, context)]
+        if len(values) == 1:
+            return None
+        return replace(statement, members=tuple(values), relations=statement.relations[1:], alternatives=())
+
+    def _for_all_layers(self, name: str, adjoint: Node) -> tuple[str, Node]:
+        r"""``\delta^{(L)}`` for an adjoint of layer L as ``\delta^{(l)}`` for that of layer l, if the name has L."""
+        by = next((node.by for node in walk(adjoint) if isinstance(node, Derivative)), None)
+        if not isinstance(by, Quantity) or len(by.family) != 1 or by.family[0].variables or by.family[0].is_constant:
+            return name, adjoint
+        form = by.family[0]
+        texts = [str(form), *self.network.latex.get(str(form), ())]
+        head, mark, scripts = re.match(r"([^_^]*)([_^]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
+        letter = next(each for each in "lktms" if each not in name)
+        for text in texts:
+            spaced = r"\s*".join(map(re.escape, text.replace(" ", "")))
+            moved, count = re.subn(rf"(?<![A-Za-z\\]){spaced}(?![A-Za-z_])", letter, scripts)
+            if mark and count == 1:
+                return head + mark + moved, _moved(adjoint, by, replace(by, family=(var(letter),)))
+        return name, adjoint
 
     def verdict(self, statement: Statement, setting: Setting) -> Verdict:
         """The verdict under the best reading: of several, the first that is right, else the first."""
@@ -99,6 +146,11 @@ class Session:
             if other.is_right:
                 return other
         return first
+
+
+def _moved(node: Node, old: Node, new: Node) -> Node:
+    """A node with one node inside it replaced by another."""
+    return new if node == old else mapped(node, lambda child: _moved(child, old, new))
 
 
 def _with_conditions(statement: Statement, directives: Directives) -> Statement:

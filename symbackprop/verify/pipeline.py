@@ -19,6 +19,7 @@ from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantit
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
+from symbackprop.handwritten.stated_facts import with_facts
 from symbackprop.verify.conventions import Let, Setting
 from symbackprop.verify.judge import Verdict, Worlds, judge
 from symbackprop.verify.judge_names import recognised
@@ -215,9 +216,9 @@ def session(document: Document, net: Network | str | None = None) -> Session:
     Raises: SpecError where there is none, or where it cannot be read.
     """
     if net is not None:
-        return Session(document, spec.load(net) if isinstance(net, str) else net)
+        return _with_facts(document, spec.load(net) if isinstance(net, str) else net)
     if document.net is not None:
-        return Session(document, spec.load(str(documents.net_path(document.path, document.net))))
+        return _with_facts(document, spec.load(str(documents.net_path(document.path, document.net))))
     understood = understand(document)
     if understood.network is None:
         problems = "; ".join(problem.message for problem in understood.document.problems[:3])
@@ -227,6 +228,12 @@ def session(document: Document, net: Network | str | None = None) -> Session:
         )
         raise SpecError(message, source=document.path or None)
     return Session(understood.document, understood.network)
+
+
+def _with_facts(document: Document, network: Network) -> Session:
+    """A session in which the facts that the document states hold."""
+    stated, problems = with_facts(document, network)
+    return Session(replace(document, problems=(*document.problems, *problems)), stated)
 
 
 def quantity_about(claim: Judged) -> str:

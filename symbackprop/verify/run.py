@@ -91,8 +91,8 @@ def judged(
     claims = tuple(session.claims())
     named = net if isinstance(net, str) else (document.net or session.network.name)
     diagnostics = [diagnose(claim, session.worlds, source=document.text, fix=fix) for claim in claims]
-    for cell in document.cells:
-        program = python_source.parse(cell.text, source=document.path, lines=cell.lines)
+    if document.cells:
+        program = python_source.from_cells(document.cells)
         diagnostics += map(_of_python, judge_program(program, session.network, session.worlds))
     diagnostics += [
         Diagnostic(line=p.line, column=p.column, claim="", quantity="", verdict="unreadable", code="SB406",

@@ -166,8 +166,9 @@ class Formula:
         if level == "index":
             return str(printer.equation(self.equation))
         if level == "matrix":
-            lifted = lift(self.equation, self.derived.derivation, self.derived.layout,
-                          self.derived.preset.orientation.vectors)
+            lifted = lift(
+                self.equation, self.derived.derivation, self.derived.layout, self.derived.preset.orientation.vectors
+            )
             return str(printer.matrix(self.equation, lifted))
         message = f"no level '{level}' of a formula; {nearest(level, ('index', 'matrix'))}"
         raise SpecError(message)

@@ -183,10 +183,10 @@ def other_sign(place: Place) -> Iterator[Proposal]:
             continue
         sign = node.signs[k]
         others: tuple[ex.ProductSign, ...] = (
-            ("juxtaposition", "otimes") if sign in ENTRYWISE else (entrywise, "otimes") if sign != "otimes"
+            ("juxtaposition", "otimes") if sign in ENTRYWISE or sign == entrywise else (entrywise, "otimes") if sign != "otimes"
             else (entrywise, "juxtaposition")
         )  # fmt: skip
-        for other in others:
+        for other in (o for o in others if o != sign):
             signs = (*node.signs[:k], other, *node.signs[k + 1 :])
             yield Proposal(replace(node, signs=signs), 1.0 if other != "otimes" else 1.4, part=node.factors[k])
 

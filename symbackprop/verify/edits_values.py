@@ -44,7 +44,11 @@ def _others(place: Place, node: Node) -> Iterator[tuple[Node, float]]:  # noqa: 
                 yield replace(node, tensor=name), 1.0 if tensor.role == own.role else 1.1
             elif same and tensor.axes and not tensor.family and not node.element:
                 yield replace(node, tensor=name, family=()), 1.5
-            elif len(own.axes) == len(tensor.axes) - 1 and own.axes == tensor.axes[1:] and not node.element:
+            elif (
+                len(own.axes) == len(tensor.axes) - 1
+                and own.axes == tensor.axes[1:]
+                and not (node.element or node.family or tensor.family)
+            ):
                 yield replace(node, tensor=name), 1.7
     axes = rank(node, scene)
     if isinstance(node, ex.Quantity | ex.Named):

@@ -222,7 +222,8 @@ class Writer:
     def _spelled(self, node: ex.Quantity) -> str:
         """In the network's spelling, with the author's letters."""
         network = self.scene.network
-        if node.tensor not in network.tensors:
+        tensor = network.tensors.get(node.tensor)
+        if tensor is None or len(tensor.family) != len(node.family):
             raise Unprintable
         printer = Printer(network, network.notation or "deltas", "latex")
         base = printer.preset.indices.base

@@ -90,3 +90,20 @@ def test_indices_change_in_place(text, old, new, expected):
         return var(letter) + (int(sign + number) if sign else 0)
 
     assert reindexed(text, tuple(map(form, old)), tuple(map(form, new)), letters_in(text)) == expected
+
+
+def test_every_small_change_can_be_written_and_said():
+    from symbackprop.verify.classify import known_names
+    from symbackprop.verify.explain import Explainer
+    from symbackprop.verify.repair import Search
+    from symbackprop.verify.repair_check import Outcome
+
+    for formula, _ in PLANTED[:6]:
+        session, found = judged(formula)
+        names = known_names(found[0].setting, session.network)
+        search = Search(session.network, found[0].statement, lambda _: Outcome("wrong"), names=names)
+        explainer = Explainer(session.network, search.writer)
+        for _, change in search._changes(search.members, None):
+            text = search.writer.text(change.after)
+            assert text.count("{") == text.count("}")
+            assert explainer.one(change)

@@ -182,10 +182,11 @@ def other_sign(place: Place) -> Iterator[Proposal]:
         if 0 in ranks:
             continue
         sign = node.signs[k]
-        others: tuple[ex.ProductSign, ...] = (
-            ("juxtaposition", "otimes") if sign in ENTRYWISE or sign == entrywise else (entrywise, "otimes") if sign != "otimes"
-            else (entrywise, "juxtaposition")
-        )  # fmt: skip
+        others: tuple[ex.ProductSign, ...] = (entrywise, "otimes")
+        if sign in ENTRYWISE or sign == entrywise:
+            others = ("juxtaposition", "otimes")
+        elif sign == "otimes":
+            others = (entrywise, "juxtaposition")
         for other in (o for o in others if o != sign):
             signs = (*node.signs[:k], other, *node.signs[k + 1 :])
             yield Proposal(replace(node, signs=signs), 1.0 if other != "otimes" else 1.4, part=node.factors[k])

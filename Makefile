@@ -35,7 +35,7 @@ fix: $(VENV)/ready
 	$(PYTHON) -m ruff format .
 
 generated: $(VENV)/ready
-	$(PYTHON) -m pytest -q tests/e2e/test_generated.py tests/e2e/test_readme.py -k 'committed or tables' --update-golden
+	$(PYTHON) -m pytest -q tests/e2e/test_generated.py tests/e2e/test_readme.py tests/verify/test_docs.py -k 'committed or tables' --update-golden
 
 benchmark: $(VENV)/ready
 	$(PYTHON) -m pip install -q -e ".[benchmarks]"

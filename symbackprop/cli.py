@@ -53,14 +53,18 @@ class _Commands(click.Group):
         return super().resolve_command(ctx, args)
 
 
+def _installed() -> str:
+    """The version that is installed."""
+    try:
+        return importlib.metadata.version("symbackprop")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
 def _version(ctx: click.Context, _parameter: click.Parameter, wanted: bool) -> None:  # noqa: FBT001 - click's signature
     if not wanted or ctx.resilient_parsing:
         return
-    try:
-        version = importlib.metadata.version("symbackprop")
-    except importlib.metadata.PackageNotFoundError:
-        version = "(not installed)"
-    console.write(f"symbackprop {version}\n")
+    console.write(f"symbackprop {_installed()}\n")
     ctx.exit()
 
 
@@ -409,8 +413,7 @@ def _verified(  # noqa: PLR0913 - options of a command
         elif form == "text" and each.diagnostics:
             console.write(each.terminal(verbose=verbose))
     if form == "sarif":
-        version = importlib.metadata.version("symbackprop")
-        log = sarif.log(((each.file, each.diagnostics) for each in reports), version, strict=strict)
+        log = sarif.log(((each.file, each.diagnostics) for each in reports), _installed(), strict=strict)
         console.write(json.dumps(log, indent=2, ensure_ascii=False) + "\n")
     if annotate is not None:
         _deliver(reports[0].annotated(), annotate, Path(files[0]).name, files[0])

@@ -15,7 +15,14 @@ from symbackprop.emit.loops import emit_loops
 from symbackprop.emit.numpy import emit_module, numbered
 
 ROOT = Path(__file__).resolve().parents[2]
-FILES = sorted([*(ROOT / "symbackprop/gallery").glob("*.toml"), *(ROOT / "tests/data").glob("*/*.toml")])
+# the networks of tests/data/reading are only read: random values of some of their inputs are out of a root's domain
+RUN = ("networks", "emission", "notation")
+FILES = sorted(
+    [
+        *(ROOT / "symbackprop/gallery").glob("*.toml"),
+        *(path for folder in RUN for path in (ROOT / "tests/data" / folder).glob("*.toml")),
+    ]
+)
 LARGEST_ERROR = 1e-8
 """The modules' own check is exact to the fourth power of its step 1e-4; rounding leaves about 1e-11."""
 

@@ -7,6 +7,7 @@ take and give a ``Piece``: text with the level at which it binds, so that bracke
 from __future__ import annotations
 
 import unicodedata
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,63 +31,63 @@ class Piece:
     height: int = 0
 
 
-class Target:
+class Target(ABC):
     """The base of both targets: what a construction is called, not how an expression is walked."""
 
     name: ClassVar[str]
     signs: ClassVar[Mapping[str, str]]
 
+    @abstractmethod
     def items(self, items: Sequence[Item]) -> str:
         """Text of symbols, marks and scripts."""
-        raise NotImplementedError
 
     def pattern(self, pattern: Pattern, *, more: Sequence[Item] = ()) -> str:
         """A name with its scripts; ``more`` joins the superscript."""
         return self.items((Scripted(pattern.nucleus, pattern.sub, (*pattern.sup, *more)),))
 
+    @abstractmethod
     def sign(self, latex: str) -> str:
         """A sign that a preset gives as LaTeX."""
-        raise NotImplementedError
 
+    @abstractmethod
     def frac(self, over: Piece, under: Piece) -> Piece:
         """A quotient."""
-        raise NotImplementedError
 
+    @abstractmethod
     def root(self, inside: Piece) -> Piece:
         """A square root."""
-        raise NotImplementedError
 
+    @abstractmethod
     def power(self, base: str, exponent: Piece) -> Piece:
         """A power; the base is bracketed where it must be."""
-        raise NotImplementedError
 
+    @abstractmethod
     def summation(self, lower: str, upper: str) -> str:
         """The sign of a sum with its limits; ``upper`` may be empty."""
-        raise NotImplementedError
 
+    @abstractmethod
     def brackets(self, inside: Piece, kind: str = "()") -> str:
         """``inside`` in brackets that are tall enough."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cases(self, rows: Sequence[tuple[str, str]]) -> str:
         """Values with their conditions."""
-        raise NotImplementedError
 
+    @abstractmethod
     def blocks(self, rows: Sequence[Sequence[str]]) -> str:
         """A matrix of blocks."""
-        raise NotImplementedError
 
+    @abstractmethod
     def words(self, text: str) -> str:
         """Plain words inside mathematics."""
-        raise NotImplementedError
 
+    @abstractmethod
     def turned(self, bracketed: str, sign: Sequence[Item]) -> str:
         """A bracketed expression with the sign of transposition."""
-        raise NotImplementedError
 
+    @abstractmethod
     def norm(self, inside: Piece, *, frobenius: bool) -> str:
         """The square of a norm."""
-        raise NotImplementedError
 
     def within(self, piece: Piece, level: int) -> str:
         """The piece as part of something that binds at ``level``: bracketed where it binds less."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from symbackprop.handwritten import atoms
+from symbackprop.handwritten import atoms, author_operators
 from symbackprop.handwritten.expression import BigOperator, Call, Letter, Node, Operation, Product
 from symbackprop.handwritten.limits import limits
 from symbackprop.handwritten.names import Match, split_indices
@@ -105,6 +105,20 @@ def operation(reader: Reader, cursor: Cursor, items: Items, match: Match, factor
         node = Call(function="sign", arguments=arguments, order=match.primes, **place)
     else:
         node = Operation(name=entry.name, arguments=arguments, **place)
+    if holder is not None:
+        node = atoms.scripted(reader, node, replace(holder, start=items[0].start))
+    return _function_power(reader, node, match.rest_sup, items[0], end)
+
+
+def author_operator(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: Factor) -> Node:
+    r"""``\operatorname{conv}(K, I)_{uv}``, an operator of the author's."""
+    found = author_operators.named(reader, match.entry.name)
+    arguments, holder = _arguments(reader, cursor, items, factor)
+    if len(arguments) != len(found.parameters):
+        reader.fail(f"this operator takes {len(found.parameters)} argument(s)", items[-1])
+    end = cursor.items[cursor.place - 1]
+    node: Node = author_operators.applied(found, arguments, reader.at(items[0], end))
+    node = author_operators.indexed(reader, cursor, node, items[0])
     if holder is not None:
         node = atoms.scripted(reader, node, replace(holder, start=items[0].start))
     return _function_power(reader, node, match.rest_sup, items[0], end)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+from symbackprop.handwritten import author_operators
 from symbackprop.handwritten.expression import (
+    Applied,
     Array,
     Call,
     Cases,
@@ -48,7 +50,7 @@ def atom(reader: Reader, cursor: Cursor) -> Node:
     if item.kind == "number":
         return _number(reader, cursor, item)
     if item.kind == "group":
-        return scripted(reader, group(reader, item), item)
+        return _bracketed(reader, cursor, item)
     if item.kind == "root":
         if item.under:
             reader.fail("only square roots are read", item)
@@ -121,6 +123,20 @@ def _times(left: Node, right: Node) -> Node:
 # Brackets
 
 
+def _bracketed(reader: Reader, cursor: Cursor, item: Item) -> Node:
+    """Brackets with their scripts, or an operator of the author's that is written with brackets."""
+    for scripts in range(len(item.subs), -1, -1):
+        own = replace(item, subs=item.subs[:scripts], sups=(), primes=0)
+        operator = author_operators.brackets(reader, own)
+        if operator is not None:
+            arguments = tuple(map(reader.value, author_operators.arguments_in(item)))
+            node: Node = author_operators.applied(operator, arguments, reader.at(item))
+            return scripted(
+                reader, author_operators.indexed(reader, cursor, node, item), replace(item, subs=item.subs[scripts:])
+            )
+    return scripted(reader, author_operators.indexed(reader, cursor, group(reader, item), item), item)
+
+
 def group(reader: Reader, item: Item) -> Node:  # noqa: C901, PLR0912 - one branch a kind of brackets
     """What a pair of brackets or bars holds, without scripts."""
     place = reader.at_range(item.start, item.end)
@@ -190,7 +206,8 @@ def _element(reader: Reader, node: Node, subs: tuple[Items, ...], item: Item) ->
     text: tuple[str, ...] = ()
     for each in subs:
         text += ((",",) if text else ()) + tokens(each)
-    options = (reader.names.elements(text, count) for count in (None, 1, 2))
+    counts = (node.rank,) if isinstance(node, Applied) and node.rank else (None, 1, 2)
+    options = (reader.names.elements(text, count) for count in counts)
     found = next((f for f in options if f), None)
     if not found:
         reader.fail("this index cannot be read", item)
@@ -201,6 +218,8 @@ def _element(reader: Reader, node: Node, subs: tuple[Items, ...], item: Item) ->
         arguments.append(Letter(form=each_form))
     forms = tuple(form for form in found if not isinstance(form, tuple))
     place = reader.at_range(item.start, item.end)
+    if isinstance(node, Applied) and node.rank and not node.index:
+        return replace(node, index=forms, **place)
     inner = node.of if isinstance(node, Transpose) else node
     own = forms[::-1] if isinstance(node, Transpose) else forms
     if (

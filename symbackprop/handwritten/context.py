@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Affine
 from symbackprop.handwritten import names as table
 from symbackprop.handwritten.expression import (
+    Applied,
     BigOperator,
     Derivative,
     Differential,
@@ -59,7 +60,7 @@ def context_of(network: Network, directives: Directives) -> Context:
         scalars=tuple(s.name.text for s in directives.scalars),
         indices=indices,
         functions=functions,
-        operators=tuple(o.formula.text for o in directives.operators),
+        operators=tuple(o.stated for o in directives.operators if o.stated is not None),
         prime=directives.prime,
         base=directives.base,
         explicit=directives.explicit,
@@ -176,6 +177,8 @@ def rank_of(node: Node, context: Context) -> int | None:  # noqa: PLR0911 - one 
         if tensor is None:
             return None
         return len(tensor.axes) - sum(isinstance(each, Affine) for each in node.element)
+    if isinstance(node, Applied):
+        return 0 if node.index else node.rank or None
     if isinstance(node, Named):
         own = next((let for let in context.lets if let.head == node.name), None)
         return None if own is None or own.rank is None else own.rank - len(node.element)

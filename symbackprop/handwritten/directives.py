@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from symbackprop.affine import Affine
+    from symbackprop.handwritten.author_operators import AuthorOperator
     from symbackprop.handwritten.expression import Condition, Node
     from symbackprop.handwritten.formula import Formula
 
@@ -155,9 +156,10 @@ class Einstein:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    r"""``operator (A \star B)(i) = …``."""
+    r"""``operator (A \star B)(i) = …``; ``stated`` once the network is known."""
 
     formula: Formula
+    stated: AuthorOperator | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,7 +343,7 @@ def _error(formula: Formula, message: str, at: int = 0) -> DirectiveError:
     return DirectiveError(message, line=line, column=column)
 
 
-def _split(formula: Formula, expected: str) -> tuple[Formula, Formula]:
+def sides(formula: Formula, expected: str) -> tuple[Formula, Formula]:
     """The two sides of the first ``=`` outside braces and brackets (of the last way out, the first of all)."""
     depth, at = 0, -1
     for position, character in enumerate(formula.text):
@@ -397,7 +399,7 @@ def _net(formula: Formula) -> tuple[Directive, ...]:
 
 
 def _let(formula: Formula) -> tuple[Directive, ...]:
-    left, right = _split(formula, "'let NAME = QUANTITY'")
+    left, right = sides(formula, "'let NAME = QUANTITY'")
     name, _ = _undollared(left)
     return (Let(name=name, value=_value(right), key=key(name.text)),)
 
@@ -495,7 +497,7 @@ def _vectors(formula: Formula) -> tuple[Directive, ...]:
 
 
 def _product(formula: Formula) -> tuple[Directive, ...]:
-    left, right = _split(formula, rf"'product \cdot = {' | '.join(PRODUCTS)}'")
+    left, right = sides(formula, rf"'product \cdot = {' | '.join(PRODUCTS)}'")
     sign = left.text.strip("$ ")
     meaning = " ".join(right.text.split())
     if meaning not in PRODUCTS:
@@ -548,7 +550,7 @@ def _sum(formula: Formula) -> tuple[Directive, ...]:
 
 def _operator(formula: Formula) -> tuple[Directive, ...]:
     inside, _ = _undollared(formula)
-    _split(inside, r"'operator (A \star B)(i) = …'")
+    sides(inside, r"'operator (A \star B)(i) = …'")
     return (Operator(formula=inside),)
 
 

@@ -202,6 +202,16 @@ class Operation(Node):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Applied(Node):
+    """An operator of the author's on its arguments; ``index`` of an entry, () for the array of ``rank`` axes."""
+
+    operator: str
+    arguments: tuple[Node, ...]
+    rank: int = 0
+    index: tuple[Affine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Condition(Node):
     """A comparison of two expressions; sign one of = ≠ < ≤ > ≥."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
 
 Tokens = tuple[str, ...]
-EntryKind = Literal["let", "tensor", "element", "function", "loss", "size", "scalar", "operation"]
+EntryKind = Literal["let", "tensor", "element", "function", "loss", "size", "scalar", "operation", "operator"]
 LET, SPELLED, PRESET, VARIANT, PLAIN, INCOMPLETE = range(6)
 """How sure a spelling is: declared, in ``[latex]``, of the notation, a usual variant, the name itself, a part of it."""
 _OPENING = {"(": ")", "[": "]", r"\langle": r"\rangle", "{": "}", r"\{": r"\}"}

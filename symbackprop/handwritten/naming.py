@@ -219,6 +219,8 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
     first, last = items[0], items[-1]
     if entry.kind in {"function", "loss"}:
         return applications.function(reader, cursor, items, match, factor)
+    if entry.kind == "operator":
+        return applications.author_operator(reader, cursor, items, match, factor)
     if entry.kind == "operation":
         return applications.operation(reader, cursor, items, match, factor)
     place = reader.at(first, last)

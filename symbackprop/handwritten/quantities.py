@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from symbackprop.affine import Affine, const, size, var
 from symbackprop.errors import nearest
-from symbackprop.handwritten.directives import CaseConditions, Claim, DirectiveError, Directives, Index, Let, Value
+from symbackprop.handwritten.directives import (
+    CaseConditions,
+    Claim,
+    DirectiveError,
+    Directives,
+    Index,
+    Let,
+    Operator,
+    Value,
+)
 from symbackprop.handwritten.expression import (
     Call,
     Condition,
@@ -34,6 +43,8 @@ from symbackprop.handwritten.expression import (
     Transpose,
 )
 from symbackprop.handwritten.formula import Problem
+from symbackprop.handwritten.stated_operators import operator_of
+from symbackprop.handwritten.tokens import ReadError
 from symbackprop.tables.activations import ACTIVATION
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
@@ -497,9 +508,16 @@ class _Binder:
         claim = None if old.claim is None else self.once(old.claim, letters, self.claim)
         indices = tuple(i for each in old.indices if (i := self.once(each, frozenset(), self.index)) is not None)
         cases = None if old.cases is None else self.once(old.cases, letters, self.cases)
-        if (lets, claim, indices, cases) == (old.lets, old.claim, old.indices, old.cases):
+        operators: list[Operator] = []
+        for each in old.operators:
+            operator = self.once(each, frozenset(), lambda item, _: self.operator(item, operators))  # noqa: B023 - at once
+            operators += [] if operator is None else [operator]
+        now = (lets, claim, indices, cases, tuple(operators))
+        if now == (old.lets, old.claim, old.indices, old.cases, old.operators):
             return entry
-        bound: Directives = replace(old, lets=lets, claim=claim, indices=indices, cases=cases)
+        bound: Directives = replace(
+            old, lets=lets, claim=claim, indices=indices, cases=cases, operators=tuple(operators)
+        )
         return replace(entry, directives=bound)
 
     def once(
@@ -514,7 +532,7 @@ class _Binder:
             self.kept.append(item)  # so that no other directive gets its identity
             try:
                 self.done[key] = read_it(item, letters)
-            except DirectiveError as error:
+            except (DirectiveError, ReadError) as error:
                 self.done[key] = None
                 self.problems.append(Problem(message=error.message, line=error.line or 1, column=error.column or 1))
         result: _Item | None = self.done[key]
@@ -550,6 +568,10 @@ class _Binder:
             message = f"no axis '{formula.text}'; {nearest(formula.text, size_names(self.network))}"
             raise DirectiveError(message, line=line, column=column)
         return form
+
+    def operator(self, operator: Operator, earlier: list[Operator]) -> Operator:
+        known = [each.stated for each in earlier if each.stated is not None]
+        return replace(operator, stated=operator_of(operator.formula, self.network, known, self.base))
 
     def cases(self, cases: CaseConditions, _letters: frozenset[str]) -> CaseConditions:
         return replace(cases, conditions=tuple(conditions(row, self.network) for row in cases.rows))

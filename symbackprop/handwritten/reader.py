@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from symbackprop.affine import Affine
+    from symbackprop.handwritten.author_operators import AuthorOperator
     from symbackprop.handwritten.formula import Formula
     from symbackprop.handwritten.names import Declared, Names
     from symbackprop.network import Network
@@ -41,8 +42,8 @@ class Context:
     """Against what a formula is read: the network and what the directives before the formula say.
 
     ``indices`` maps declared index letters to the axis, size or tensor they run over ("" where only a range is given);
-    ``claimed`` where a directive says what the formula is about, so that its left side need not be readable; ``claim``
-    is that quantity.
+    ``parameters`` are the names of an operator's arguments while its formula is read; ``claimed`` where a directive
+    says what the formula is about, so that its left side need not be readable; ``claim`` is that quantity.
     """
 
     network: Network
@@ -50,7 +51,8 @@ class Context:
     scalars: tuple[str, ...] = ()
     indices: Mapping[str, str] = field(default_factory=dict)
     functions: tuple[DeclaredFunction, ...] = ()
-    operators: tuple[str, ...] = ()
+    operators: tuple[AuthorOperator, ...] = ()
+    parameters: tuple[str, ...] = ()
     prime: Literal["transpose", "derivative"] | None = None
     base: int = 1
     explicit: bool = False

@@ -176,6 +176,14 @@ def names_of(context: Context) -> Names:
                 certainty=SPELLED,
             )
         )
+    for operator in context.operators:
+        if operator.kind == "named":
+            names.table[operator.mark] = []
+            names.add(Entry(kind="operator", name=operator.name, nucleus=operator.mark, certainty=LET))
+    for parameter in context.parameters:
+        head = table.head_of(parameter)
+        names.table[head.nucleus] = []
+        names.add(Entry(kind="let", name=parameter, nucleus=head.nucleus, looks=head.looks, rank=None, certainty=LET))
     return names
 
 

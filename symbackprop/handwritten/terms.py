@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine
-from symbackprop.handwritten import atoms, naming
+from symbackprop.handwritten import atoms, author_operators, naming
 from symbackprop.handwritten.expression import (
+    Applied,
     BigOperator,
     Call,
     Derivative,
@@ -31,6 +32,7 @@ from symbackprop.handwritten.parse import tokens
 from symbackprop.handwritten.reader import DOTS, Cursor, Reader, is_dots
 
 if TYPE_CHECKING:
+    from symbackprop.handwritten.author_operators import AuthorOperator
     from symbackprop.handwritten.expression import ProductSign
     from symbackprop.handwritten.parse import Item, Items
 
@@ -145,47 +147,69 @@ def _between(first: Node, last: Node) -> str:
 # Products
 
 
+@dataclass(slots=True)
+class _Run:
+    """The factors of a product so far, the sign before each and its place; ``pending`` is the sign that was read last.
+
+    ``joins`` are signs of the author's, by the factor behind them.
+    """
+
+    factors: list[Node] = field(default_factory=list)
+    signs: list[ProductSign] = field(default_factory=list)
+    places: list[tuple[int, int]] = field(default_factory=list)
+    joins: dict[int, AuthorOperator] = field(default_factory=dict)
+    pending: ProductSign | None = None
+    waiting: Item | None = None
+
+    def read(self, reader: Reader, cursor: Cursor) -> None:
+        """One more factor."""
+        start = cursor.place
+        signed = cursor.items[start].kind == "sign"
+        self.factors.append(_unary(reader, cursor) if signed else _factor(reader, cursor))
+        self.signs.append("juxtaposition" if len(self.factors) == 1 else self.pending or "juxtaposition")
+        self.places.append((cursor.items[start].start, cursor.items[cursor.place - 1].end))
+        self.pending = None
+
+    def sign(self, reader: Reader, cursor: Cursor, item: Item) -> bool:
+        """True where the item is a sign between factors, which is taken."""
+        operator = author_operators.infix(reader, item) if self.factors and self.pending is None else None
+        if operator is not None:
+            self.joins[len(self.factors)] = operator
+            self.pending, self.waiting = "juxtaposition", cursor.take()
+            return True
+        sign = _product_sign(cursor, item, self.factors)
+        if sign is None:
+            return False
+        cursor.take()
+        if sign != "skip":
+            if self.pending is not None or not self.factors:
+                reader.fail(f"'{_shown(reader, item)}' has nothing before it", item)
+            self.pending, self.waiting = sign, item
+        return True
+
+
 def _product(reader: Reader, cursor: Cursor) -> Node:
     """Factors up to the next sign, relation or comma."""
     first = cursor.peek()
     assert first is not None  # noqa: S101 - the callers look
-    factors: list[Node] = []
-    signs: list[ProductSign] = []
-    pending: ProductSign | None = None
-    waiting: Item | None = None
+    run = _Run()
     while (item := cursor.peek()) is not None:
-        if item.kind in _STOPS or (item.kind == "sign" and (pending is None or not factors)):
+        if item.kind in _STOPS or (item.kind == "sign" and (run.pending is None or not run.factors)):
             break
-        if item.kind == "sign":
-            nested = _unary(reader, cursor)
-            factors.append(nested)
-            signs.append(pending or "juxtaposition")
-            pending = None
-            continue
         if item.kind == "slash" or item.text in _QUOTIENTS:
             cursor.take()
-            if not factors:
+            if not run.factors:
                 reader.fail(f"'{_shown(reader, item)}' has nothing before it", item)
-            _divide(reader, cursor, factors, item, first)
-            continue
-        sign = _product_sign(cursor, item, factors)
-        if sign is not None:
-            cursor.take()
-            if sign == "skip":
-                continue
-            if pending is not None or not factors:
-                reader.fail(f"'{_shown(reader, item)}' has nothing before it", item)
-            pending, waiting = sign, item
-            continue
-        factors.append(_factor(reader, cursor))
-        signs.append("juxtaposition" if len(factors) == 1 else pending or "juxtaposition")
-        pending = None
-    if pending is not None and waiting is not None:
-        reader.fail(f"nothing follows '{_shown(reader, waiting)}'", waiting)
-    if not factors:
+            _divide(reader, cursor, run.factors, item, first)
+        elif item.kind == "sign" or not run.sign(reader, cursor, item):
+            run.read(reader, cursor)
+    if run.pending is not None and run.waiting is not None:
+        reader.fail(f"nothing follows '{_shown(reader, run.waiting)}'", run.waiting)
+    if not run.factors:
         place = cursor.peek() or first
         reader.fail(f"a term is missing before '{_shown(reader, place)}'", place)
-    factors, signs = _elided_factors(reader, factors, signs, first)
+    author_operators.joined(reader, run.factors, run.signs, run.joins, run.places)
+    factors, signs = _elided_factors(reader, run.factors, run.signs, first)
     if len(factors) == 1:
         return factors[0]
     last = cursor.items[cursor.place - 1]
@@ -382,7 +406,9 @@ def forms(node: Node) -> list[Affine]:
     if isinstance(node, Letter):
         return [node.form]
     parts: tuple[object, ...] = ()
-    if isinstance(node, Quantity):
+    if isinstance(node, Applied):
+        parts = node.index
+    elif isinstance(node, Quantity):
         parts = (*node.family, *node.element)
     elif isinstance(node, Named):
         parts = (*node.index, *node.element)

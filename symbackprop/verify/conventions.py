@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from symbackprop.affine import Affine
+    from symbackprop.handwritten.author_operators import AuthorOperator
     from symbackprop.network import Network
 
 Meaning = Literal["matrix", "entrywise", "inner", "outer", "dot"]
@@ -98,6 +99,7 @@ class Setting:
     relations: Mapping[str, str] = field(default_factory=dict)
     einstein: bool = False
     precedence: Literal["juxtaposition", "hadamard"] | None = None
+    operators: tuple[AuthorOperator, ...] = ()
     parameters: tuple[str, ...] = ()
     """What ``∇`` without a subscript differentiates by; () for the parameters of the network."""
 

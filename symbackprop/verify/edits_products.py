@@ -224,7 +224,15 @@ def drop_diag(place: Place) -> Iterator[Proposal]:
         yield Proposal(place.node.arguments[0], 1.3)
 
 
+def swap_arguments(place: Place) -> Iterator[Proposal]:
+    """The two arguments of an operator of the author's in the other order."""
+    node = place.node
+    if isinstance(node, ex.Applied) and len(node.arguments) == 2:  # noqa: PLR2004 - two to swap
+        yield Proposal(replace(node, arguments=node.arguments[::-1]), 1.1)
+
+
 ROWS = (
+    Row("arguments", "SB101", swap_arguments),
     Row("transpose", "SB102", add_transpose),
     Row("no transpose", "SB103", drop_transpose),
     Row("transposed product", "SB102", turn_product),

@@ -19,6 +19,7 @@ from symbackprop.verify.evaluate_big import BigOperators
 from symbackprop.verify.evaluate_calls import Calls
 from symbackprop.verify.evaluate_derivatives import Derivatives
 from symbackprop.verify.evaluate_nodes import free_letters, is_guard, steps, value_of, whole
+from symbackprop.verify.evaluate_operators import Operators
 from symbackprop.verify.evaluate_products import Products
 from symbackprop.verify.evaluate_values import (
     ONE,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["Evaluator", "Misread", "OutOfRange", "ShapeMisfit", "Undecidable", "Undeclared", "Val"]
 
 
-class Evaluator(Calls, Derivatives, BigOperators):
+class Evaluator(Calls, Derivatives, BigOperators, Operators):
     """Values of nodes in one world under one reading.
 
     ``letters`` gives layer and time letters their numbers and element letters their arrays over the grid.
@@ -77,6 +78,8 @@ class Evaluator(Calls, Derivatives, BigOperators):
         self.expected: tuple[int, ...] | None = None
         self.products = Products(self.field, conventions, self.notes)
         self.names_open: tuple[str, ...] = ()
+        self.bound: Mapping[str, Val] = {}
+        self.missing: list[Any] | None = None
 
     def evaluate(self, node: ex.Node) -> Val:
         """The value of a node.
@@ -241,6 +244,9 @@ class Evaluator(Calls, Derivatives, BigOperators):
         place = np.asarray(self.form(form, node)) - self.setting.base
         outside = (place < 0) | (place >= length)
         if np.any(outside & self.mask):
+            if self.missing is not None:
+                self.missing.append(outside)
+                return np.clip(place, 0, length - 1)
             message = f"the index {form} leaves an axis of length {dim}"
             raise OutOfRange(node, message, form.variables)
         return np.clip(place, 0, length - 1)
@@ -255,6 +261,9 @@ class Evaluator(Calls, Derivatives, BigOperators):
 
     def named(self, node: ex.Named) -> Val:
         """What the author's name stands for."""
+        argument = self.of_argument(node)
+        if argument is not None:
+            return self.picked(node, argument, node.element) if node.element else argument
         inner = value_of(node, self.setting.lets)
         if inner is None or node.name in self.names_open:
             message = f"nothing declares {node.name}"
@@ -268,38 +277,32 @@ class Evaluator(Calls, Derivatives, BigOperators):
         return self.picked(node, value, node.element) if node.element else value
 
     def picked(self, node: ex.Node, value: Val, picks: Sequence[Affine | ex.Slice]) -> Val:
-        """Elements of a value: one index for a vector, two for a matrix."""
-        if value.rank != 2:  # noqa: PLR2004
-            message = f"elements of {value.shape}"
-            raise Undecidable(node, message)
+        """Elements of a value: one index for a vector, two for a matrix, as many as it has axes for others."""
+        rank = value.rank
         pair: list[Affine | ex.Slice] = list(picks)
-        if len(pair) == 1:
-            if value.cell[1] == 1:
-                pair.append(ex.Slice())
-            elif value.cell[0] == 1:
-                pair.insert(0, ex.Slice())
-            else:
-                pair.append(ex.Slice())
-        if len(pair) != 2:  # noqa: PLR2004
+        if len(pair) == 1 and rank == 2:  # noqa: PLR2004 - a vector, or a row of a matrix
+            pair.insert(0 if value.cell[1] != 1 and value.cell[0] == 1 else 1, ex.Slice())
+        if len(pair) != rank:
             message = f"{len(pair)} indices on {value.shape}"
             raise ShapeMisfit(node, message)
         v, t, dims = value.v, value.t, list(value.dims)
-        if v.ndim - 2 < self.depth:
-            v = v.reshape((1,) * (self.depth + 2 - v.ndim) + v.shape)
-            t = None if t is None else t.reshape((1,) * (self.depth + 3 - t.ndim) + t.shape)
+        if v.ndim - rank < self.depth:
+            v = v.reshape((1,) * (self.depth + rank - v.ndim) + v.shape)
+            t = None if t is None else t.reshape((1,) * (self.depth + rank + 1 - t.ndim) + t.shape)
         for axis, pick in enumerate(pair):
-            at = axis - 2
+            at = axis - rank
             if isinstance(pick, Affine):
                 place = np.asarray(self.position(pick, v.shape[at], dims[axis], node))
-                where = place.reshape((1,) * (self.depth - place.ndim) + place.shape + (1, 1))
-                v = np.take_along_axis(v, np.broadcast_to(where, (*where.shape[:-2], 1, 1)), axis=at)
+                where = place.reshape((1,) * (self.depth - place.ndim) + place.shape + (1,) * rank)
+                v = np.take_along_axis(v, where, axis=at)
                 t = None if t is None else np.take_along_axis(t, where[..., None], axis=at - 1)
                 dims[axis] = ONE
             elif not whole(pick):
                 places = self._range(pick, v.shape[at], node)
                 v, t = np.take(v, places, axis=at), None if t is None else np.take(t, places, axis=at - 1)
                 dims[axis] = Affine(len(places))
-        return replace(value, v=v, t=t, dims=tuple(dims), turns=False, slopes=False, bias=False)
+        picked = replace(value, v=v, t=t, dims=tuple(dims), turns=False, slopes=False, bias=False)
+        return picked if rank == 2 else _flat(picked, pair)  # noqa: PLR2004 - a matrix stays one
 
     # -- sums, products, quotients, powers -----------------------------------------------------------------------------
 
@@ -413,6 +416,9 @@ class Evaluator(Calls, Derivatives, BigOperators):
         if power.t is None and constant.size == 1 and float(constant[0]).is_integer():
             return powered(self.field, self.evaluate(node.base), Fraction(int(constant[0])))
         base = self.evaluate(node.base)
+        if not (power.is_scalar or base.is_scalar or (power.rank == base.rank and power.cell == base.cell)):
+            message = f"the power {power.shape} of {base.shape}"
+            raise ShapeMisfit(node, message, base.shape, power.shape)
         exponent_log = entrywise(self.field, power, self.elementwise("log", 0, (), base))
         return self.elementwise("exp", 0, (), exponent_log)
 
@@ -481,6 +487,16 @@ class Evaluator(Calls, Derivatives, BigOperators):
         return result
 
 
+def _flat(value: Val, picks: Sequence[Affine | ex.Slice]) -> Val:
+    """A tensor of many axes without those on which an index was put; a vector is a column."""
+    grid = value.v.ndim - value.rank
+    kept = [k for k, pick in enumerate(picks) if not isinstance(pick, Affine)]
+    dims = [value.dims[k] for k in kept] + [ONE] * (2 - len(kept))
+    cell = [value.cell[k] for k in kept] + [1] * (2 - len(kept))
+    t = None if value.t is None else value.t.reshape((*value.t.shape[:grid], *cell, value.t.shape[-1]))
+    return replace(value, v=value.v.reshape((*value.v.shape[:grid], *cell)), t=t, dims=tuple(dims))
+
+
 _COMPARE: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": lambda a, b: a == b,
     "≠": lambda a, b: a != b,
@@ -509,4 +525,5 @@ _READERS: Mapping[type[ex.Node], Callable[[Evaluator, Any], Val]] = {
     ex.BigOperator: Evaluator.big,
     ex.Derivative: Evaluator.derivative,
     ex.Differential: Evaluator.differential,
+    ex.Applied: Evaluator.applied,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from symbackprop.verify.evaluate_values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from symbackprop.network import Network
@@ -119,6 +120,8 @@ class BigOperators:
     mask: Any
     seed: Seed | None
     products: Products
+    bound: Mapping[str, Val]
+    missing: list[Any] | None
 
     if TYPE_CHECKING:
 
@@ -127,6 +130,7 @@ class BigOperators:
         def form(self, form: Affine, node: ex.Node) -> Any: ...
         def truth(self, condition: ex.Condition) -> Any: ...
         def plus(self, node: ex.Node, a: Val, b: Val) -> Val: ...
+        def entries(self, node: ex.Node, letter: str) -> Iterator[tuple[Affine, int]]: ...
 
     def big(self, node: ex.BigOperator) -> Val:
         """Σ, Π, a mean or a maximum."""
@@ -203,20 +207,27 @@ class BigOperators:
 
     def axis_range(self, node: ex.Node, letter: str) -> tuple[int, int] | None:
         """The range that an axis or a family gives a letter: the first place where it stands alone decides."""
-        found: tuple[int, int] | None = None
-        for quantity, k, form, family in occurrences(node, letter, self.setting.lets):
+        for form, ends in self._places(node, letter):
             c = form.linear[letter]
-            if abs(c) != 1 or found is not None:
+            if abs(c) != 1:
                 continue
             rest = form - var(letter) * c
             try:
                 offset = int(rest.evaluate({**self._numbers(), letter: 0}, self.world.size))
-                lo, hi = self._axis(quantity, k, family)
+                lo, hi = ends()
             except (KeyError, TypeError, ValueError):
                 continue
-            ends = sorted(((lo - offset) * c, (hi - offset) * c))
-            found = (ends[0], ends[1])
-        return found
+            first, last = sorted(((lo - offset) * c, (hi - offset) * c))
+            return first, last
+        return None
+
+    def _places(self, node: ex.Node, letter: str) -> Iterator[tuple[Affine, Callable[[], tuple[int, int]]]]:
+        """Where a letter stands: the form, and what gives the first and last value of the form there."""
+        base = self.setting.base
+        for form, length in self.entries(node, letter):
+            yield form, partial(_pair, base, base + length - 1)
+        for quantity, k, form, family in occurrences(node, letter, self.setting.lets):
+            yield form, partial(self._axis, quantity, k, family)
 
     def _numbers(self) -> dict[str, int]:
         return {k: int(v) for k, v in self.env.items() if np.ndim(v) == 0}
@@ -287,8 +298,12 @@ class BigOperators:
             holds: Any = np.asarray((axis >= lo) & (axis <= hi))
             for condition in node.excluded:
                 holds = holds & self.truth(condition)
-            with self.given(mask=active & holds):
+            loose = bool(self.bound) and node.lo is None and node.hi is None
+            missing: list[Any] | None = [] if loose else self.missing
+            with self.given(mask=active & holds, missing=missing):
                 body = self.evaluate(node.body)
+            for outside in missing if loose and missing is not None else ():
+                holds = holds & ~outside
         body = self._outside(node, body, holds)
         return along_grid(self.field, body, length, self.depth + 1, "sum" if node.kind == "mean" else node.kind)
 
@@ -304,6 +319,10 @@ class BigOperators:
         v = np.where(keep, body.v, nothing)
         t = None if body.t is None else np.where(keep[..., None], body.t, self.field.array(0))
         return replace(body, v=v, t=t)
+
+
+def _pair(lo: int, hi: int) -> tuple[int, int]:
+    return lo, hi
 
 
 def _lifted(mask: Any) -> Any:

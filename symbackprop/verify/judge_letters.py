@@ -84,6 +84,8 @@ class _Ranges:
                 here = evaluator.axis_range(alone, letter)
                 if here is not None:
                     found = here if found is None else (max(found[0], here[0]), min(found[1], here[1]))
+            for applied in (n for n in ex.walk(member) if isinstance(n, ex.Applied) and found is None):
+                found = evaluator.index_span(applied, letter)
             if found is not None:
                 return found
         message = f"the range of {letter} is not known"

@@ -199,6 +199,7 @@ def setting_of(
         relations={relation.sign: relation.meaning for relation in directives.relations},
         einstein=directives.einstein,
         precedence=precedence,
+        operators=context.operators,
     )
 
 

@@ -140,7 +140,7 @@ class Writer:
         if ex.mapped(node, lambda _: next(again)) != original:
             return None  # a sign or a letter changed too
         moved = [new for old, new in zip(before, after, strict=True) if old != new]
-        if len(moved) > 1 and any(new in before for new in moved):
+        if len(moved) > 1 and any(new in before for new in moved) and not isinstance(node, ex.Applied):
             return None  # brackets would stay where they are
         return self._pieces(original, before, after, self.own(original))
 

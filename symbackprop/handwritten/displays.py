@@ -167,12 +167,27 @@ class Finder:
 
     def _closed(self, position: int, closing: str, kind: str, opening: Token, found: list[Display | Token]) -> int:
         """Take the mathematics up to its closing mark, and say where to go on."""
+        inner = self._next(position)
+        if closing in {"$$", r"\]"} and (name := _name(self._text(inner))) in ENVIRONMENTS - INNER:
+            mark = self._text(inner).replace("begin", "end", 1)
+            after = self._next(self._closed(inner + 1, mark, name, self.tokens[inner], found))
+            shut = "".join(self._text(after + k) for k in range(len(closing) if closing == "$$" else 1))
+            return after + len(closing) if shut == closing == "$$" else after + (shut == closing)
         end, width = self._end(position, closing)
         if end is None:
             return self._unclosed(position, closing, opening)
         last = self.tokens[end + width - 1]
         self._add(kind, self.tokens[position:end], Span(opening.start, last.end), found)
         return end + width
+
+    def _text(self, position: int) -> str:
+        return self.tokens[position].text if position < len(self.tokens) else ""
+
+    def _next(self, position: int) -> int:
+        """The next token that is not blank."""
+        while position < len(self.tokens) and not self._text(position).strip():
+            position += 1
+        return position
 
     def _end(self, position: int, closing: str) -> tuple[int | None, int]:
         """Index of the closing mark and its number of tokens.

@@ -6,7 +6,7 @@ Products become ``@`` or ``*`` by the shapes of their factors, sums over an inde
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Var, var
 from symbackprop.handwritten.expression import (
@@ -30,7 +30,7 @@ from symbackprop.handwritten.expression import (
 from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from fractions import Fraction
 
     from symbackprop.affine import Bound
@@ -74,6 +74,8 @@ class Writer:
     letters: dict[tuple[str, Affine], str] = field(default_factory=dict)
     scope: dict[str, Affine] = field(default_factory=dict)
     """Sizes of the element letters of the equation at hand."""
+    seen: set[Literal["rows", "columns"]] = field(default_factory=set)
+    """How vectors lie in the products of matrices and vectors that were written."""
 
     def equation(self, node: Node, free: Mapping[str, Affine]) -> Text:
         """The right side; ``free`` are the element letters of the left side with what they count.
@@ -171,8 +173,8 @@ class Writer:
 
     def _sum(self, node: Sum) -> Text:
         out, axes = "", Text("")
-        for position, (term, sign) in enumerate(zip(node.terms, node.signs, strict=True)):
-            part = self.write(term)
+        parts = _spread([self.write(term) for term in node.terms])
+        for position, (part, sign) in enumerate(zip(parts, node.signs, strict=True)):
             text = part.inside if sign < 0 else part.text
             out += ("-" if sign < 0 else "") + text if not position else f" {'-' if sign < 0 else '+'} {text}"
             axes = Text("", _larger(axes, part), row=axes.row or part.row)
@@ -189,13 +191,12 @@ class Writer:
             else:
                 blocks.append(part)
                 signs.append(sign)
-        total = blocks[0]
-        for block in blocks[1:]:
+        total, *others = _spread(blocks)
+        for block in others:
             total = Text(f"{total.inside} * {block.inside}", _larger(total, block), tight=False)
         return total
 
-    @staticmethod
-    def _times(left: Text, right: Text, sign: str, node: Node) -> Text:
+    def _times(self, left: Text, right: Text, sign: str, node: Node) -> Text:
         """A product by the shapes of its factors."""
         if not left.axes or not right.axes or sign == "otimes":
             row = left.row or right.row
@@ -214,6 +215,8 @@ class Writer:
                 reason=f"sizes {left.axes[-1]} and {right.axes[0]} do not fit in a product", node=node
             )
         axes = (*left.axes[:-1], *right.axes[1:])
+        if len(left.axes) != len(right.axes) and not (left.row or right.row):
+            self.seen.add("columns" if len(left.axes) > len(right.axes) else "rows")
         return Text(f"{left.inside} @ {right.inside}", axes, tight=False)
 
     def _power(self, node: Power) -> Text:
@@ -257,6 +260,21 @@ def _is_two(node: Node) -> bool:
 def _fits(left: Affine, right: Affine) -> bool:
     """True where two sizes agree, or one is not known yet."""
     return left == right or ANY in left.sizes or ANY in right.sizes
+
+
+def _spread(parts: Sequence[Text]) -> list[Text]:
+    """Operands of an entrywise operation: a matrix of one row or column beside a wider one is a vector that repeats."""
+    one = Affine(1)
+
+    def spread(part: Text) -> Text:
+        at = part.axes.index(one) if part.axes.count(one) == 1 and len(part.axes) == 2 else None  # noqa: PLR2004
+        wider = at is not None and any(
+            len(other.axes) == 2 and other.axes[1 - at] == part.axes[1 - at] and other.axes[at] != one  # noqa: PLR2004
+            for other in parts
+        )
+        return Text(f'sum({part.text}, "1")', (part.axes[1 - at],)) if wider and at is not None else part
+
+    return [spread(part) for part in parts]
 
 
 def _larger(left: Text, right: Text) -> Axes:

@@ -264,8 +264,19 @@ def _elements(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[A
         return None
     found = reader.names.elements(match.rest_sub, entry.rank)
     if found is None:
-        return _example(reader, match)
+        return _example(reader, match) or _of_one_line(reader, match)
     return match.indices, _with_slices(reader, found)
+
+
+def _of_one_line(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
+    """``b_i`` of a matrix of one row or column."""
+    axes = reader.context.network.tensors[match.entry.name].axes
+    long = [k for k, axis in enumerate(axes) if axis != Affine(1)]
+    found = reader.names.elements(match.rest_sub, len(long)) if 0 < len(long) < len(axes) else None
+    if found is None:
+        return None
+    given = dict(zip(long, _with_slices(reader, found), strict=True))
+    return match.indices, tuple(given.get(k, Affine(reader.names.base)) for k in range(len(axes)))
 
 
 def _example(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:

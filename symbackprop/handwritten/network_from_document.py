@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from symbackprop import spec
 from symbackprop.affine import Affine, Size, const, size, var
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import forward_text, shapes
 from symbackprop.handwritten.directives import Let, Value, key
-from symbackprop.handwritten.expression import Call, Letter, Node, Quantity, mapped, walk
+from symbackprop.handwritten.expression import Call, Letter, Node, Number, Quantity, mapped, walk
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.forward_text import ANY, NotForwardError, Writer
 from symbackprop.handwritten.names import letter_name
@@ -37,9 +37,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from symbackprop.handwritten.document import Document, Entry
-    from symbackprop.handwritten.shapes import Definition, Head, Letters, Range, Said
+    from symbackprop.handwritten.shapes import Definition, Head, Letters, Range
 
-_ALONE = re.compile(r"\s*(?:\\d?frac\s*\{\s*\\partial.*\}\s*\{\s*\\partial.*\}|\\nabla_.*)\s*\.?\s*", re.DOTALL)
+_ALONE = re.compile(
+    r"\s*(?:\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
+    r"|\\nabla_(?:\{[^{}]*\}|\\?[A-Za-z]+)\s*\\?[A-Za-z]+(?:\{[^{}]*\})?)\s*[.,]?\s*",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,8 @@ class Understood:
     network: Network | None
     toml: str
     document: Document
+    vectors: Literal["rows", "columns"] | None = None
+    """How vectors lie where the forward equations multiply them with matrices."""
 
 
 def understand(document: Document) -> Understood:
@@ -65,11 +71,14 @@ class _Builder(NetworkText):
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self.lets: list[tuple[int, Let]] = []
+        self.seen: set[Literal["rows", "columns"]] = set()
+        self.meanings: list[tuple[Node, Quantity]] = []
+        """Right sides of definitions, each with the name that it defines."""
 
     def run(self) -> Understood:
         self._functions()
         self._shapes()
-        claims = [self._is_claim(found) for _, found in self.said]
+        claims = self._claims()
         used = {id(entry) for (entry, _), claim in zip(self.said, claims, strict=True) if not claim}
         network, text = self._network()
         if network is not None:
@@ -80,6 +89,7 @@ class _Builder(NetworkText):
         return Understood(
             network=network,
             toml=text,
+            vectors=next(iter(self.seen)) if len(self.seen) == 1 else None,
             document=replace(self.document, entries=tuple(entries), problems=tuple(listed)),
         )
 
@@ -99,34 +109,87 @@ class _Builder(NetworkText):
             )
         return result
 
-    def _is_claim(self, found: Said) -> bool:
-        """Read an entry's definitions; True where something of it is to be judged."""
-        claim = found.rest
-        for definition in found.definitions:
-            claim = not self._defined(definition) or claim
-        return claim or not (found.shapes or found.definitions or found.alone)
+    def _claims(self) -> list[bool]:
+        """Read the definitions; True for each entry of which something is to be judged.
+
+        What uses a name that stands further down is read again once that is known.
+        """
+        claims = [found.rest or not (found.shapes or found.definitions or found.alone) for _, found in self.said]
+        listed = [(k, each) for k, (_, found) in enumerate(self.said) for each in found.definitions]
+        inner = [each for each in listed if self._stands_inside_another(each[1])]
+        waiting = [*inner, *(each for each in listed if each not in inner)]
+        reasons: dict[int, str] = {}
+        while waiting:
+            left = []
+            for position, (k, definition) in enumerate(waiting):
+                reason = self._tried(k, definition, claims)
+                if reason:
+                    left.append((k, definition))
+                    reasons[id(definition)] = reason
+                elif any(each in inner for each in left):
+                    left += waiting[position + 1 :]
+                    break
+            if len(left) == len(waiting):
+                break
+            waiting = left
+        for k, definition in waiting:
+            claims[k] = True
+            message = f"this is not understood as a forward equation: {reasons[id(definition)]}"
+            self._problem(definition.entry, message)
+        return claims
+
+    def _tried(self, number: int, definition: Definition, claims: list[bool]) -> str:
+        """Read one definition; why that fails, or "" where it is understood."""
+        kept = dict(self.names), dict(self.spelled), set(self.used), list(self.statements), list(self.meanings)
+        try:
+            claims[number] = not self._defined(definition) or claims[number]
+        except (NotForwardError, SpecError) as error:
+            self.names, self.spelled, self.used, self.statements, self.meanings = kept
+            return error.message if isinstance(error, SpecError) else str(error)
+        return ""
 
     def _problem(self, entry: Entry, message: str) -> None:
         formula = entry.formula
         self.problems.append(Problem(message=message, line=formula.line, column=formula.column, span=formula.span))
 
     def _defined(self, definition: Definition) -> bool:
-        """True where an equation defines a name; False where it is a claim."""
+        """True where an equation defines a name; False where it is a claim.
+
+        Raises: NotForwardError, SpecError where it should define a name and is not understood.
+        """
         start, end = definition.right
-        entry = definition.entry
-        text = entry.formula.text[start:end]
+        text = definition.entry.formula.text[start:end]
         if definition.arguments and self._is_applied(definition) and self._function_formula(definition):
             return True
         head = definition.head
         if BACKWARD.search(text) or BACKWARD.search(head.text) or head.nucleus in self.let_letters:
             return self._names_a_derivative(definition, text)
-        form = self._member(head) if head.shape in self._family_shapes() else None
-        try:
-            return self._forward(definition, form)
-        except NotForwardError as error:
-            self._problem(entry, f"this is not understood as a forward equation: {error}")
-        except SpecError as error:
-            self._problem(entry, f"this is not understood as a forward equation: {error.message}")
+        if self._is_differential(head):
+            return False
+        return self._forward(definition, self._member(head) if head.shape in self._family_shapes() else None)
+
+    def _stands_inside_another(self, definition: Definition) -> bool:
+        """True for ``z = Wx`` where another equation has ``Wx`` inside, for which ``z`` stands then."""
+        own = self._tokens(definition)
+        return len(own) > 1 and any(
+            len(text := self._tokens(each)) > len(own) and f" {' '.join(own)} " in f" {' '.join(text)} "
+            for _, found in self.said
+            for each in found.definitions
+            if each is not definition
+        )
+
+    def _is_differential(self, head: Head) -> bool:
+        """True for a ``d`` before a name that is known: ``dZ`` is no new name."""
+        return head.nucleus[0] == "d" and any(name[0] == head.nucleus[1:] for name in self.names if len(name) > 1)
+
+    def _is_element(self, head: Head) -> bool:
+        r"""True for ``\theta_j`` where the vector ``\theta`` is known."""
+        for script in head.scripts:
+            rest = replace(head, scripts=tuple(each for each in head.scripts if each is not script))
+            name = self.names.get((rest.nucleus, rest.scripts)) or self.names.get(rest.shape)
+            letters = [token for token in script.inside if token != ","]
+            if name is not None and name.axes and len(letters) == len(name.axes) and all(map(letter_name, letters)):
+                return True
         return False
 
     def _names_a_derivative(self, definition: Definition, text: str) -> bool:
@@ -185,7 +248,7 @@ class _Builder(NetworkText):
         """Add a forward equation; False where its name is known already."""
         head, entry = definition.head, definition.entry
         if form is None:
-            if (head.nucleus, head.scripts) in self.names:
+            if (head.nucleus, head.scripts) in self.names or self._is_element(head):
                 return False
             self._plain(definition, self._plain_name(definition))
             return True
@@ -204,21 +267,30 @@ class _Builder(NetworkText):
         if form.variables:
             self._general(definition, name, form, node, context.network)
         else:
-            text = Writer(context.network, {}, self.letter_names).equation(node, {})
+            text = self._writer(context.network).equation(node, {})
             name.members.append(form)
             name.axes = tuple(generalised(axis, form, name.letter) for axis in text.axes)
             self.statements.append((None, f"{name.identifier}[{form}] = {text.text}"))
         return True
 
-    @staticmethod
-    def _right(definition: Definition, context: Context) -> Node:
-        return statements(definition.entry.formula.cut(*definition.right), context)[0].members[0]
+    def _writer(self, network: Network) -> Writer:
+        return Writer(network, {}, self.letter_names, seen=self.seen)
+
+    def _right(self, definition: Definition, context: Context) -> Node:
+        """The right side, with names for what other equations define."""
+        return self._named(statements(definition.entry.formula.cut(*definition.right), context)[0].members[0])
+
+    def _named(self, node: Node) -> Node:
+        for meaning, name in self.meanings:
+            if node == meaning:
+                return name
+        return mapped(node, self._named)
 
     def _plain(self, definition: Definition, name: Name) -> None:
         """The equation of a name that is no member of a family."""
         context = self._context(definition.entry, name)
         node = self._right(definition, context)
-        writer = Writer(context.network, {}, self.letter_names)
+        writer = self._writer(context.network)
         free = self._free(name, node, context.network)
         text = writer.equation(node, free)
         axes = tuple(free.values()) if name.elements else text.axes
@@ -226,6 +298,8 @@ class _Builder(NetworkText):
         if single and self._is_last(definition):
             text, axes = replace(text, text=f"sum({text.text})"), ()
         name.axes = axes
+        element = tuple(map(var, name.elements))
+        self._means(node, Quantity(tensor=name.identifier, family=(), element=element))
         left = name.identifier + (f"[{', '.join(map(writer.letter, name.elements))}]" if name.elements else "")
         self.statements.append((None, f"{left} = {text.text}"))
 
@@ -237,14 +311,19 @@ class _Builder(NetworkText):
             raise NotForwardError(reason="the index of the left side is no letter with a number added")
         lo, hi = self._limits(definition.range, node, name)
         node = _moved(node, letter, shift.const)
-        text = Writer(network, {}, self.letter_names).equation(node, {})
+        self._means(node, Quantity(tensor=name.identifier, family=(var(letter),)))
+        text = self._writer(network).equation(node, {})
         name.axes, name.lo, name.hi = text.axes, lo + shift.const, hi + shift.const
         self.statements.append(((letter, name.lo, name.hi), f"{name.identifier}[{letter}] = {text.text}"))
+
+    def _means(self, node: Node, name: Quantity) -> None:
+        if not isinstance(node, Quantity | Letter | Number):
+            self.meanings.append((node, name))
 
     def _first_general(self, name: Name, start: int, node: Node, network: Network) -> int:
         """Where the general equation of a list starts: equations before it that it gives too are not needed."""
         while start > 0:
-            earlier = Writer(network, {}, self.letter_names)
+            earlier = self._writer(network)
             text = earlier.equation(_member_node(node, name.letter, start - 1), {}).text
             statement = (None, f"{name.identifier}[{start - 1}] = {text}")
             if statement not in self.statements:

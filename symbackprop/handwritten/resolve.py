@@ -16,6 +16,7 @@ from symbackprop.handwritten import names as table
 from symbackprop.handwritten import names_network, terms
 from symbackprop.handwritten.expression import (
     Condition,
+    Derivative,
     Differential,
     Letter,
     Node,
@@ -24,6 +25,7 @@ from symbackprop.handwritten.expression import (
     Sum,
     Unknown,
     Update,
+    mapped,
     walk,
 )
 from symbackprop.handwritten.limits import chain, comparison
@@ -436,8 +438,30 @@ def _chain(reader: Reader, items: Items) -> Statement:
             reader.fail(f"nothing {'follows' if k else 'precedes'} '{place.text}'", place)
         members.append(_member(reader, tuple(side), readable=bool(k) or len(sides) == 1))
     relations = tuple(sign.text for sign in signs)
-    members = _updates(reader, members, relations, sides)
+    members = _updates(reader, _of_the_same_layer(reader, members), relations, sides)
     return Statement(members=tuple(members), relations=relations, shape=shape, repairs=tuple(reader.repairs), span=span)
+
+
+def _of_the_same_layer(reader: Reader, members: list[Node]) -> list[Node]:
+    r"""``\nabla_a C`` beside ``\delta^L`` by ``a^L``: a layer that is left out is that of the left side."""
+    tensors = reader.context.network.tensors
+    layers = {form for n in walk(members[0]) for form in (*getattr(n, "family", ()), *getattr(n, "index", ()))}
+    if len(layers) != 1:
+        return members
+    (layer,) = layers
+
+    def completed(node: Node) -> Node:
+        by = node.by if isinstance(node, Derivative) and node.gradient else None
+        if (
+            isinstance(node, Derivative)
+            and isinstance(by, Quantity)
+            and len(tensors[by.tensor].family) > len(by.family)
+        ):
+            reader.repairs.append(f"'{by.source}' is read as that of layer {layer}")
+            return replace(node, by=replace(by, family=(layer,)))
+        return mapped(node, completed)
+
+    return [completed(member) for member in members]
 
 
 def _member(reader: Reader, side: Items, *, readable: bool) -> Node:
@@ -461,6 +485,9 @@ def _updates(reader: Reader, members: list[Node], relations: tuple[str, ...], si
         changes = any(isinstance(node, Differential) for member in members[1:] for node in walk(member))
         if not changes and relations[0] in {"=", ":="}:
             target, kind = target.of, "increment"
+    if kind is None and relations[0] in {"=", ":="} and isinstance(target, Quantity):
+        steps = all(isinstance(m, Sum) and (target, 1) in zip(m.terms, m.signs, strict=True) for m in members[1:])
+        kind = "assign" if steps else None
     if kind is None:
         return members
     values = [

@@ -114,9 +114,9 @@ def said(entry: Entry) -> Said:
     waiting: list[Head] = []
     alone: Range | None = None
     rest = False
-    for lead, items in _unlisted(pieces):
+    for items in _unlisted(pieces):
         found = range_of(items)
-        if found is not None and (lead == "for" or not (shapes or definitions)):
+        if found is not None:
             if not (shapes or definitions):
                 alone = found
             shapes = [_ranged(shape, found) for shape in shapes]
@@ -141,18 +141,17 @@ def said(entry: Entry) -> Said:
     return Said(tuple(shapes), tuple(definitions), alone, rest or bool(waiting))
 
 
-def _unlisted(pieces: Iterable[Any]) -> Iterator[tuple[str, Items]]:
+def _unlisted(pieces: Iterable[Any]) -> Iterator[Items]:
     """Pieces with what stands behind the list of a range ("for i = 2, …, n, W ∈ …") on its own."""
     for piece in pieces:
         parts = _commas(piece.items)
         dots = next((k for k, part in enumerate(parts) if part[0].kind == "dots"), None)
         if piece.lead != "for" or dots is None or len(parts) <= dots + 2:
-            yield piece.lead, piece.items
+            yield piece.items
             continue
         kept = parts[: dots + 2]
-        yield piece.lead, tuple(item for item in piece.items if item.end <= kept[-1][-1].end)
-        for part in parts[dots + 2 :]:
-            yield ",", part
+        yield tuple(item for item in piece.items if item.end <= kept[-1][-1].end)
+        yield from parts[dots + 2 :]
 
 
 def _ranged(shape: Shape, found: Range) -> Shape:

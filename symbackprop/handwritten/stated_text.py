@@ -74,9 +74,16 @@ class NetworkText(Declarations):
         return "\n".join(lines) + "\n"
 
     def _forward_lines(self) -> Iterator[str]:
-        """Statements, with those of one loop together."""
+        """Statements, with those of one loop together; members that need no other equation come first."""
         last: tuple[str, Affine, Affine] | None = None
-        for loop, text in self.statements:
+        defined = [re.escape(re.split(r"[ \[]", text)[0]) for _, text in self.statements]
+        computed = re.compile(rf"\b(?:{'|'.join(defined)})\b")
+
+        def is_later(statement: tuple[tuple[str, Affine, Affine] | None, str]) -> bool:
+            left, _, right = statement[1].partition(" = ")
+            return statement[0] is not None or "[" not in left or computed.search(right) is not None
+
+        for loop, text in sorted(self.statements, key=is_later):
             if loop is not None and loop != last:
                 yield f"for {loop[0]} in {loop[1]}..{loop[2]}:"
             last = loop

@@ -264,4 +264,5 @@ def _letters(world: World, tensors: Mapping[str, Tensor], batch: Affine | None) 
         if tensor is not None and place < len(tensor.axes):
             axes.setdefault(str(tensor.axes[place]), letter)
     order = axis_order(tensors.values(), batch)
-    return Letters(positions=positions, axes=axes, batch=batch, order=order, taken=loops, families=counts)
+    taken = {*loops, *map(str, order)}
+    return Letters(positions=positions, axes=axes, batch=batch, order=order, taken=taken, families=counts)

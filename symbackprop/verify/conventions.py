@@ -92,6 +92,7 @@ class Setting:
     base: int = 1
     scalars: frozenset[str] = frozenset()
     vectors: Literal["rows", "columns"] | None = None
+    shown_vectors: Literal["rows", "columns"] | None = None
     layout_vectors: Side | None = None
     layout_matrices: Side | None = None
     products: Mapping[str, Meaning] = field(default_factory=dict)
@@ -128,7 +129,7 @@ class Conventions:
 
 def default(network: Network, setting: Setting) -> Conventions:
     """The plain reading under the directives: columns, or rows under a preset whose examples are rows."""
-    vectors = setting.vectors
+    vectors = setting.vectors or setting.shown_vectors
     if vectors is None:
         vectors = load(network.notation).orientation.examples if network.notation else "columns"
         contradicted = _orientation(network)

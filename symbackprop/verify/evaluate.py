@@ -38,6 +38,7 @@ from symbackprop.verify.evaluate_values import (
     powered,
     transposed,
 )
+from symbackprop.verify.world_field import Inexact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -363,7 +364,7 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
 
     def product(self, node: ex.Product) -> Val:
         """Factors under the precedence of the reading; what an indicator switches off is not looked at."""
-        guards = [f for f in node.factors if is_guard(f)]
+        guards = [f for f in node.factors if is_guard(f) and self.evaluate(f).is_scalar]
         if not guards or len(guards) == len(node.factors):
             return self.products.evaluate(node, [self.evaluate(f) for f in node.factors])
         # [l < L] in front of a term: where it does not hold, the term need not make sense
@@ -443,6 +444,22 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
             message = f"the comparison {condition.sign}"
             raise Undecidable(condition, message)
         return np.asarray(compare(*sides))
+
+    def indicated(self, condition: ex.Condition) -> Val:
+        """1 where a condition holds and 0 elsewhere, entry by entry where a side is an array.
+
+        Raises: Inexact where an order is asked for among numbers modulo p.
+        """
+        sides = (condition.left, condition.right)
+        arrays = [side for side in sides if not isinstance(side, ex.Letter | ex.Number)]
+        if all(self.evaluate(side).is_scalar for side in arrays):
+            return number(self.field, self.truth(condition) * 1)
+        compare = _COMPARE.get(condition.sign)
+        if compare is None or (self.field.exact and condition.sign not in {"=", "≠"}):
+            message = f"the comparison {condition.sign} of arrays"
+            raise Inexact(message) if self.field.exact else Undecidable(condition, message)
+        difference = self.evaluate(ex.Sum(terms=sides, signs=(1, -1), span=condition.span, source=condition.source))
+        return replace(difference, v=self.field.array(compare(difference.v, 0) * 1), t=None, bias=False)
 
     def _compared(self, node: ex.Node, other: ex.Node) -> Any:
         if isinstance(node, ex.Letter) and not node.form.variables & self.scalars:

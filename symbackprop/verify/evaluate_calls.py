@@ -63,6 +63,7 @@ class Calls:
         def form(self, form: Affine, node: ex.Node) -> Any: ...
         def whole(self, form: Affine, node: ex.Node) -> int: ...
         def truth(self, condition: ex.Condition) -> Any: ...
+        def indicated(self, condition: ex.Condition) -> Val: ...
         def picked(self, node: ex.Node, value: Val, picks: Sequence[Affine | ex.Slice]) -> Val: ...
 
     # -- functions -----------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class Calls:
         if node.condition is None:
             message = "an indicator without a condition"
             raise Undecidable(node, message)
-        return number(self.field, np.asarray(self.truth(node.condition)) * 1)
+        return self.indicated(node.condition)
 
     def _count(self, node: ex.Operation) -> tuple[int, Affine] | None:
         for argument in node.arguments:

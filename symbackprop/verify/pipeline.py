@@ -65,6 +65,8 @@ class Session:
     network: Network
     worlds: Worlds = field(init=False)
     precedence: Literal["juxtaposition", "hadamard"] | None = None
+    shown_vectors: Literal["rows", "columns"] | None = None
+    """How the forward equations of the document use vectors."""
     defined: list[Declared] = field(default_factory=list)
     """Names that the document has defined so far."""
 
@@ -91,6 +93,7 @@ class Session:
             return
         found = tuple(_with_conditions(statement, entry.directives) for statement in found)
         setting = setting_of(entry.directives, context, self.precedence)
+        setting = replace(setting, shown_vectors=self.shown_vectors)
         for whole in found:
             statement = self.claimed(whole, setting, context)
             if statement is None:
@@ -228,7 +231,7 @@ def session(document: Document, net: Network | str | None = None) -> Session:
             f"forward equations and the loss in it{' (' + problems + ')' if problems else ''}"
         )
         raise SpecError(message, source=document.path or None)
-    return Session(understood.document, understood.network)
+    return Session(understood.document, understood.network, shown_vectors=understood.vectors)
 
 
 def _with_facts(document: Document, network: Network) -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,9 +16,10 @@ from symbackprop.verify.codes import CODES, of_convention
 from symbackprop.verify.edits import Known, rank, scene
 from symbackprop.verify.evaluate import OutOfRange, ShapeMisfit
 from symbackprop.verify.explain import Explainer
-from symbackprop.verify.repair import BUDGET, Repair, repair
-from symbackprop.verify.repair_check import Checker, stretched_readings
+from symbackprop.verify.repair import Repair, repair
+from symbackprop.verify.repair_check import LAST_RESORT, WORK, Checker, Effort, stretched_readings
 from symbackprop.verify.repair_text import Writer
+from symbackprop.verify.report_unicode import to_unicode
 
 if TYPE_CHECKING:
     from symbackprop.handwritten.expression import Span
@@ -70,6 +71,8 @@ class Finding:
     fix: str | None = None
     node: ex.Node | None = None
     codes: tuple[str, ...] = ()
+    verdict: Kind | None = None
+    """Another verdict, where the repair decided it."""
 
 
 def known_names(setting: Setting, network: Network) -> tuple[Known, ...]:
@@ -81,7 +84,7 @@ def known_names(setting: Setting, network: Network) -> tuple[Known, ...]:
 
 
 def finding(  # noqa: PLR0913 - a claim and all it is judged by
-    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, *, fix: bool = True, budget: float = BUDGET
+    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, *, fix: bool = True, work: int = WORK
 ) -> Finding:
     """What is wrong with a claim that was read and is not right."""
     network = worlds.network
@@ -91,36 +94,48 @@ def finding(  # noqa: PLR0913 - a claim and all it is judged by
         return Finding(code=of_convention(words), message=_capital(f"right, {_if(words)}"))
     if verdict.verdict == "undecided":
         return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
-    found = _repaired(statement, setting, verdict, worlds, names, budget) if fix else None
+    effort = Effort(work)
+    found = _repaired(statement, setting, verdict, worlds, names, effort) if fix else None
     if verdict.verdict == "unreadable":
-        if found is not None and found.names == 1 and len(found.changes) == 1:
-            return _explained(statement, setting, network, names, found)
-        fixed = found.text if found is not None else None
-        return Finding(code="SB401", message=_capital(verdict.message), fix=fixed, node=_node(verdict))
+        nothing = Finding(code="SB401", message=_capital(to_unicode(verdict.message)) + ".", node=_node(verdict))
+        if found is None:
+            return nothing
+        said = _explained(statement, setting, network, names, found)
+        if found.names == 1 and len(found.changes) == 1:
+            return replace(said, verdict="wrong")
+        return replace(nothing, message=said.message, fix=said.fix, codes=tuple(dict.fromkeys(("SB401", *said.codes))))
     if found is not None:
         return _explained(statement, setting, network, names, found)
-    return _unmended(statement, setting, verdict, network, names, fix=fix)
+    said = _unmended(statement, setting, verdict, network, names, fix=fix)
+    if effort.stopped:
+        said = replace(
+            said, message=f"{said.message} The search for a fix was stopped after {LAST_RESORT:.0f} seconds."
+        )
+    return said
 
 
 def _repaired(  # noqa: PLR0913, PLR0917 - a claim and all it is judged by
-    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, names: tuple[Known, ...], budget: float
+    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, names: tuple[Known, ...], effort: Effort
 ) -> Repair | None:
-    checker = Checker(statement, setting, worlds)
-    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member, budget=budget)
-    if found is None:
-        readings = stretched_readings(statement, setting, worlds)[:4]
-        if readings:
-            again = Checker(statement, setting, worlds, readings)
-            found = repair(
-                worlds.network, statement, again, names=names, wrong_member=verdict.wrong_member, budget=budget / 3
-            )
-    return found
+    """The repair under plain readings; failing that, under a convention, with a fifth of the effort."""
+    kept = effort.left // 5
+    effort.left -= kept
+    checker = Checker(statement, setting, worlds, effort=effort)
+    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member)
+    if found is not None:
+        return found
+    effort.left = kept
+    readings = stretched_readings(statement, setting, worlds)[:4]
+    if not readings:
+        return None
+    again = Checker(statement, setting, worlds, readings, effort)
+    return repair(worlds.network, statement, again, names=names, wrong_member=verdict.wrong_member)
 
 
 def _explained(statement: Any, setting: Setting, network: Network, names: tuple[Known, ...], found: Repair) -> Finding:
     writer = Writer(scene(network, tuple(statement.members), names, base=setting.base))
     message = Explainer(network, writer).sentence(found.changes)
-    codes = tuple(dict.fromkeys((found.code, *(change.code for change in found.changes))))
+    codes = tuple(dict.fromkeys((found.code, *(code for change in found.changes for code in change.codes))))
     first = next((c for c in found.changes if c.code == found.code), found.changes[0])
     return Finding(code=found.code, message=message, fix=found.text, node=first.shown, codes=codes)
 
@@ -251,7 +266,7 @@ def _derived(held: _Held) -> tuple[Any, Printer]:
 # Diagnostics
 
 
-def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True, budget: float = BUDGET) -> Diagnostic:
+def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True, work: int = WORK) -> Diagnostic:
     """The diagnostic of a judged claim; ``source`` is the document's text, for the formula as written."""
     formula = judged.entry.formula
     verdict: Verdict = judged.verdict
@@ -271,11 +286,11 @@ def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True,
         return Diagnostic(
             **base, code=unread_code(verdict.message), message=_capital(verdict.message), mark=_mark(formula, None)
         )
-    found = finding(statement, judged.setting, verdict, worlds, fix=fix, budget=budget)
+    found = finding(statement, judged.setting, verdict, worlds, fix=fix, work=work)
     message = found.message
     if statement.repairs:
         message += " (" + "; ".join(statement.repairs) + ")"
-    kind = "wrong" if verdict.verdict == "unreadable" and found.codes else verdict.verdict
+    kind = found.verdict or verdict.verdict
     base["verdict"] = kind
     if kind == "wrong" and base["evidence"] is None:
         base["evidence"] = f"refuted: {verdict.message}"

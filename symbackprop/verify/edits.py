@@ -26,7 +26,10 @@ Path: TypeAlias = "tuple[int, ...]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change: ``before`` became ``after`` at ``path``; ``part`` is the node to point at where it is smaller."""
+    """One change: ``before`` became ``after`` at ``path``; ``part`` is the node to point at where it is smaller.
+
+    ``also`` are codes of further mistakes that the same change mends, or other names of the same mistake.
+    """
 
     row: str
     code: str
@@ -35,6 +38,12 @@ class Change:
     before: Node
     after: Node
     part: Node | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """All codes, the main one first."""
+        return (self.code, *self.also)
 
     @property
     def shown(self) -> Node:
@@ -50,6 +59,7 @@ class Proposal:
     cost: float
     code: str = ""
     part: Node | None = None
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +88,8 @@ class Scene:
     leaves: tuple[Node, ...] = ()
     factors: tuple[Node, ...] = ()
     loss: str = ""
+    variable: Node | None = None
+    """What the statement differentiates by."""
     entrywise: ex.ProductSign = "odot"
     layers: frozenset[str] = frozenset()
     """Letters that stand for layers or times."""
@@ -120,10 +132,14 @@ class Row:
     name: str
     code: str
     propose: Callable[[Place], Iterator[Proposal]]
+    also: tuple[str, ...] = ()
 
 
-def scene(network: Network, members: Members, names: Sequence[Known] = (), *, base: int = 1) -> Scene:
-    """The scene of a statement."""
+def scene(
+    network: Network, members: Members, names: Sequence[Known] = (), *, base: int = 1, claim: Node | None = None
+) -> Scene:
+    """The scene of a statement; ``claim`` is what a directive says that it is about."""
+    about = claim if claim is not None else next(iter(members), None)
     nodes = [n for m in members for n in ex.walk(m)]
     bound = tuple(dict.fromkeys(n.letter for n in nodes if isinstance(n, ex.BigOperator) and n.letter))
     letters = dict.fromkeys(v for n in nodes for form in forms(n) for v in sorted(form.variables))
@@ -141,6 +157,7 @@ def scene(network: Network, members: Members, names: Sequence[Known] = (), *, ba
         leaves=tuple(dict.fromkeys(n for n in nodes if isinstance(n, ex.Quantity | ex.Named))),
         factors=tuple(dict.fromkeys(_factors(nodes))),
         loss=network.loss,
+        variable=about.by if isinstance(about, ex.Derivative) else None,
         entrywise=entrywise,
         layers=frozenset(
             v for n in nodes if isinstance(n, ex.Quantity | ex.Call) for form in n.family for v in form.variables

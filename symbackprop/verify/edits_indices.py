@@ -51,14 +51,16 @@ def other_layer(place: Place) -> Iterator[Proposal]:
     node = place.node
     layers = place.scene.layers
     extra = 0.4 * place.left
+    slope = not isinstance(node, ex.Call) and any(isinstance(n, ex.Call) and n.order for n in place.above)
+    code, also = ("SB210", ("SB201",)) if slope else ("", ())
     for k, form in enumerate(family_forms(node)):
         if isinstance(node, ex.Named) and form.variables and not form.variables & layers and layers:
             continue
         for step, cost in ((1, 1.0), (-1, 1.0), (2, 1.5), (-2, 1.5)):
-            yield Proposal(_with_family(node, k, form + step), cost + extra)
+            yield Proposal(_with_family(node, k, form + step), cost + extra, code, also=also)
         for other in _family_pool(place.scene):
             if not (other - form).is_constant:
-                yield Proposal(_with_family(node, k, other), 1.3 + extra)
+                yield Proposal(_with_family(node, k, other), 1.3 + extra, code, also=also)
 
 
 def _family_pool(scene: Scene) -> tuple[Affine, ...]:
@@ -191,7 +193,7 @@ def _repeated(place: Place, node: ex.Product, letters: list[str]) -> Iterator[Pr
         for size_ in range(2, min(len(slots), _FEW if len(slots) > _MANY else len(slots)) + 1):
             for chosen in combinations(slots, size_):
                 part = _renamed_slots(node, letter, new, frozenset(chosen))
-                yield Proposal(_summed(part, new), 1.2 + 0.05 * (size_ - 2))
+                yield Proposal(_summed(part, new), 1.2 + 0.05 * (size_ - 2), also=("SB205",))
 
 
 def _slots(node: Node, letter: str) -> Iterator[tuple[int, int]]:
@@ -264,7 +266,7 @@ def nested_sum(place: Place) -> Iterator[Proposal]:
         slots = list(_slots(node, letter))
         if letter not in layers and len(slots) >= 2:  # noqa: PLR2004 - contracted with itself
             for chosen in combinations(slots, 2):
-                yield Proposal(_summed(_renamed_slots(node, letter, new, frozenset(chosen)), new), 1.3)
+                yield Proposal(_summed(_renamed_slots(node, letter, new, frozenset(chosen)), new), 1.3, also=("SB205",))
 
 
 def other_range(place: Place) -> Iterator[Proposal]:

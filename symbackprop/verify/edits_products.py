@@ -43,7 +43,7 @@ def add_transpose(place: Place) -> Iterator[Proposal]:
     if isinstance(node, ex.Quantity) and node.family and isinstance(parent, ex.Product):
         for step in (1, -1):
             moved = replace(node, family=tuple(form + step for form in node.family))
-            yield Proposal(ex.Transpose(of=moved), 1.3)
+            yield Proposal(ex.Transpose(of=moved), 1.3, also=("SB201",))
     cost = 1.0 if leaf else 1.2
     if isinstance(node, ex.Sum) and parent is None:
         cost = 1.6
@@ -100,6 +100,20 @@ def reorder(place: Place) -> Iterator[Proposal]:
         yield Proposal(_ordered(node, order), cost, part=node.factors[next(k for k, i in enumerate(order) if k != i)])
 
 
+def reorder_turned(place: Place) -> Iterator[Proposal]:
+    """Two neighbours swapped and one of them turned: ``δ W`` as ``Wᵀ δ``."""
+    node = place.node
+    if not isinstance(node, ex.Product):
+        return
+    for k in range(len(node.factors) - 1):
+        a, b = node.factors[k], node.factors[k + 1]
+        if node.signs[k + 1] in ENTRYWISE or is_scalar(a, place.scene) or is_scalar(b, place.scene):
+            continue
+        for first, second in ((turned(b), a), (b, turned(a))):
+            factors = (*node.factors[:k], first, second, *node.factors[k + 2 :])
+            yield Proposal(ex.Product(factors=factors, signs=node.signs), 1.7, part=a, also=("SB102",))
+
+
 def _ordered(node: ex.Product, order: tuple[int, ...]) -> Node:
     """Signs stay where they stand if all are one; a moved factor takes its sign along."""
     signs = node.signs
@@ -121,8 +135,9 @@ def bracket(place: Place) -> Iterator[Proposal]:
             factors = (*node.factors[:start], inner, *node.factors[start + size :])
             signs = (*node.signs[: start + 1], *node.signs[start + size :])
             after = replace(node, factors=factors, signs=signs)
-            code = "SB101" if start and signs[start] not in ENTRYWISE else "SB212"
-            yield Proposal(after, 1.0 if mixed else 1.5, code, inner)
+            early = start > 0 and signs[start] not in ENTRYWISE  # the factor in front acted on too little
+            code, also = ("SB101", ("SB212",)) if early else ("SB212", ())
+            yield Proposal(after, 1.0 if mixed else 1.5, code, inner, also)
 
 
 def unbracket(place: Place) -> Iterator[Proposal]:
@@ -197,7 +212,8 @@ def add_diag(place: Place) -> Iterator[Proposal]:
     node = place.node
     in_product = isinstance(place.parent, ex.Product) or (not place.above and place.path[0] > 0)
     if in_product and isinstance(node, ex.Call | ex.Sum | ex.Named | ex.Quantity) and not is_scalar(node, place.scene):
-        yield Proposal(ex.Operation(name="diag", arguments=(node,)), 1.1 if isinstance(node, ex.Call) else 1.5)
+        cost = 1.1 if isinstance(node, ex.Call) else 1.5
+        yield Proposal(ex.Operation(name="diag", arguments=(node,)), cost, also=("SB104",))
 
 
 def add_diags(place: Place) -> Iterator[Proposal]:
@@ -212,10 +228,10 @@ def add_diags(place: Place) -> Iterator[Proposal]:
             for f, slope in zip(node.factors, slopes, strict=True)
         )
         first = next(f for f, slope in zip(node.factors, slopes, strict=True) if slope)
-        yield Proposal(replace(node, factors=factors), 1.15, part=first)
+        yield Proposal(replace(node, factors=factors), 1.15, part=first, also=("SB104",))
         signs: tuple[ex.ProductSign, ...] = tuple("juxtaposition" for _ in factors)
         if signs != node.signs:
-            yield Proposal(replace(node, factors=factors, signs=signs), 1.5, part=first)
+            yield Proposal(replace(node, factors=factors, signs=signs), 1.5, part=first, also=("SB104",))
 
 
 def drop_diag(place: Place) -> Iterator[Proposal]:
@@ -237,6 +253,7 @@ ROWS = (
     Row("no transpose", "SB103", drop_transpose),
     Row("transposed product", "SB102", turn_product),
     Row("order", "SB101", reorder),
+    Row("order and transpose", "SB101", reorder_turned),
     Row("brackets", "SB212", bracket),
     Row("no brackets", "SB212", unbracket),
     Row("brackets of a sum", "SB212", bracket_sum),

@@ -273,6 +273,8 @@ def drop_factor(place: Place) -> Iterator[Proposal]:
             factors = (*node.factors[:k], *node.factors[k + 1 :])
             signs = (*node.signs[:k], *node.signs[k + 1 :])
             code = "SB216" if isinstance(factor, ex.Number) else ""
+            if factor == place.scene.variable:
+                code = "SB217"  # the derivative by it is what multiplies it
             yield Proposal(product(factors, signs), 1.1, code, factor)
     elif isinstance(node, ex.Quotient):
         yield Proposal(node.over, 1.4, part=node.under)
@@ -417,7 +419,7 @@ def delta(place: Place) -> Iterator[Proposal]:
 ROWS = (
     Row("array", "SB207", other_array),
     Row("array everywhere", "SB207", everywhere_array),
-    Row("declared", "SB401", declared),
+    Row("declared", "SB401", declared, also=("SB207",)),
     Row("slope", "SB211", slope),
     Row("function", "SB211", other_function),
     Row("argument", "SB210", argument),

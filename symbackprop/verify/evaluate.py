@@ -274,7 +274,11 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
             self.conventions, layout_vectors=self.setting.layout_vectors, layout_matrices=self.setting.layout_matrices
         )
         with self.given(names_open=(*self.names_open, node.name), conventions=stated):
-            value = self.evaluate(inner)
+            try:
+                value = self.evaluate(inner)
+            except (OutOfRange, ShapeMisfit) as misfit:
+                misfit.node = node  # what is inside the name stands elsewhere
+                raise
         return self.picked(node, value, node.element) if node.element else value
 
     def picked(self, node: ex.Node, value: Val, picks: Sequence[Affine | ex.Slice]) -> Val:

@@ -37,11 +37,17 @@ class Products:
 
     def __init__(self, field: Field, conventions: Conventions, notes: dict[str, None]) -> None:
         self.field, self.conventions, self.notes = field, conventions, notes
+        self.ahead = 0
 
     def evaluate(self, node: Product, values: Sequence[Val | Callable[[], Val]]) -> Val:
         """The product of the values of a node's factors."""
         done = [v if isinstance(v, Val) else v() for v in values]
-        return self._grouped(node, done, list(node.signs))
+        self.ahead = len(done) - 1
+        try:
+            return self._grouped(node, done, list(node.signs))
+        except ShapeMisfit as misfit:
+            misfit.ahead = self.ahead
+            raise
 
     def _grouped(self, node: Node, values: list[Val], signs: list[str]) -> Val:
         if len(values) == 1:
@@ -58,6 +64,7 @@ class Products:
         result = self._grouped(node, groups[0][1], groups[0][2])
         for sign, inner, inner_signs in groups[1:]:
             result = self.pair(node, result, self._grouped(node, inner, inner_signs), sign)
+            self.ahead -= 1
         return result
 
     def _level(self, sign: str) -> int:

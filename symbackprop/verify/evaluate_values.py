@@ -35,10 +35,13 @@ class Misread(Exception):  # noqa: N818 - what was read does not evaluate
 
 
 class ShapeMisfit(Misread):
-    """Shapes that do not fit; ``left`` and ``right`` are symbolic, as ``n[l] × 1``."""
+    """Shapes that do not fit; ``left`` and ``right`` are symbolic, as ``n[l] × 1``.
+
+    ``ahead`` is how many products of two were still to be made in the product that does not fit.
+    """
 
     def __init__(self, node: Node, message: str, left: str = "", right: str = "") -> None:
-        self.left, self.right = left, right
+        self.left, self.right, self.ahead = left, right, 0
         super().__init__(node, message)
 
 

@@ -128,6 +128,13 @@ class Explainer:
             f"matrix products do not commute: {self.shown(change.after)} is meant, not {self.shown(change.before)}"
         )
 
+    def order_turned(self, change: Change) -> str:
+        """Factors the other way round, one of them turned."""
+        return _sentence(
+            "on the way back a matrix acts by its transpose and stands on the other side: "
+            f"{self.shown(change.after)} belongs here, not {self.shown(change.before)}"
+        )
+
     def brackets(self, change: Change) -> str:
         """What has to be done first."""
         part = self.shown(change.part or change.after)
@@ -355,6 +362,7 @@ _SENTENCES: dict[str, Callable[[Explainer, Change], str]] = {
     "no transpose": Explainer.no_transpose,
     "transposed product": Explainer.turned_product,
     "order": Explainer.order,
+    "order and transpose": Explainer.order_turned,
     "brackets": Explainer.brackets,
     "no brackets": Explainer.no_brackets,
     "brackets of a sum": Explainer.brackets_of_sum,

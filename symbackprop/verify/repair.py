@@ -7,7 +7,6 @@ the shapes fit. What is found has been judged right; its text is the author's wi
 from __future__ import annotations
 
 import heapq
-import time
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify import edits_indices, edits_products, edits_values
 from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
-from symbackprop.verify.repair_check import Checker
+from symbackprop.verify.repair_check import Checker, Effort
 from symbackprop.verify.repair_text import Writer, statement_text
 
 if TYPE_CHECKING:
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
     from symbackprop.verify.repair_check import Outcome
 
 ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS)
-BUDGET = 6.0
-"""Seconds that the search may take at most; what ends it in practice is the number of candidates."""
-CANDIDATES = 2400
-"""Candidates that are judged at most, so that the answer does not depend on the machine."""
 _TIER = 0.35
 """How much dearer a second find may be to be compared with the first."""
 _PROGRESS = 0.8
@@ -40,6 +35,10 @@ _LEAST = 0.75
 _SAME = 1e-9
 _LIGHT = frozenset(("SB104", "SB209", "SB219"))
 _SHAPES = frozenset(("SB101", "SB102", "SB103", "SB104", "SB105"))
+_SHAPELESS = frozenset(("constant", "sign", "slope", "function", "power"))
+"""Rows that leave every shape as it is, so that they are of no use while something misfits."""
+_DROPS = frozenset(("no factor", "no term"))
+"""Rows that take away; what is left misfits less in any case."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +81,15 @@ class Search:
         names: Sequence[Known] = (),
         targets: Sequence[int] = (),
         base: int = 1,
-        budget: float = BUDGET,
+        claim: ex.Node | None = None,
+        effort: Effort | None = None,
     ) -> None:
         self.members: Members = tuple(statement.members)
         self.relations: tuple[str, ...] = tuple(statement.relations)
-        self.scene = scene(network, self.members, names, base=base)
+        self.scene = scene(network, self.members, names, base=base, claim=claim)
         self.targets = tuple(targets) or default_targets(self.members)
         self.outcome = outcome
-        self.deadline = time.monotonic() + budget
+        self.effort = effort or Effort()
         self.seen: set[Members] = {self.members}
         self.first = outcome(self.members)
         self.numbers = count()
@@ -106,15 +106,12 @@ class Search:
             return replace(min(found, key=_rank), names=names)
         return self._deeper(steps)
 
-    def _late(self) -> bool:
-        return len(self.seen) > CANDIDATES or time.monotonic() > self.deadline
-
     def _singles(self, found: list[Repair]) -> list[_Step]:
         """All single changes, judged; those that are not right, with what they are worth as a first step."""
         steps: list[_Step] = []
         for cost, change in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
             dear = bool(found) and self.first.kind != "invalid" and cost > min(r.cost for r in found) + _TIER
-            if self._late() or dear:
+            if self.effort.over or dear:
                 break
             members = put_member(self.members, change.path, change.after)
             if members in self.seen:
@@ -132,10 +129,12 @@ class Search:
         """What a change that is not enough is worth."""
         if self.first.kind == "misfit":
             if outcome.kind == "wrong":
-                return _PROGRESS
+                return _PROGRESS / 2 if change.row in _DROPS else _PROGRESS
             if outcome.at is not None and self.first.at is not None and outcome.at != self.first.at:
                 inside = _holds(change.after, outcome.at)
-                return _PROGRESS if _holds(change.before, self.first.at) and not inside else 0.1
+                outwards = _holds(change.before, self.first.at) and not inside
+                nearer = outwards or outcome.ahead < self.first.ahead
+                return 0.1 if not nearer else _PROGRESS / 2 if change.row in _DROPS else _PROGRESS
         elif self.first.kind == "invalid":
             return 1.5
         elif self.first.kind == "wrong" and outcome.kind == "misfit":
@@ -154,7 +153,7 @@ class Search:
             push(_Following(self, step))
         found: list[Repair] = []
         best = float("inf")
-        while heap and not self._late():
+        while heap and not self.effort.over:
             priority, _, following = heapq.heappop(heap)
             if priority > best + _TIER / 4:
                 break
@@ -201,13 +200,15 @@ class Search:
             if at is not None and not any(_related(place.path, path) for path in around):
                 continue
             for row in ROWS:
+                if at is not None and row.name in _SHAPELESS:
+                    continue
                 for proposal in row.propose(place):
                     if (place.path, proposal.after) in made:
                         continue
                     made.add((place.path, proposal.after))
                     change = Change(
                         row=row.name, code=proposal.code or row.code, cost=proposal.cost, path=place.path,
-                        before=place.node, after=proposal.after, part=proposal.part,
+                        before=place.node, after=proposal.after, part=proposal.part, also=proposal.also or row.also,
                     )  # fmt: skip
                     yield proposal.cost + self._surprise(change), change
 
@@ -250,18 +251,18 @@ class _Following:
 
 
 def written_out(node: ex.Node) -> ex.Node:
-    """``(A B)ᵀ`` as ``Bᵀ Aᵀ`` where only matrices are multiplied."""
+    """``(A B)ᵀ`` as ``Bᵀ Aᵀ``, numbers in front, where only matrices are multiplied."""
     node = ex.mapped(node, written_out)
-    if isinstance(node, ex.Transpose) and isinstance(node.of, ex.Product) and not node.of.source.startswith("("):
-        inner = node.of
-        if (
-            set(inner.signs) == {"juxtaposition"}
-            and len(inner.factors) == len("AB")
-            and not any(isinstance(f, ex.Number | ex.Letter | ex.Sum | ex.Product) for f in inner.factors)
-        ):
-            factors = tuple(edits_products.turned(f) for f in reversed(inner.factors))
-            return ex.Product(factors=factors, signs=inner.signs, span=inner.span, source=inner.source)
-    return node
+    if not (isinstance(node, ex.Transpose) and isinstance(node.of, ex.Product)):
+        return node
+    inner = node.of
+    numbers = tuple(f for f in inner.factors if isinstance(f, ex.Number))
+    arrays = inner.factors[len(numbers) :]
+    plain = not any(isinstance(f, ex.Number | ex.Letter | ex.Product) for f in arrays)
+    if set(inner.signs) != {"juxtaposition"} or len(arrays) != len("AB") or not plain:
+        return node
+    factors = (*numbers, *(edits_products.turned(f) for f in reversed(arrays)))
+    return ex.Product(factors=factors, signs=inner.signs)
 
 
 def _related(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
@@ -296,19 +297,18 @@ def _is_number(node: ex.Node, scene_: Scene) -> bool:
     return isinstance(node, ex.Number) and rank(node, scene_) == 0
 
 
-def repair(  # noqa: PLR0913 - a statement and all it is judged by
+def repair(
     network: Network,
     statement: Any,
     checker: Checker,
     *,
     names: Sequence[Known] = (),
     wrong_member: int | None = None,
-    budget: float = BUDGET,
 ) -> Repair | None:
-    """The smallest repair of a statement that is not right, or None where none is found in time."""
+    """The smallest repair of a statement that is not right, or None where none is found with the checker's effort."""
     members = tuple(statement.members)
     if len(members) > 2 and checker.setting.claim is None:  # noqa: PLR2004 - a chain
-        whole = _chain(network, statement, checker, names, budget)
+        whole = _chain(network, statement, checker, names)
         if whole is not None:
             return whole
     targets: tuple[int, ...] = ()
@@ -316,24 +316,28 @@ def repair(  # noqa: PLR0913 - a statement and all it is judged by
         later = (wrong_member,) if wrong_member else tuple(range(1, len(members)))
         targets = (*later, 0) if 0 not in later else later
     search = Search(
-        network, statement, checker.outcome, names=names, targets=targets, base=checker.setting.base, budget=budget
-    )
+        network, statement, checker.outcome, names=names, targets=targets, base=checker.setting.base,
+        claim=checker.setting.claim, effort=checker.effort,
+    )  # fmt: skip
     return search.run()
 
 
-def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[Known], budget: float) -> Repair | None:
+def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[Known]) -> Repair | None:
     """A chain made right member by member, each against the first; a member that resists is left out."""
     members: Members = tuple(statement.members)
     left_out: list[int] = []
     changes: tuple[Change, ...] = ()
     cost = 0.0
     wrong = [k for k in range(1, len(members)) if checker.pair(k).outcome((members[0], members[k])).kind != "right"]
+    share = checker.effort.left // (len(wrong) + 1)
     for k in wrong:
         pair = checker.pair(k)
+        pair.effort = replace(checker.effort, left=share)
         found = Search(
             network, pair.statement, pair.outcome, names=names, targets=(1,), base=checker.setting.base,
-            budget=budget / len(wrong),
+            claim=checker.setting.claim, effort=pair.effort,
         ).run()  # fmt: skip
+        checker.effort.spend(share - pair.effort.left)
         if found is None:
             left_out.append(k)
             continue
@@ -343,8 +347,9 @@ def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[K
     members = tuple(m for k, m in enumerate(members) if k not in left_out)
     relations = tuple(r for k, r in enumerate(statement.relations, 1) if k not in left_out)
     shorter = Checker(
-        replace(statement, members=members, relations=relations), checker.setting, checker.worlds, checker.readings
-    )
+        replace(statement, members=members, relations=relations), checker.setting, checker.worlds, checker.readings,
+        checker.effort,
+    )  # fmt: skip
     if not changes or shorter.outcome(members).kind != "right":
         return None
     writer = Writer(scene(network, tuple(statement.members), names, base=checker.setting.base))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import time
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -29,14 +30,45 @@ _READINGS = 12
 _REMEMBERED = 5000
 _POINTS = 6
 """Values of the letters that are tried until one makes sense."""
+_WORLDS = 2
+"""Worlds in which such values are looked for: the file's sizes, and another depth."""
+WORK = 120_000
+"""Nodes that may be evaluated in the search for one fix: a count, so that the answer does not depend on the machine."""
+LAST_RESORT = 120.0
+"""Seconds after which a search is stopped all the same; the message then says so."""
+_CANDIDATE = 20
+"""What making a candidate counts, in evaluated nodes."""
+_CONFIRMED = 300
+"""What judging a candidate in all worlds counts."""
+
+
+@dataclass(slots=True)
+class Effort:
+    """What a search may still spend."""
+
+    left: int = WORK
+    deadline: float = field(default_factory=lambda: time.monotonic() + LAST_RESORT)
+    stopped: bool = False
+    """True where the clock ended the search, not the count."""
+
+    def spend(self, nodes: int) -> None:
+        """Some work is done."""
+        self.left -= nodes
+        self.stopped = self.stopped or time.monotonic() > self.deadline
+
+    @property
+    def over(self) -> bool:
+        """True where the search ends."""
+        return self.left <= 0 or self.stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a candidate; ``at`` is the node that misfits."""
+    """What became of a candidate; ``at`` is the node that misfits, with ``ahead`` products of two still to be made."""
 
     kind: Literal["right", "wrong", "misfit", "invalid"]
     at: Node | None = None
+    ahead: int = 0
 
 
 class _Remembering(Evaluator):
@@ -45,14 +77,17 @@ class _Remembering(Evaluator):
     def __init__(self, *parts: Any, memory: dict[int, tuple[Node, Val]]) -> None:
         super().__init__(*parts)
         self.start, self.memory = self.env, memory
+        self.count = 0
 
     def evaluate(self, node: Node) -> Val:
         """The value of a node, as remembered where nothing around it differs."""
         if self.mask is not True or self.seed is not None or self.env is not self.start or self.names_open:
+            self.count += 1
             return super().evaluate(node)
         known = self.memory.get(id(node))
         if known is not None and known[0] is node:
             return known[1]
+        self.count += 1
         value = super().evaluate(node)
         self.memory[id(node)] = node, value
         return value
@@ -62,12 +97,17 @@ class Checker:
     """Judges candidates for one statement: under the plain reading, or under ``readings`` where given."""
 
     def __init__(
-        self, statement: Any, setting: Setting, worlds: Worlds, readings: tuple[Conventions, ...] = ()
+        self,
+        statement: Any,
+        setting: Setting,
+        worlds: Worlds,
+        readings: tuple[Conventions, ...] = (),
+        effort: Effort | None = None,
     ) -> None:
         self.statement, self.setting, self.worlds = statement, setting, worlds
         self.readings = readings or plain_readings(statement, setting, worlds)
-        self.count = 0
-        self.memory: dict[tuple[int, tuple[tuple[str, Any], ...]], dict[int, tuple[Node, Val]]] = {}
+        self.effort = effort or Effort()
+        self.memory: dict[tuple[int, int, tuple[tuple[str, Any], ...]], dict[int, tuple[Node, Val]]] = {}
 
     def pair(self, member: int) -> Checker:
         """The same for the first member and another one."""
@@ -75,11 +115,11 @@ class Checker:
         part = replace(
             self.statement, members=(members[0], members[member]), relations=(relations[member - 1],), alternatives=()
         )
-        return Checker(part, self.setting, self.worlds, self.readings)
+        return Checker(part, self.setting, self.worlds, self.readings, self.effort)
 
     def outcome(self, members: Members) -> Outcome:
         """The quick answer, confirmed where it is "right"."""
-        self.count += 1
+        self.effort.spend(_CANDIDATE)
         best = Outcome("invalid")
         for reading in self.readings:
             quick = self._quick(members, reading)
@@ -91,29 +131,28 @@ class Checker:
 
     def confirmed(self, members: Members, reading: Conventions) -> bool:
         """Right in all worlds, for all values of the letters."""
+        self.effort.spend(_CONFIRMED)
         changed = replace(self.statement, members=members, alternatives=())
         return holds(changed, self.setting, self.worlds, (reading,))
 
     def _quick(self, members: Members, reading: Conventions) -> Outcome:
+        """What the first values of the letters say that make sense of it, in the first world that has such."""
         try:
             changed = replace(self.statement, members=members, alternatives=())
             task = prepared(changed, self.setting, self.worlds.network)
-            world = self._world()
-            for env in islice(assignments(world, task.members, self.setting, reading), _POINTS):
-                found = self._at(task, world, reading, env)
-                if found is not None:
-                    return found
+            for _, world in islice(self.worlds.floating(one_depth=task.one_depth), _WORLDS):
+                for env in islice(assignments(world, task.members, self.setting, reading), _POINTS):
+                    found = self._at(task, world, reading, env)
+                    if found is not None:
+                        return found
         except Misread:
-            return Outcome("invalid")
-        return Outcome("right")
-
-    def _world(self) -> World:
-        return next(iter(self.worlds.floating()))[1]
+            pass
+        return Outcome("invalid")
 
     def _at(self, task: Any, world: World, reading: Conventions, env: dict[str, Any]) -> Outcome | None:
         """None where these values of the letters make no sense of it."""
         loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in self.setting.ranges}
-        point = (id(reading), tuple((k, int(v) if np.ndim(v) == 0 else np.shape(v)) for k, v in env.items()))
+        point = (id(world), id(reading), tuple((k, int(v) if np.ndim(v) == 0 else np.shape(v)) for k, v in env.items()))
         memory = self.memory.setdefault(point, {})
         if len(memory) > _REMEMBERED:
             memory.clear()
@@ -135,11 +174,13 @@ class Checker:
                 elif relation == "equal":
                     equal(evaluator, left, right)
         except ShapeMisfit as misfit:
-            return Outcome("misfit", misfit.node)
+            return Outcome("misfit", misfit.node, misfit.ahead)
         except OutOfRange as misfit:
             return None if misfit.letters & loose else Outcome("misfit", misfit.node)
         except (Differs, Unclear):
             return Outcome("wrong")
+        finally:
+            self.effort.spend(evaluator.count)
         return Outcome("right")
 
 

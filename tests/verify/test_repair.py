@@ -68,7 +68,7 @@ def test_no_fix_is_searched_where_none_is_wanted():
 
 def test_where_no_small_change_helps_the_right_formula_is_given():
     session, found = judged(r"\frac{\partial C}{\partial W^{(l)}} = y y^T y y^T + x x^T")
-    diagnostic = diagnose(found[0], session.worlds, budget=0.3)
+    diagnostic = diagnose(found[0], session.worlds, work=3000)
     assert diagnostic.code in {"SB190", "SB290"}
     assert diagnostic.fix is not None
     assert r"\frac{\partial C}{\partial W^{(" in diagnostic.fix

@@ -362,10 +362,10 @@ def _variables(reader: Reader, under: Items) -> list[Items]:
             and len(found) == 1
             and len(power) == 1
             and power[0].kind == "number"
-            and power[0].text == "2"
+            and power[0].text in {"2", "3", "4"}
             and not _names_power(reader, tuple(part))
         ):
-            result += [(replace(last, sups=()),)] * 2
+            result += [(replace(last, sups=()),)] * int(power[0].text)
         else:
             result.append(tuple(part))
     return result

@@ -49,6 +49,9 @@ def special(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand:
         return _nabla(reader, cursor, item, factor)
     if nucleus == (r"\partial",) or (nucleus == ("d",) and item.bare):
         return differential(reader, cursor, item, factor, operand)
+    if nucleus == ("d",) and not item.subs and [tokens(group) for group in item.sups] == [("2",)]:
+        once = differential(reader, cursor, item.without_scripts(), factor, operand)
+        return Differential(of=once, span=once.span, source=once.source) if isinstance(once, Differential) else None
     if nucleus == (r"\delta",):
         return _kronecker(reader, item) or _increment(reader, cursor, item, factor)
     if nucleus == (r"\Delta",):
@@ -66,8 +69,9 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
     if item.subs:
         by = reader.value(tuple(i for group in item.subs for i in group))
     following = cursor.peek()
-    if item.sups or item.primes:
-        reader.fail("higher gradients are not read", item)
+    above = tokens(tuple(i for group in item.sups for i in group))
+    if item.primes or above not in {(), ("2",)}:
+        reader.fail("of gradients only the first and the second are read", item)
     start = cursor.place
     of = _gradient_of(reader, cursor, factor) if following is not None and following.kind in TAKES_ONE else None
     if by is None:
@@ -80,6 +84,9 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
             else Operation(name="parameters", arguments=(), **reader.at(item))
         )
     end = cursor.items[cursor.place - 1]
+    if above:
+        of = Derivative(of=of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))
+        return replace(of, of=of)
     transposed = isinstance(of, (Transpose, Power))
     if transposed and isinstance(of, Transpose):
         inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))

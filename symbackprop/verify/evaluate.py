@@ -417,9 +417,9 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
                 return self.squared_norm(node.base)
             return powered(self.field, self.evaluate(node.base), exponent)
         power = self.evaluate(node.exponent)
-        constant = np.unique(power.v) if not self.field.exact else np.asarray([])
-        if power.t is None and constant.size == 1 and float(constant[0]).is_integer():
-            return powered(self.field, self.evaluate(node.base), Fraction(int(constant[0])))
+        constant = self.field.constant(power.v) if power.t is None else None
+        if constant is not None:
+            return powered(self.field, self.evaluate(node.base), constant)
         base = self.evaluate(node.base)
         if not (power.is_scalar or base.is_scalar or (power.rank == base.rank and power.cell == base.cell)):
             message = f"the power {power.shape} of {base.shape}"

@@ -14,9 +14,12 @@ import numpy as np
 from symbackprop.affine import Affine
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.evaluate_nodes import value_of
+from symbackprop.verify.evaluate_products import Products
 from symbackprop.verify.evaluate_values import ONE, Undecidable, Undeclared, Val, transposed
+from symbackprop.verify.world_field import Inexact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from contextlib import AbstractContextManager
 
     from symbackprop.network import Network
@@ -58,6 +61,12 @@ class Target:
     scale: Array | None = None
 
 
+def lifted(world: World, value: Val) -> Val:
+    """A value with tangents as one of a world that moves."""
+    v = world.field.array(value.v) if value.t is None else world.field.joined(value.v, value.t)  # type: ignore[attr-defined]
+    return replace(value, v=v, t=None)
+
+
 class Derivatives:
     """The part of the evaluator that differentiates."""
 
@@ -70,6 +79,8 @@ class Derivatives:
     seed: Seed | None
     depth: int
     independents: frozenset[Any]
+    bound: Mapping[str, Val]
+    notes: dict[str, None]
 
     if TYPE_CHECKING:
 
@@ -122,8 +133,7 @@ class Derivatives:
             message = "a derivative of nothing"
             raise Undecidable(node, message)
         if self.seed is not None:
-            message = "a derivative of a derivative"
-            raise Undecidable(node, message)
+            return self._again(node)
         if isinstance(node.by, ex.Operation) and node.by.name == "parameters":
             return self._by_parameters(node)
         target = self.target(node.by, node)
@@ -131,6 +141,30 @@ class Derivatives:
         with self.given(seed=seed):
             of = self.evaluate(node.of)
         return self._arranged(node, of, target)
+
+    def _again(self, node: ex.Derivative | ex.Differential) -> Val:
+        """A derivative with the tangents that differentiating it again gives: its value where the seed's node moves.
+
+        Raises: Undecidable for explicit ones, for expressions that move by themselves, and from the third on.
+        """
+        seed = self.seed
+        assert seed is not None, "checked by the caller"  # noqa: S101
+        if seed.explicit or seed.pattern is not None:
+            message = "a second derivative that holds intermediate values fixed"
+            raise Undecidable(node, message)
+        try:
+            world = self.world.moved(seed.by, seed.independents)
+            with self.given(
+                world=world, field=world.field, seed=None, bound={k: lifted(world, v) for k, v in self.bound.items()},
+                products=Products(world.field, self.conventions, self.notes),
+            ):  # fmt: skip
+                value = self.evaluate(node)
+        except Inexact as reason:
+            if self.field.exact:
+                raise
+            raise Undecidable(node, f"{reason} is not judged") from None
+        v, t = world.field.parts(value.v)  # type: ignore[attr-defined]  # the field of a world that moves
+        return replace(value, v=v, t=t)
 
     def _by_parameters(self, node: ex.Derivative) -> Val:
         """The gradient by all parameters, one below the other."""
@@ -190,7 +224,7 @@ class Derivatives:
         pattern = node if inside else None
         for candidate in self._downstream_order():
             array = self.world.value(*candidate)
-            if array.size == value.v.size and self._same(array.reshape(value.cell), value.v):
+            if array.size == value.v.size and self.field.same(array.reshape(value.cell), value.v):
                 return Target(seed=Seed(by=candidate, pattern=pattern, value=value), positions=positions)
         if inside:
             return Target(seed=Seed(pattern=node, value=value), positions=positions)
@@ -204,11 +238,6 @@ class Derivatives:
     def _downstream_order(self) -> list[Node]:
         """Computed nodes, in the order of computation."""
         return [n for n in self.world.arrays if n[0] not in self.network.inputs and n[0] not in self.network.parameters]
-
-    def _same(self, a: Array, b: Array) -> bool:
-        if self.field.exact:
-            return bool(np.all(a == b))
-        return bool(np.allclose(a, b, rtol=1e-11, atol=1e-12))
 
     def _shifted(self, node: ex.Node, value: Val) -> tuple[Node, Array] | None:
         """A node that differs from the expression by a sign or a factor and by what that node does not depend on."""
@@ -237,7 +266,7 @@ class Derivatives:
                     return None
                 first = tuple(places[0])
                 ratio = self.field.norm(theirs[first] * self.field.inverse(ours[first]))
-            if not self._same(self.field.norm(ours * ratio), theirs):
+            if not self.field.same(self.field.norm(ours * ratio), theirs):
                 return None
         return ratio
 
@@ -301,8 +330,7 @@ class Derivatives:
     def differential(self, node: ex.Differential) -> Val:
         """d(of): the change of ``of`` when the independents move in their directions."""
         if self.seed is not None:
-            message = "a differential inside a derivative"
-            raise Undecidable(node, message)
+            return self._again(node)
         with self.given(seed=Seed(independents=self.independents)):
             of = self.evaluate(node.of)
         if of.t is None:

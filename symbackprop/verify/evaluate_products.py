@@ -253,6 +253,8 @@ class Products:
             message = "the size of the vectors of ones is not known"
             raise Undecidable(node, message)
         known, neutral, left = (b, a, True) if a.neutral else (a, b, False)
+        if known.is_scalar:
+            return replace(entrywise(self.field, known, replace(neutral, neutral="")), neutral=neutral.neutral)
         if neutral.neutral in {"identity", "empty"}:
             return entrywise(self.field, known, replace(neutral, neutral=""))
         if (left and neutral.neutral == "ones" and known.cell[0] == 1) or (not left and known.cell[1] == 1):

@@ -76,12 +76,13 @@ class _Remembering(Evaluator):
 
     def __init__(self, *parts: Any, memory: dict[int, tuple[Node, Val]]) -> None:
         super().__init__(*parts)
-        self.start, self.memory = self.env, memory
+        self.start, self.home, self.memory = self.env, self.world, memory
         self.count = 0
 
     def evaluate(self, node: Node) -> Val:
         """The value of a node, as remembered where nothing around it differs."""
-        if self.mask is not True or self.seed is not None or self.env is not self.start or self.names_open:
+        elsewhere = self.env is not self.start or self.world is not self.home
+        if self.mask is not True or self.seed is not None or elsewhere or self.names_open:
             self.count += 1
             return super().evaluate(node)
         known = self.memory.get(id(node))

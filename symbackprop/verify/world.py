@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MOST_MOVED = 200
+"""Entries by which second derivatives are taken."""
+
 __all__ = ["PRIME", "Inexact", "Node", "World", "Worlds"]
 
 
@@ -33,14 +36,14 @@ class World:
 
     def __init__(self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, exact: bool = False) -> None:
         self.network, self.sizes, self.seed, self.exact = network, sizes, seed, exact
-        drawn = draw(network, seed, sizes)
-        self._lookup = drawn.size
-        self.field: Field = ModField(network, seed) if exact else FloatField(network, drawn)
+        self._lookup = Values(sizes=sizes, arrays={}).size
+        self.field, leaves = self._begun()
         self.arrays: dict[Node, Array] = {}
         self.jacobians: dict[Node, dict[Node, Array]] = {}
         self._readers: dict[Node, list[Node]] = {}
         self._derivatives: dict[tuple[Node, Node, bool], Array | None] = {}
         self._directions: dict[Node, Array] = {}
+        self._moved: dict[tuple[Node | None, frozenset[Node]], World] = {}
         self.scalars: dict[str, Array] = {}
         self.rng = np.random.default_rng(seed + 17)
         self.nodes: list[Node] = [(n, at) for n in network.tensors for at in members(network, n, sizes)]
@@ -48,11 +51,16 @@ class World:
         self._equations: dict[str, list[Any]] = {}
         for equation in network.equations:
             self._equations.setdefault(equation.lhs.tensor, []).append(equation)
-        for node, array in drawn.arrays.items():
+        for node, array in leaves.items():
             below = network.tensors[node[0]].below
-            self.arrays[node] = array if below is not None else self._drawn(node, array)
+            self.arrays[node] = array if below is not None else self._leaf(node, array)
         for node in self.nodes:
             self.value(*node)
+
+    def _begun(self) -> tuple[Field, Mapping[Node, Array]]:
+        """The field, and what was drawn for the leaves."""
+        drawn = draw(self.network, self.seed, self.sizes)
+        return ModField(self.network, self.seed) if self.exact else FloatField(self.network, drawn), drawn.arrays
 
     def size(self, name: str, at: tuple[int, ...] = ()) -> int:
         """A size, or a member of a family of sizes.
@@ -69,7 +77,7 @@ class World:
             return self.field.array([high * 2**31 + low for high, low in pairs]).reshape(shape)
         return np.asarray(self.rng.standard_normal(shape))
 
-    def _drawn(self, node: Node, array: Array) -> Array:
+    def _leaf(self, node: Node, array: Array) -> Array:
         """A leaf: as drawn for doubles; modulo the prime, residues for which the sums of the facts hold."""
         if not self.exact:
             return array
@@ -102,13 +110,39 @@ class World:
                     equation, env, at, self._depth,
                     field=self.field, size=self._lookup, read=self.value, inside=self.has,
                 )  # fmt: skip
-                self.arrays[node] = local.value
+                self.arrays[node] = self._settled(node, local.value)
                 self.jacobians[node] = local.jacobians
                 for source in local.jacobians:
                     self._readers.setdefault(source, []).append(node)
-                return local.value
+                return self.arrays[node]
         message = f"no equation gives {tensor}{list(at) or ''}"
         raise SpecError(message, source=self.network.source)
+
+    def _settled(self, node: Node, value: Array) -> Array:  # noqa: ARG002 - for worlds in which nodes move
+        """A computed value as it is kept."""
+        return value
+
+    def moved(self, by: Node | None, independents: frozenset[Node]) -> World:
+        """This world with tangents on every entry of a node, or along the directions of several; made once.
+
+        Raises: Inexact where a function has no second derivative, or where there are too many entries.
+        """
+        from symbackprop.verify.world_moved import MovedWorld  # noqa: PLC0415 - it is a world itself
+
+        key = (by, independents)
+        if key not in self._moved:
+            if by is None:
+                tangents = {node: self.direction(node)[..., None] for node in independents}
+            else:
+                array = self.value(*by)
+                eye = self.field.array(np.eye(array.size, dtype=int))
+                tangents = {by: eye.reshape((*array.shape, array.size))}
+            count = 1 if by is None else self.value(*by).size
+            if count > MOST_MOVED or self.field.depth:
+                message = "a third derivative" if self.field.depth else f"a second derivative by {count} entries"
+                raise Inexact(message)
+            self._moved[key] = MovedWorld(self, tangents, count)
+        return self._moved[key]
 
     def _depth(self, tensor: str) -> int:
         return len(self.network.tensors[tensor].family)

@@ -9,6 +9,7 @@ random points holds as an identity of rational functions, hence for the true fun
 from __future__ import annotations
 
 import hashlib
+import math
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,10 +19,11 @@ import sympy as sp
 
 from symbackprop.index import Compare, Where, slot
 from symbackprop.oracle import Interpreter
-from symbackprop.tables.reductions import AXIS_FUNCTION
+from symbackprop.tables.activations import ACTIVATION, activation, template
+from symbackprop.tables.reductions import AXIS_FUNCTION, AxisFunction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from symbackprop.network import Network
     from symbackprop.oracle import Values
@@ -39,6 +41,8 @@ class Field(Protocol):
     """What evaluation needs of a kind of numbers; arrays have the field's dtype."""
 
     exact: bool
+    depth: int
+    """How often derivatives have been taken of the numbers themselves."""
 
     def array(self, value: Any) -> Array:
         """The array with entries of this kind (whole numbers or fractions go in)."""
@@ -51,6 +55,15 @@ class Field(Protocol):
 
     def power(self, value: Any, exponent: Fraction) -> Array:
         """Entrywise power."""
+
+    def raised(self, value: Any, exponent: Any) -> Array:
+        """Entrywise power whose exponent is an array."""
+
+    def same(self, a: Array, b: Array) -> bool:
+        """True for equal values, up to rounding."""
+
+    def constant(self, value: Array) -> Fraction | None:
+        """The whole number that all entries are; None for others, and where that cannot be known."""
 
     def named(self, name: str, order: int, args: Sequence[Any]) -> Array:
         """A named function or its slope; family indices come before the argument."""
@@ -66,6 +79,7 @@ class FloatField:
     """Double precision, with the smooth stand-ins of ``oracle.draw`` for opaque functions."""
 
     exact = False
+    depth = 0
 
     def __init__(self, network: Network, values: Values) -> None:
         self._interpreter = Interpreter(network, values)
@@ -91,35 +105,37 @@ class FloatField:
                 return np.asarray(np.asarray(value) ** int(exponent))
             return np.asarray(np.asarray(value, dtype=float) ** float(exponent))
 
+    def raised(self, value: Any, exponent: Any) -> Array:
+        """Entrywise power whose exponent is an array."""
+        return np.asarray(np.asarray(value, dtype=float) ** np.asarray(exponent, dtype=float))
+
+    def same(self, a: Array, b: Array) -> bool:
+        """Equality up to rounding."""
+        return bool(np.allclose(a, b, rtol=1e-11, atol=1e-12))
+
+    def constant(self, value: Array) -> Fraction | None:
+        """The whole number that all entries are."""
+        found = np.unique(value)
+        return Fraction(int(found[0])) if found.size == 1 and float(found[0]).is_integer() else None
+
     def named(self, name: str, order: int, args: Sequence[Any]) -> Array:
-        """Stand-ins, formulas of the file and rows of the table; second slopes by central differences."""
+        """Stand-ins, formulas of the file and rows of the table, with their slopes of any order."""
         with np.errstate(all="ignore"):
-            if name in {"exp", "log", "sqrt"}:
-                return _elementary(name, order, np.asarray(args[-1], dtype=float))
-            if order <= 1:
+            if name in _ELEMENTARY and order == 0:
+                return np.asarray(_ELEMENTARY[name](np.asarray(args[-1], dtype=float)))
+            if name in _ELEMENTARY:
+                return np.asarray(compiled(elementary_slope(name, order))(self, [args[-1]]), dtype=float)
+            entry = self._interpreter.network.functions.get(name)
+            if order <= 1 or name == "onehot" or (entry is not None and entry.kind == "opaque"):
                 return np.asarray(self._interpreter.named(name, order, list(args)), dtype=float)
-        message = f"a derivative of order {order} of {name}"
-        raise Inexact(message)
+            slope = row_slope(name, order) if entry is None else sp.diff(entry.template, slot(0), order)
+            return np.asarray(compiled(slope)(self, [args[-1]]), dtype=float)
 
     def along(self, name: str, block: Array) -> tuple[Array, Array]:
         """The rows of the table of reductions, with their Jacobians."""
         row = AXIS_FUNCTION[name]
         value = row.evaluate(block)
-        length = block.shape[-1]
-        out = value[..., :, None] if row.keeps else value[..., None, None]
-        first = np.arange(length) == np.argmax(block, axis=-1)[..., None]
-        slots = [
-            out,
-            value[..., None, :] if row.keeps else out,
-            block[..., None, :],
-            first[..., None, :] * 1.0,
-        ]
-        rows = length if row.keeps else 1
-        jacobian = np.zeros((*block.shape[:-1], rows, length))
-        for term in row.jacobian:
-            part = compiled(sp.sympify(term.template))(self, slots)
-            jacobian = jacobian + part * (np.eye(length) if term.delta else 1.0)
-        return value, jacobian if row.keeps else jacobian[..., 0, :]
+        return value, jacobian_along(self, row, value, block, block)
 
     def opaque(self, name: str, args: Sequence[Array]) -> tuple[Array, tuple[Array, ...]]:
         """The stand-in of an opaque loss."""
@@ -127,18 +143,49 @@ class FloatField:
         return np.asarray(value(*args)), tuple(np.asarray(g) for g in gradient(*args))
 
 
-def _elementary(name: str, order: int, x: Array) -> Array:
-    if name == "exp":
-        return np.asarray(np.exp(x))
-    if name == "log":
-        return np.asarray(np.log(x) if order == 0 else -((-1.0) ** order) * x**-order if order <= 2 else x * np.nan)  # noqa: PLR2004
-    return np.asarray(np.sqrt(x) if order == 0 else 0.5 / np.sqrt(x) if order == 1 else -0.25 * x**-1.5)
+_ELEMENTARY: Mapping[str, Callable[[Any], Any]] = {
+    "exp": np.exp,
+    "log": np.log,
+    "sqrt": np.sqrt,
+    "erf": np.vectorize(math.erf, otypes=[float]),
+}
+
+
+@lru_cache(maxsize=64)
+def elementary_slope(name: str, order: int) -> Any:
+    """The slope of an elementary function as a template."""
+    return sp.diff({"log": sp.log, "sqrt": sp.sqrt, "erf": sp.erf, "exp": sp.exp}[name](slot(0)), slot(0), order)
+
+
+@lru_cache(maxsize=64)
+def row_slope(name: str, order: int) -> Any:
+    """The slope of a row of the table of activations, of any order, as a template."""
+    x, row = slot(0), activation(name)
+    if order == 0:
+        return row.define(x)
+    return row.slope(x, template(name, x)) if order == 1 else sp.diff(row_slope(name, order - 1), x)
+
+
+def jacobian_along(field: Any, row: AxisFunction, value: Array, block: Array, plain: Array) -> Array:
+    """The Jacobian of a function of the last axis; ``plain`` are the numbers of the block, which have an order."""
+    length = block.shape[-1]
+    out = value[..., :, None] if row.keeps else value[..., None, None]
+    first = (np.arange(length) == np.argmax(plain, axis=-1)[..., None]) * 1
+    slots = [out, value[..., None, :] if row.keeps else out, block[..., None, :], field.array(first)[..., None, :]]
+    rows = length if row.keeps else 1
+    jacobian = field.array(np.zeros((*block.shape[:-1], rows, length), dtype=int))
+    eye = field.array(np.eye(length, dtype=int))
+    for term in row.jacobian:
+        part = compiled(sp.sympify(term.template))(field, slots)
+        jacobian = field.norm(jacobian + (part * eye if term.delta else part))
+    return np.asarray(jacobian if row.keeps else jacobian[..., 0, :])
 
 
 class ModField:
     """Integers modulo ``PRIME``; opaque functions and their slopes are independent random functions."""
 
     exact = True
+    depth = 0
 
     def __init__(self, network: Network, seed: int) -> None:
         self.network, self.seed = network, seed
@@ -184,6 +231,22 @@ class ModField:
         message = f"the power {exponent} modulo a prime"
         raise Inexact(message)
 
+    def raised(self, value: Any, exponent: Any) -> Array:  # noqa: ARG002 - as other fields
+        """Powers of which the exponent is no number have no place here.
+
+        Raises: Inexact.
+        """
+        message = "a variable power modulo a prime"
+        raise Inexact(message)
+
+    def same(self, a: Array, b: Array) -> bool:
+        """Equality."""
+        return bool(np.all(a == b))
+
+    def constant(self, value: Array) -> Fraction | None:  # noqa: ARG002 - as other fields
+        """Residues do not say which whole number they are."""
+        return None
+
     def _each(self, function: Callable[[int], int], value: Any) -> Array:
         raw = np.asarray(value, dtype=object)
         result = np.empty(raw.size, dtype=object)
@@ -221,22 +284,18 @@ class ModField:
             return self.array(same * 1) if order == 0 else self.array(np.zeros(np.shape(same), dtype=int))
         if name == "exp":
             return self._each(self._exp, x)
-        if name == "log" and order <= 1:
-            return self._each(lambda v: self._random("log", 0, (), v), x) if order == 0 else self.inverse(x)
-        if name == "sqrt" and order <= 1:
-            root = self._each(lambda v: self._random("sqrt", 0, (), v), x)
-            return root if order == 0 else self.inverse(self.norm(2 * root))
-        if name in {"sigmoid", "tanh"} and order <= 1:
-            decay = self._each(self._exp, self.norm(-x if name == "sigmoid" else 2 * x))
-            if name == "sigmoid":
-                s = self.inverse(self.norm(1 + decay))
-                return s if order == 0 else self.norm(s * (1 - s))
-            t = self.norm((decay - 1) * self.inverse(self.norm(decay + 1)))
-            return t if order == 0 else self.norm(1 - t * t)
-        if name == "identity":
-            return self.array(np.ones(np.shape(x), dtype=int)) if order == 1 else self.norm(x) if order == 0 else 0 * x
-        message = f"{name} modulo a prime"
-        raise Inexact(message)
+        if name in {"log", "sqrt", "erf"}:
+            if order:
+                return np.asarray(compiled(elementary_slope(name, order))(self, [x]), dtype=object)
+            return self._each(lambda v: self._random(name, 0, (), v), x)
+        if name == "tanh" and order == 0:
+            decay = self._each(self._exp, self.norm(2 * x))
+            return self.norm((decay - 1) * self.inverse(self.norm(decay + 1)))
+        row = ACTIVATION.get(name)
+        if row is None or row.define(slot(0)).has(*_WITH_ORDER):
+            message = f"{name} modulo a prime"
+            raise Inexact(message)
+        return self.norm(compiled(row_slope(name, order))(self, [x]) + 0 * x)
 
     def along(self, name: str, block: Array) -> tuple[Array, Array]:
         """Softmax and its kin from the random exponential."""
@@ -276,42 +335,66 @@ def _inverse(x: int) -> int:
 # ---------------------------------------------------------------------------------------------------------------------
 # Scalar templates
 
+_WITH_ORDER = (sp.Piecewise, sp.Abs, sp.sign)
+_NAMES = {
+    sp.exp: "exp", sp.log: "log", sp.sin: "sin", sp.cos: "cos", sp.tanh: "tanh", sp.erf: "erf", sp.Abs: "abs",
+    sp.sign: "sign",
+}  # fmt: skip
+
 
 @lru_cache(maxsize=4096)
-def compiled(template: Any) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: PLR0911 - one return a kind of node
+def compiled(formula: Any) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: PLR0911 - one return a kind of node
     """The template as a function of a field and the values of its slots.
 
     >>> double = compiled(2 * slot(0))
     >>> int(double(ModField(None, 0), [np.asarray(21, dtype=object)]))  # type: ignore[arg-type]
     42
     """
-    if template.is_Symbol:
-        position = int(template.name[1:])
+    if formula.is_Symbol:
+        position = int(formula.name[1:])
         return lambda _, slots: slots[position]
-    if template.is_Rational:
-        number = Fraction(int(template.p), int(template.q))
+    if formula.is_Rational:
+        number = Fraction(int(formula.p), int(formula.q))
         return lambda field, _: field.array(number)
-    if template.is_number and not template.args:
-        value = float(template)
+    if formula.is_number and not formula.args:
+        value = float(formula)
         return lambda field, _: field.array(value)
-    if isinstance(template, Compare):
-        return _comparison(template)
-    parts = [compiled(a) for a in template.args]
-    if isinstance(template, Where):
+    if isinstance(formula, Compare):
+        return _comparison(formula)
+    if isinstance(formula, sp.Piecewise):
+        return _by_cases(formula)
+    parts = [compiled(a) for a in formula.args]
+    if isinstance(formula, Where):
         return lambda field, slots: np.where(
             np.asarray(parts[0](field, slots) != 0), parts[1](field, slots), parts[2](field, slots)
         )
-    if template.is_Add:
+    if formula.is_Add:
         return lambda field, slots: field.norm(sum((p(field, slots) for p in parts[1:]), parts[0](field, slots)))
-    if template.is_Mul:
+    if formula.is_Mul:
         return _multiplied(parts)
-    if template.is_Pow:
-        return _powered(template, parts)
-    if isinstance(template, (sp.exp, sp.log)):
-        name = "exp" if isinstance(template, sp.exp) else "log"
+    if formula.is_Pow:
+        return _powered(formula, parts)
+    if formula.func in _NAMES:
+        name = _NAMES[formula.func]
         return lambda field, slots: field.named(name, 0, [parts[0](field, slots)])
-    row, order = template.func.row, template.func.order
+    row, order = formula.func.row, formula.func.order
     return lambda field, slots: field.named(row, order, [p(field, slots) for p in parts])
+
+
+def _by_cases(template: Any) -> Callable[[Any, Sequence[Any]], Any]:
+    """The first value whose condition holds: comparisons of two templates, and True for the last."""
+    values = [compiled(value) for value, _ in template.args]
+    sides = [[compiled(side) for side in condition.args] for _, condition in template.args[:-1]]
+    signs = [_COMPARE[condition.rel_op] for _, condition in template.args[:-1]]
+
+    def value(field: Any, slots: Sequence[Any]) -> Any:
+        result = values[-1](field, slots)
+        for own, (left, right), sign in zip(values[-2::-1], sides[::-1], signs[::-1], strict=True):
+            holds = sign(np.asarray(left(field, slots)), np.asarray(right(field, slots)))
+            result = np.where(np.asarray(holds, dtype=bool), own(field, slots), result)
+        return result
+
+    return value
 
 
 def _multiplied(parts: list[Callable[[Any, Sequence[Any]], Any]]) -> Callable[[Any, Sequence[Any]], Any]:
@@ -330,13 +413,7 @@ def _powered(template: Any, parts: list[Callable[[Any, Sequence[Any]], Any]]) ->
         number = Fraction(int(exponent.p), int(exponent.q))
         return lambda field, slots: field.power(parts[0](field, slots), number)
 
-    def value(field: Any, slots: Sequence[Any]) -> Any:
-        if field.exact:
-            message = "a variable power modulo a prime"
-            raise Inexact(message)
-        return np.asarray(parts[0](field, slots), dtype=float) ** np.asarray(parts[1](field, slots), dtype=float)
-
-    return value
+    return lambda field, slots: field.raised(parts[0](field, slots), parts[1](field, slots))
 
 
 _COMPARE = {

@@ -223,12 +223,17 @@ def stand_ins(network: Network) -> dict[str, Any]:
     Those per layer take the layer's indices first. They are analytic, so complex steps work.
     """
     table: dict[str, Any] = {}
-    for position, entry in enumerate(network.functions.values()):
+    for entry in network.functions.values():
         if entry.kind == "opaque":
-            table[entry.name] = _elementwise_stand_in(0.3 + 0.4 * position)
+            table[entry.name] = _elementwise_stand_in(phase_of(network, entry.name))
         elif entry.kind == "opaque loss":
             table[entry.name] = (_loss_stand_in, _loss_stand_in_gradient)
     return table
+
+
+def phase_of(network: Network, name: str) -> float:
+    """The phase of the wave that stands for an opaque elementwise function."""
+    return 0.3 + 0.4 * list(network.functions).index(name)
 
 
 def _elementwise_stand_in(phase: float) -> tuple[Callable[..., Array], Callable[..., Array]]:

@@ -16,6 +16,7 @@ from symbackprop.verify.codes import CODES, of_convention
 from symbackprop.verify.edits import Known, rank, scene
 from symbackprop.verify.evaluate import OutOfRange, ShapeMisfit
 from symbackprop.verify.explain import Explainer
+from symbackprop.verify.judge import apart
 from symbackprop.verify.repair import Repair, repair
 from symbackprop.verify.repair_check import LAST_RESORT, WORK, Checker, Effort, stretched_readings
 from symbackprop.verify.repair_text import Writer
@@ -148,7 +149,7 @@ def _unmended(  # noqa: PLR0913 - a claim and all it is judged by
     message = _capital(verdict.message) or CODES[code].sentence.rstrip(".")
     right = right_formula(network, statement, setting) if fix else None
     if verdict.ratio is not None:
-        message = f"the value is {verdict.ratio:.4g} times the right one"
+        message = f"the value is {apart(verdict.ratio, 1.0)[0]} times the right one"
     if right is not None:
         message += "; no small change mends it, the right formula is given"
     return Finding(code=code, message=_capital(message) + ".", fix=right, node=_node(verdict), codes=(code,))

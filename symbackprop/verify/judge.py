@@ -3,6 +3,8 @@ r"""The verdict on a statement: right, right under a convention, wrong, unreadab
 A statement is judged in several worlds (sizes all different, other depths, sizes all equal) for every value of its free
 letters. Readings are tried in a fixed order, the plain one first; the first under which every member agrees everywhere
 is the verdict. What is right in double precision is then tried modulo a large prime, where agreement is an identity.
+Where that cannot settle it, numbers of 50 digits do: at one point, or at all where doubles leave a doubt (few digits
+agree, a value is too large).
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fit
 from symbackprop.verify.judge_letters import assignments, independents
 from symbackprop.verify.judge_members import Task, of_sizes, of_the_loss, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
+from symbackprop.verify.world_precise import DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +32,9 @@ __all__ = ["Counterexample", "Evidence", "Setting", "Verdict", "Worlds", "holds"
 
 DEGREE = 2**12
 """Degree of the members, as fractions of polynomials in what was drawn, for which the chance of error is stated."""
+
+SURE = 13
+"""Digits to which equal values agree in doubles; where fewer do, more digits decide."""
 
 Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
 
@@ -70,7 +76,20 @@ class Counterexample:
         where = ", ".join(f"{name} = {value}" for name, value in self.letters.items())
         entry = f"entry ({', '.join(map(str, self.entry))})" if self.entry else ""
         at = "; ".join(part for part in (where, entry) if part)
-        return f"{self.left:.4g} against {self.right:.4g}" + (f" at {at}" if at else "")
+        return " against ".join(apart(self.left, self.right)) + (f" at {at}" if at else "")
+
+
+def apart(*values: float) -> tuple[str, ...]:
+    """Numbers with so many digits, at least four, that different ones read differently.
+
+    >>> apart(0.5, 0.25), apart(1.0000001, 1.0)
+    (('0.5', '0.25'), ('1.0000001', '1'))
+    """
+    for digits in range(4, 17):
+        shown = tuple(f"{value:.{digits}g}" for value in values)
+        if len(set(shown)) == len(set(values)):
+            break
+    return shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +137,12 @@ class _Trial:
     trivial: bool = True
     rates: dict[str, float] = field(default_factory=dict)
     outside: OutOfRange | None = None
+    identity: Evidence | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """True where rounding could hide a difference, or be one."""
+        return bool(self.unclear) or (self.passed and self.digits < SURE)
 
     @property
     def passed(self) -> bool:
@@ -233,7 +258,7 @@ def _right(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Verdi
     return Verdict(
         verdict="right-under-convention" if convention else "right",
         convention=convention,
-        evidence=_evidence(task, setting, worlds, trial),
+        evidence=_evidence(trial),
         reading=trial.reading,
         settles=settles,
     )
@@ -245,25 +270,29 @@ def _mixes(members: Sequence[ex.Node]) -> bool:
     return any({"circ", "odot", "entrywise"} & set(p.signs[1:]) and "juxtaposition" in p.signs[1:] for p in products)
 
 
-def _evidence(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Evidence:
+def _evidence(trial: _Trial) -> Evidence:
     """The strongest there is: the same form, an identity modulo the prime, agreement of decimals."""
-    if all(m == task.members[0] for m in task.members[1:]):
+    if _same_form(trial.task):
         return Evidence(kind="same form")
-    agrees = Evidence(kind="agrees", points=trial.points, digits=trial.digits)
-    if any(r != "equal" for r in task.relations):
-        return agrees
-    exact = _Trial(task, setting, trial.reading)
+    return trial.identity or Evidence(kind="agrees", points=trial.points, digits=trial.digits)
+
+
+def _same_form(task: Task) -> bool:
+    return all(m == task.members[0] for m in task.members[1:])
+
+
+def _identity(task: Task, setting: Setting, worlds: Worlds, reading: Conventions) -> Evidence | None:
+    """That a reading holds modulo the prime; None where it does not, or where functions have no place there."""
+    trial = _Trial(task, setting, reading)
     calls = 0
     try:
         for name, world in worlds.exact(one_depth=task.one_depth):
-            if not _in_world(exact, name, world, plain=name == worlds.variants[0][0]):
-                return agrees
+            if not _in_world(trial, name, world, plain=name == worlds.variants[0][0]):
+                return None
             calls = max(calls, getattr(world.field, "calls", 0))
     except (Inexact, Misread):
-        return agrees
-    if not exact.passed:
-        return agrees
-    return Evidence(kind="equal modulo p", points=exact.points, bound=_bound(calls))
+        return None
+    return Evidence(kind="equal modulo p", points=trial.points, bound=_bound(calls)) if trial.passed else None
 
 
 def _bound(calls: int) -> str:
@@ -280,7 +309,28 @@ def _tried(task: Task, setting: Setting, worlds: Worlds, reading: Conventions, *
             break
         if quick and trial.points:
             break
-    return trial
+    return trial if quick or not (trial.passed or trial.unclear) else _settled(trial, worlds)
+
+
+def _settled(trial: _Trial, worlds: Worlds) -> _Trial:
+    """A trial that doubles did not refute: an identity modulo the prime, or tried again in numbers of many digits."""
+    task, setting, reading = trial.task, trial.setting, trial.reading
+    if any(r != "equal" for r in task.relations) or _same_form(task):
+        return trial
+    if trial.passed:
+        trial.identity = _identity(task, setting, worlds, reading)
+        if trial.identity is not None:
+            return trial
+    precise = _Trial(task, setting, reading, digits=DIGITS)
+    try:
+        for number, (name, world) in enumerate(worlds.precise(one_depth=task.one_depth)):
+            if not _in_world(precise, name, world, plain=number == 0) or (precise.points and not trial.doubtful):
+                break
+    except Inexact:
+        return trial
+    if precise.passed and not trial.doubtful:
+        return replace(trial, digits=precise.digits, points=precise.points)
+    return precise if precise.passed or precise.difference is not None else trial
 
 
 def _in_world(trial: _Trial, name: str, world: World, *, plain: bool) -> bool:

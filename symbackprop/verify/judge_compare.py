@@ -9,6 +9,7 @@ import numpy as np
 
 from symbackprop.verify.evaluate_products import tensor_slopes
 from symbackprop.verify.evaluate_values import ShapeMisfit, Val, transposed
+from symbackprop.verify.world_precise import CONTEXT, DIGITS, EQUAL, NOT_EQUAL
 
 if TYPE_CHECKING:
     from symbackprop.affine import Affine
@@ -127,6 +128,8 @@ def equal(evaluator: Evaluator, a: Array, b: Array) -> Agreement:
             place = tuple(int(k) for k in apart[0])
             raise Differs(place, float(a[place]), float(b[place]), None)
         return Agreement(digits=0, trivial=not np.any(a != 0))
+    if a.dtype == object:
+        return _equal_precisely(a, b)
     a, b = a.astype(float), b.astype(float)
     if not (np.all(np.isfinite(a)) and np.all(np.isfinite(b))):
         message = "some value is no finite number here (a logarithm or root of a negative number, a division by zero)"
@@ -143,6 +146,29 @@ def equal(evaluator: Evaluator, a: Array, b: Array) -> Agreement:
         message = f"the values agree to {int(-np.log10(worst / scale))} digits only"
         raise Unclear(message)
     raise Differs(place, float(a[place]), float(b[place]), _ratio(a, b))
+
+
+def _equal_precisely(a: Array, b: Array) -> Agreement:
+    """Agreement in numbers of many digits, where rounding and differences lie far apart.
+
+    Raises: Differs; Unclear.
+    """
+    if not all(CONTEXT.isfinite(x) for x in (*a.ravel(), *b.ravel())):
+        message = "some value is no finite number here (a logarithm or root of a negative number, a division by zero)"
+        raise Unclear(message)
+    error = np.abs(a - b)
+    place = tuple(int(k) for k in np.unravel_index(int(np.argmax(error)), error.shape))
+    scale, ten = max(np.max(np.abs(a)), np.max(np.abs(b))), CONTEXT.mpf(10)
+    if error[place] <= ten**-EQUAL * max(scale, ten ** (EQUAL - DIGITS)):
+        digits = DIGITS if not error[place] else min(DIGITS, int(-CONTEXT.log10(error[place] / scale)))
+        return Agreement(digits=digits, trivial=scale <= ten**-EQUAL)
+    if error[place] < ten**-NOT_EQUAL * scale:
+        message = f"the values agree to {int(-CONTEXT.log10(error[place] / scale))} of {DIGITS} digits only"
+        raise Unclear(message)
+    weight = (a * a).sum()
+    c = (a * b).sum() / weight if weight else 0
+    one = c != 0 and np.max(np.abs(b - c * a)) <= ten**-NOT_EQUAL * np.max(np.abs(b))
+    raise Differs(place, float(a[place]), float(b[place]), float(c) if one else None)
 
 
 def _ratio(a: Array, b: Array) -> float | None:

@@ -8,7 +8,7 @@ equations, so it is exact in whatever field the world counts: doubles, or intege
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,14 +17,16 @@ from symbackprop.errors import SpecError
 from symbackprop.oracle import Values, draw, members, stand_in_sizes
 from symbackprop.verify.world_equation import Local, Node, match
 from symbackprop.verify.world_field import PRIME, Field, FloatField, Inexact, ModField
+from symbackprop.verify.world_precise import PreciseField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from symbackprop.network import Network
 
     Array = np.ndarray[Any, Any]
 
+Kind = Literal["doubles", "exact", "precise"]
 MOST_MOVED = 200
 """Entries by which second derivatives are taken."""
 
@@ -34,8 +36,9 @@ __all__ = ["PRIME", "Inexact", "Node", "World", "Worlds"]
 class World:
     """A network at given sizes with random numbers; see the module's first lines."""
 
-    def __init__(self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, exact: bool = False) -> None:
-        self.network, self.sizes, self.seed, self.exact = network, sizes, seed, exact
+    def __init__(self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, kind: Kind = "doubles") -> None:
+        self.network, self.sizes, self.seed, self.kind = network, sizes, seed, kind
+        self.exact = kind == "exact"
         self._lookup = Values(sizes=sizes, arrays={}).size
         self.field, leaves = self._begun()
         self.arrays: dict[Node, Array] = {}
@@ -60,7 +63,12 @@ class World:
     def _begun(self) -> tuple[Field, Mapping[Node, Array]]:
         """The field, and what was drawn for the leaves."""
         drawn = draw(self.network, self.seed, self.sizes)
-        return ModField(self.network, self.seed) if self.exact else FloatField(self.network, drawn), drawn.arrays
+        fields: Mapping[Kind, Callable[[], Field]] = {
+            "doubles": lambda: FloatField(self.network, drawn),
+            "exact": lambda: ModField(self.network, self.seed),
+            "precise": lambda: PreciseField(self.network),
+        }
+        return fields[self.kind](), drawn.arrays
 
     def size(self, name: str, at: tuple[int, ...] = ()) -> int:
         """A size, or a member of a family of sizes.
@@ -75,12 +83,12 @@ class World:
             count = int(np.prod(shape, dtype=int))
             pairs = self.rng.integers(0, 2**31, size=(count, 2)).tolist()
             return self.field.array([high * 2**31 + low for high, low in pairs]).reshape(shape)
-        return np.asarray(self.rng.standard_normal(shape))
+        return self.field.array(self.rng.standard_normal(shape))
 
     def _leaf(self, node: Node, array: Array) -> Array:
-        """A leaf: as drawn for doubles; modulo the prime, residues for which the sums of the facts hold."""
+        """A leaf as drawn; modulo the prime, residues for which the sums of the facts hold."""
         if not self.exact:
-            return array
+            return self.field.array(array)
         value = self.random(array.shape)
         for fact in self.network.facts:
             if fact.tensor == node[0] and fact.kind == "sum":
@@ -215,7 +223,7 @@ class World:
     def scalar(self, name: str) -> Array:
         """The random value of a declared or otherwise free scalar, positive."""
         if name not in self.scalars:
-            self.scalars[name] = self.random() if self.exact else np.asarray(0.3 + abs(self.random()))
+            self.scalars[name] = self.random() if self.exact else self.field.array(0.3 + abs(self.random()))
         return self.scalars[name]
 
 
@@ -230,11 +238,11 @@ class Worlds:
     """The worlds in which claims about one network are judged, made when first needed and kept.
 
     ``floating`` are: the file's sizes (pairwise different), one depth more, one less, all sizes equal, and again the
-    first with other numbers. ``exact`` is the same list modulo the prime.
+    first with other numbers. ``exact`` is the same list modulo the prime, ``precise`` in numbers of many digits.
     """
 
     network: Network
-    _made: dict[tuple[int, bool], World | None] = field(default_factory=dict)
+    _made: dict[tuple[int, Kind], World | None] = field(default_factory=dict)
     _sizes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -246,32 +254,41 @@ class Worlds:
 
     def floating(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
         """The worlds in double precision, by name; ``one_depth`` leaves out depths that the file does not give."""
-        for k, (name, _) in enumerate(self.variants):
-            if one_depth and name in OTHER_DEPTHS:
-                continue
-            made = self._world(k, exact=False)
-            if made is not None:
-                yield name, made
+        yield from ((name, world) for name, world in self._all("doubles", one_depth=one_depth) if world is not None)
 
     def exact(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
         """The worlds modulo the prime.
 
         Raises: Inexact where a function of the network has no place there.
         """
-        for k, (name, _) in enumerate(self.variants):
-            if one_depth and name in OTHER_DEPTHS:
-                continue
-            made = self._world(k, exact=True)
-            if made is None:
-                message = "a function of this network needs an order"
-                raise Inexact(message)
-            yield name, made
+        yield from self._demanded("exact", "a function of this network needs an order", one_depth=one_depth)
 
-    def _world(self, k: int, *, exact: bool) -> World | None:
-        key = (k, exact)
+    def precise(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
+        """The worlds of ``floating`` in numbers of many digits.
+
+        Raises: Inexact where a function of the network is not known to so many.
+        """
+        message = "a function of this network is not known to many digits"
+        yield from self._demanded("precise", message, one_depth=one_depth)
+
+    def _demanded(self, kind: Kind, message: str, *, one_depth: bool) -> Iterator[tuple[str, World]]:
+        for name, world in self._all(kind, one_depth=one_depth):
+            if world is not None:
+                yield name, world
+            elif any(name == known for known, _ in self.floating()):
+                raise Inexact(message)
+
+    def _all(self, kind: Kind, *, one_depth: bool) -> Iterator[tuple[str, World | None]]:
+        for k, (name, _) in enumerate(self.variants):
+            if not (one_depth and name in OTHER_DEPTHS):
+                yield name, self._world(k, kind)
+
+    def _world(self, k: int, kind: Kind) -> World | None:
+        key = (k, kind)
         if key not in self._made:
             try:
-                self._made[key] = World(self.network, self.variants[k][1], seed=k, exact=exact)
+                with np.errstate(all="ignore"):
+                    self._made[key] = World(self.network, self.variants[k][1], seed=k, kind=kind)
             except Inexact:
                 self._made[key] = None
             except (SpecError, KeyError):

@@ -203,7 +203,7 @@ class ModField:
     def _residue(x: Any) -> int:
         if isinstance(x, (int, np.integer, bool, np.bool_)):
             return int(x) % PRIME
-        if isinstance(x, float) and not x.is_integer():
+        if isinstance(x, (float, sp.Float)) and int(x) != x:
             message = f"{x} modulo a prime"
             raise Inexact(message)
         fraction = Fraction(x)
@@ -357,7 +357,7 @@ def compiled(formula: Any) -> Callable[[Any, Sequence[Any]], Any]:  # noqa: PLR0
         number = Fraction(int(formula.p), int(formula.q))
         return lambda field, _: field.array(number)
     if formula.is_number and not formula.args:
-        value = float(formula)
+        value = sp.N(formula, 60)
         return lambda field, _: field.array(value)
     if isinstance(formula, Compare):
         return _comparison(formula)

@@ -196,7 +196,7 @@ class MovedWorld(World):
     def __init__(self, base: World, tangents: Mapping[Node, Array], count: int) -> None:
         self.base, self.tangents = base, tangents
         self.dual = DualField(base.field, count)
-        super().__init__(base.network, base.sizes, base.seed, exact=base.exact)
+        super().__init__(base.network, base.sizes, base.seed, kind=base.kind)
 
     def _begun(self) -> tuple[Field, Mapping[Node, Array]]:
         """The field, and the leaves as they are in the other world."""

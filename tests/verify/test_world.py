@@ -132,7 +132,7 @@ def test_worlds_are_made_once():
 
 def test_exact_exponentials_keep_their_law():
     net = network("seed_003")
-    world = World(net, dict(worlds("seed_003").variants[0][1]), 5, exact=True)
+    world = World(net, dict(worlds("seed_003").variants[0][1]), 5, kind="exact")
     x = world.random((4,))
     e, inverse = world.field.named("exp", 0, [x]), world.field.named("exp", 0, [world.field.norm(-x)])
     assert np.all(world.field.norm(e * inverse) == 1)

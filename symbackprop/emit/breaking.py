@@ -1,7 +1,7 @@
-"""Where a long formula may be broken: before signs and between factors, outside braces, as far out as possible.
+"""Where a long formula may be broken: before signs and between factors, in rows alone, as far out as possible.
 
-Printers write factors and signs with a space between them and use brackets of fixed size, so a line may end at any such
-space; this module only decides at which.
+A row's gaps are places where a line may end; brackets around a row make its gaps dearer, and a bracket that is broken
+leaves its two edges on two lines. Fractions, scripts, cases and marked factors stay whole.
 """
 
 from __future__ import annotations
@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbackprop.emit.measure import width
+from symbackprop.emit import layout as y
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ADDITIVE = frozenset(("+", "-", "−"))
-_PRODUCT = frozenset((r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times", "⊙", "∘", "⊗", "·", "×"))
-_NO_END = _ADDITIVE | _PRODUCT | frozenset(("=", r"\partial"))
-_OPENING, _CLOSING = ("(", "["), (")", "]")
+_ADDITIVE = frozenset(("+", "-"))
+_PRODUCT = frozenset((r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,65 +27,81 @@ class Break:
     factor: bool = False
 
 
-def pieces_of(text: str, room: float, measure: Callable[[str], float] = width, times: str = r"\cdot ") -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Token:
+    """A box that stays whole; ``depth`` counts the brackets around the gap before it."""
+
+    box: y.Box
+    depth: int
+
+
+def pieces_of(box: y.Box, room: float, measure: Callable[[y.Box], float]) -> list[y.Box]:
     """A formula in pieces that fit into ``room`` where that can be had; each new one opens with a sign.
 
-    >>> pieces_of("a + b", 99.0), pieces_of("a + b", 1.0)
-    (['a + b'], ['a', '+ b'])
+    >>> a, b = y.symbol("a"), y.symbol("b")
+    >>> pieces_of(y.spaced([a, y.PLUS, b]), 1.0, lambda box: len(list(y.below(box)))) == [a, y.spaced([y.PLUS, b])]
+    True
     """
-    pieces: list[str] = []
-    while measure(text) > room:
-        fitting = [b for b in breaks(text) if measure(text[: b.place]) <= room]
+    tokens = _tokens(box, 0)
+    pieces: list[y.Box] = []
+    while measure(_row(tokens)) > room:
+        fitting = [b for b in _breaks(tokens) if measure(_row(tokens[: b.place])) <= room]
         if not fitting:
-            fitting = breaks(text)[:1]
-        far = [b for b in fitting if measure(text[: b.place]) > room * 0.3] or fitting
+            fitting = _breaks(tokens)[:1]
+        far = [b for b in fitting if measure(_row(tokens[: b.place])) > room * 0.3] or fitting
         if not far:
             break
         best = min(far, key=lambda b: (b.cost, -b.place))
-        pieces.append(text[: best.place].strip())
-        text = (times if best.factor else "") + text[best.place :].strip()
-    return [*pieces, text]
+        pieces.append(_row(tokens[: best.place]))
+        tokens = [*([_Token(y.DOT, 0)] if best.factor else []), *tokens[best.place :]]
+    return [*pieces, _row(tokens)]
 
 
-def breaks(text: str) -> list[Break]:
-    """All places where a line may end."""
-    found: list[Break] = []
-    brace = bracket = 0
-    k = 0
-    while k < len(text):
-        if text.startswith(r"\begin{", k):
-            brace += 1
-        elif text.startswith(r"\end{", k):
-            brace -= 1
-        char = text[k]
-        if char == "\\":
-            k += 1
-            while k < len(text) and text[k].isalpha():
-                k += 1
-            continue
-        brace += (char == "{") - (char == "}")
-        bracket += (char in _OPENING) - (char in _CLOSING)
-        if char == " " and brace == 0:
-            found += _break_at(text, k, bracket)
-        k += 1
+def _row(tokens: list[_Token]) -> y.Box:
+    return y.spaced([token.box for token in tokens])
+
+
+def _tokens(box: y.Box, depth: int) -> list[_Token]:
+    """A formula as a row of boxes that stay whole; the edges of brackets stick to what stands beside them."""
+    if isinstance(box, y.Spaced):
+        found: list[_Token] = []
+        for part in box.parts:
+            first, *rest = _tokens(part, depth)
+            found += [_Token(first.box, depth), *rest]
+        return found
+    if isinstance(box, y.Beside):
+        return _glued([_tokens(part, depth) for part in box.parts])
+    if isinstance(box, y.Fence):
+        edges = [[_Token(y.Edge(box.kind, box.height, closing), depth)] for closing in (False, True)]
+        return _glued([edges[0], _tokens(box.inside, depth + 1), edges[1]])
+    return [_Token(box, depth)]
+
+
+def _glued(groups: list[list[_Token]]) -> list[_Token]:
+    """Rows one after the other without a gap between them."""
+    found = groups[0]
+    for first, *rest in groups[1:]:
+        last = found[-1]
+        found = [*found[:-1], _Token(_touching(last.box, first.box), last.depth), *rest]
     return found
 
 
-def _break_at(text: str, place: int, depth: int) -> list[Break]:
-    before = text[:place].rstrip().rsplit(" ", 1)[-1]
-    after = text[place:].strip().split(" ", 1)[0]
-    if (
-        not before
-        or not after
-        or before in _NO_END
-        or before.startswith((r"\sum", r"\prod", r"\pathmark", "Σ"))
-        or before.endswith(_OPENING)
-    ):
-        return []
-    if after in _ADDITIVE:
-        return [Break(place, 10 * depth)]
-    if after in _PRODUCT:
-        return [Break(place, 10 * depth + 2)]
-    if after in {"=", r"\,"} or after.startswith((",", r"\text", "&", *_CLOSING)):
-        return []
-    return [Break(place, 10 * depth + 4, factor=True)]
+def _touching(left: y.Box, right: y.Box) -> y.Box:
+    parts = [part for box in (left, right) for part in (box.parts if isinstance(box, y.Beside) else (box,))]
+    return y.Beside(tuple(parts))
+
+
+def _breaks(tokens: list[_Token]) -> list[Break]:
+    """All places where a line may end."""
+    found = []
+    for place in range(1, len(tokens)):
+        before, after, depth = tokens[place - 1].box, tokens[place].box, tokens[place].depth
+        if isinstance(before, y.Sign | y.Summation | y.Numbered) or isinstance(after, y.Words):
+            continue
+        if not isinstance(after, y.Sign):
+            found.append(Break(place, 10 * depth + 4, factor=True))
+        elif after.token in _ADDITIVE:
+            found.append(Break(place, 10 * depth))
+        elif after.token in _PRODUCT:
+            found.append(Break(place, 10 * depth + 2))
+    return found

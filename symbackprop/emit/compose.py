@@ -1,8 +1,8 @@
-"""Formulas of a document as text in parts: what both the page and the terminal need before they break lines.
+"""Formulas of a document as boxes in parts: what every writer needs before it breaks lines.
 
-``Composer`` turns the formula nodes of ``document.blocks`` into text with the ``Printer`` of a notation. A display row
+``Composer`` turns the formula nodes of ``document.blocks`` into boxes with the ``Printer`` of a notation. A display row
 becomes a ``Composed``: a left side and the right sides of its equals signs, each a list of parts between which a line
-may be broken. Writers subclass it for marks (colour, letters) and braces.
+may be broken.
 """
 
 from __future__ import annotations
@@ -12,34 +12,39 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import var
 from symbackprop.document import blocks as b
+from symbackprop.emit import layout as y
+from symbackprop.emit.layout import ADD, ATOM, PRODUCT, Piece
 from symbackprop.emit.mathtext import Frame, Printer
-from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, Piece
+from symbackprop.emit.target import name_of, signed
 from symbackprop.index import Equation, Ref, is_adjoint, primal_name
 from symbackprop.rewrite.cases import cases
 
 if TYPE_CHECKING:
     from symbackprop.affine import Affine, Bound
 
+RATE = Piece(y.symbol(r"\eta"))
+"""The learning rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Right:
     """What stands right of one equals sign, in parts with their signs; ``when`` are the conditions it stands under."""
 
-    parts: tuple[str, ...]
+    parts: tuple[y.Box, ...]
     stacked: bool = False
-    when: str = ""
+    when: y.Box | None = None
 
     @property
-    def text(self) -> str:
+    def box(self) -> y.Box:
         """All on one line."""
-        return " ".join(self.parts)
+        return y.spaced(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """``left = right = right …``; a formula without equals sign has no right side."""
+    """``left = right = right …``; a formula without equals sign has one side alone."""
 
-    left: str
+    left: y.Box | None
     rights: tuple[Right, ...] = ()
 
 
@@ -69,26 +74,25 @@ class Composer:
             return self.chain_rule(formula)
         if isinstance(formula, b.Update):
             return Composed(self.update(formula.parameter))
-        return Composed("", (self.right(formula),))
+        return Composed(None, (self.right(formula),))
 
     def right(self, formula: b.Formula) -> Right:
         """The parts of a formula that stands right of an equals sign."""
         if isinstance(formula, b.Plus):
-            parts = [self.inline(part) for part in formula.parts]
-            plus = self.target.signs["plus"]
-            shown = [parts[0], *(f"{plus} {text}" for text in parts[1:])]
+            boxes = [self.inline(part) for part in formula.parts]
             if formula.dots:
-                shown.append(f"{plus} {self.cdots}")
-            return Right(tuple(shown), stacked=formula.stacked)
+                boxes.append(y.Sign(r"\cdots"))
+            parts = (boxes[0], *(y.spaced([y.PLUS, box]) for box in boxes[1:]))
+            return Right(parts, stacked=formula.stacked)
         return Right((self.inline(formula),))
 
-    def _left(self, formula: b.Indexed, printed: str) -> str:
+    def _left(self, formula: b.Indexed, printed: y.Box) -> y.Box:
         """The left side; as a derivative where that is asked for and the name is another."""
         lhs = formula.equation.lhs
         if not formula.derivative or not is_adjoint(lhs.tensor):
             return printed
         frame = self.printer.frames(formula.equation)[0]
-        return self.printer.derivative(self.printer.network.loss, Ref(primal_name(lhs.tensor), lhs.index), frame).text
+        return self.printer.derivative(self.printer.network.loss, Ref(primal_name(lhs.tensor), lhs.index), frame).box
 
     def _cases_apart(self, formula: b.Indexed) -> Composed:
         equation = formula.equation
@@ -96,7 +100,7 @@ class Composer:
         frame = self.printer.frames(equation)[0]
         rights = []
         for region in cases(equation, self.printer.network.depths):
-            when = ", ".join(self.printer.condition(c, frame) for c in region.conditions)
+            when = self.printer.conditions(tuple(region.conditions), frame) if region.conditions else None
             line = self.printer.line(replace(equation, terms=region.terms))
             rights.append(Right(line.parts, when=when))
         return Composed(left, tuple(rights))
@@ -110,7 +114,7 @@ class Composer:
         rights = []
         for case in formula.cases:
             alone = self.printer.matrix_line(formula.equation, (replace(case, conditions=frozenset()),))
-            when = ", ".join(self.printer.condition(c, frame) for c in sorted(case.conditions, key=lambda c: c.key))
+            when = self.printer.conditions(sorted(case.conditions, key=lambda c: c.key), frame)
             rights.append(Right(alone.parts, when=when))
         return Composed(line.left, tuple(rights))
 
@@ -125,40 +129,35 @@ class Composer:
         element = Ref(primal_name(equation.lhs.tensor), equation.lhs.index)
         frames = self.printer.frames(equation)
         loss = self.printer.network.loss
-        plus = self.target.signs["plus"]
-        parts: list[str] = []
+        parts: list[y.Box] = []
         for term, reader, frame in zip(equation.terms, formula.readers, frames, strict=False):
             local = {v for form in (reader.index if reader else ()) for v in form.variables}
             bounds = tuple(bound for bound in term.bounds if bound.var in local)
             pieces = [self.printer.iverson(c, frame) for c in sorted(term.conditions, key=lambda c: c.key)]
             if reader is None:
-                pieces.append(Piece(self.explicit(self.printer.derivative(loss, element, frame).text), ATOM, 1))
+                pieces.append(Piece(y.Direct(self.printer.derivative(loss, element, frame).box), ATOM, 1))
             else:
                 pieces += [self.printer.derivative(loss, reader, frame), self._quotient(reader, element, frame)]
-            text = self.target.product(pieces).text
-            text = f"{self.printer.sigma(bounds, (reader,), frame)} {text}" if bounds and reader else text
-            parts.append(f"{plus} {text}" if parts else text)
-        return Composed(self.printer.derivative(loss, element, frames[0]).text, (Right(tuple(parts), stacked=True),))
+            sigma = self.printer.sigma(bounds, (reader,), frame) if bounds and reader else []
+            parts.append(y.spaced([*([y.PLUS] if parts else []), *sigma, self.target.product(pieces).box]))
+        return Composed(self.printer.derivative(loss, element, frames[0]).box, (Right(tuple(parts), stacked=True),))
 
-    def update(self, parameter: Ref) -> str:
+    def update(self, parameter: Ref) -> y.Box:
         """``W <- W - η ∂loss/∂W``."""
         frame = self._frame(parameter)
-        name = self.printer.array(parameter, frame).text
+        name = self.printer.array(parameter, frame).box
         gradient = self.printer.array_derivative(self.printer.network.loss, parameter, frame)
-        step = self.target.product([Piece(self.rate), gradient]).text
-        return f"{name} {self.arrow} {name} {self.target.signs['minus']} {step}"
+        step = self.target.product([RATE, gradient]).box
+        return y.spaced([name, y.Sign(r"\leftarrow"), name, y.MINUS, step])
 
     def _quotient(self, above: Ref, below: Ref, frame: Frame) -> Piece:
-        partial = self.target.signs["partial"]
-        return self.target.frac(
-            Piece(partial + self.printer.ref(above, frame)), Piece(partial + self.printer.ref(below, frame))
-        )
+        return self.printer.quotient(self.printer.ref(above, frame), self.printer.ref(below, frame))
 
     # -- formulas in running text --------------------------------------------------------------------------------------
 
-    def inline(self, formula: b.Formula) -> str:
+    def inline(self, formula: b.Formula) -> y.Box:
         """A formula on one line."""
-        return self.piece(formula).text
+        return self.piece(formula).box
 
     def piece(self, formula: b.Formula) -> Piece:  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of node
         """A formula with the level at which it binds."""
@@ -177,31 +176,32 @@ class Composer:
                 return Piece(self.range(bound))
             case b.Condition(conditions=conditions, equation=equation):
                 frame = self.printer.frames(equation)[0]
-                return Piece(", ".join(self.printer.condition(c, frame) for c in conditions))
+                return Piece(self.printer.conditions(conditions, frame))
             case b.Sum():
                 return self._sum(formula)
             case b.Derivative():
                 return self._derivative(formula)
             case b.Marked(body=body, kind=kind, path=path):
                 inside = self.piece(body)
-                return replace(inside, text=self.mark(inside.text, kind, path))
+                return replace(inside, box=mark(inside.box, kind, path))
             case b.Times(factors=factors):
                 return Piece(self._times(factors), PRODUCT, 1)
             case b.Plus():
-                return Piece(self.right(formula).text, ADD, 1)
+                return Piece(self.right(formula).box, ADD, 1)
             case b.Bracket(body=body, name=name):
-                text = self.target.brackets(replace(self.piece(body), height=1))
-                return Piece(self.named_group(text, self.inline(name)) if name else text, ATOM, 1)
+                box = self.target.brackets(replace(self.piece(body), height=1))
+                return Piece(self.named_group(box, self.inline(name)) if name else box, ATOM, 1)
             case b.Function(name=name, at=at):
                 pattern = self.printer.spelling.function(name, len(at))
-                return Piece(self.target.pattern(pattern.fill([self.printer.affine(form) for form in at])))
+                return Piece(name_of(pattern.fill([self.printer.affine(form) for form in at])))
             case b.Rate():
-                return Piece(self.rate)
+                return RATE
             case b.Update(parameter=parameter):
                 return Piece(self.update(parameter), ADD, 1)
             case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():
                 row = self.row(formula)
-                return Piece(f" {self.target.signs['eq']} ".join([row.left, *(r.text for r in row.rights)]), ADD, 2)
+                sides = [*([row.left] if row.left else []), *(right.box for right in row.rights)]
+                return Piece(y.separated(sides, y.EQUALS), ADD, 2)
         message = f"no way to print {type(formula).__name__}"
         raise TypeError(message)
 
@@ -215,36 +215,36 @@ class Composer:
         return Piece(printer.tensor(tensor, at or None))
 
     def _sum(self, formula: b.Sum) -> Piece:
-        parts = [self.printer.term(term) for term in formula.terms]
-        minus, plus = self.target.signs["minus"], self.target.signs["plus"]
-        text = parts[0]
-        for part in parts[1:]:
-            text += f" {minus} {part.removeprefix(minus)}" if part.startswith(minus) else f" {plus} {part}"
-        loose = len(parts) > 1 or text.startswith(minus) or _is_difference(formula)
-        return Piece(text, ADD if loose else PRODUCT, height=int("frac" in text))
+        terms = [self.printer.term(term) for term in formula.terms]
+        boxes = signed(
+            [(negative, self.target.within(piece, PRODUCT) if negative else piece.box) for negative, piece in terms]
+        )
+        loose = len(terms) > 1 or terms[0][0] or _is_difference(formula)
+        box = y.spaced(boxes)
+        return Piece(box, ADD if loose else PRODUCT, height=int(y.holds(box, y.Frac)))
 
-    def _times(self, factors: tuple[b.Formula, ...]) -> str:
+    def _times(self, factors: tuple[b.Formula, ...]) -> y.Box:
         pieces = [self.piece(f) for f in factors]
         bare = [f.body if isinstance(f, b.Marked) else f for f in factors]
         if all(isinstance(f, b.Derivative) for f in bare) or (isinstance(bare[-1], b.Derivative) and bare[-1].whole):
-            return self.thin.join(p.text for p in pieces)
-        return f" {self.target.signs['cdot']} ".join(map(self._factor, factors))
+            boxes = [p.box for p in pieces]
+            return y.separated(boxes, y.DOT) if self.target.flat else y.spaced(boxes)
+        return y.separated(list(map(self._factor, factors)), y.DOT)
 
-    def _factor(self, formula: b.Formula) -> str:
+    def _factor(self, formula: b.Formula) -> y.Box:
         """One factor of a product, bracketed inside its mark where it is a sum."""
         if isinstance(formula, b.Marked):
-            return self.mark(self.target.within(self.piece(formula.body), PRODUCT), formula.kind, formula.path)
+            return mark(self.target.within(self.piece(formula.body), PRODUCT), formula.kind, formula.path)
         return self.target.within(self.piece(formula), PRODUCT)
 
     def _derivative(self, formula: b.Derivative) -> Piece:
         above, below = formula.above, formula.below
         frame = self._frame(above, below)
         if formula.whole:  # stands in tables and running text
-            partial = self.target.signs["partial"]
-            names = (self.printer.array(above, frame).text, self.printer.array(below, frame).text)
-            return Piece(f"{partial}{names[0]}/{partial}{names[1]}", PRODUCT)
+            names = (self.printer.array(above, frame).box, self.printer.array(below, frame).box)
+            return Piece(y.beside(y.PARTIAL, names[0], y.Sign("/"), y.PARTIAL, names[1]), PRODUCT)
         piece = self._quotient(above, below, frame)
-        return replace(piece, text=self.explicit(piece.text)) if formula.direct else piece
+        return replace(piece, box=y.Direct(piece.box)) if formula.direct else piece
 
     def _frame(self, *refs: Ref) -> Frame:
         """Letters as they are; both elements share them."""
@@ -262,38 +262,27 @@ class Composer:
         frames = self.printer.frames(equation)
         return next((frame for frame in frames if names <= frame.letters.keys()), frames[0])
 
-    def letter(self, name: str, equation: Equation) -> str:
+    def letter(self, name: str, equation: Equation) -> y.Box:
         """The printed letter of an index of an equation."""
-        for frame in self.printer.frames(equation):
-            if name in frame.letters:
-                return self.target.items(self.printer.spelling.letter(frame.letters[name]))
-        return self.target.items(self.printer.spelling.letter(name))
+        own = next((f.letters[name] for f in self.printer.frames(equation) if name in f.letters), name)
+        return self.printer.letter(own)
 
-    def range(self, bound: Bound) -> str:
+    def range(self, bound: Bound) -> y.Box:
         """A family index with its values."""
-        letter = self.target.items(self.printer.spelling.letter(bound.hint or bound.var))
-        return f"{letter} = {self.printer.form(bound.lo)}, {self.target.signs['dots']}, {self.printer.form(bound.hi)}"
+        lower, upper = self.printer.form(bound.lo), self.printer.form(bound.hi)
+        return self.printer.range(bound.hint or bound.var, lower, upper)
 
-    # -- what a writer decides -----------------------------------------------------------------------------------------
-
-    arrow = "←"
-    rate = "η"
-    cdots = "⋯"
-    thin = " · "
-
-    def explicit(self, text: str) -> str:
-        """A derivative that leaves out all ways but the direct one."""
-        return f"{text}|direct"
-
-    def mark(self, text: str, kind: str, path: int | None) -> str:
-        """A factor of a kind, or a whole path."""
-        del kind
-        return text if path is None else f"[{path}] {text}"
-
-    def named_group(self, text: str, name: str) -> str:
-        """A group with its name."""
+    def named_group(self, box: y.Box, name: y.Box) -> y.Box:
+        """A group; writers that have room for its name set it below."""
         del name
-        return text
+        return box
+
+
+def mark(box: y.Box, kind: str, path: int | None) -> y.Box:
+    """A factor of a kind, or a whole path with its number."""
+    if path is not None:
+        return y.spaced([y.Numbered(path), box])
+    return y.Tinted(box, kind) if kind else box
 
 
 def _is_difference(formula: b.Sum) -> bool:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
+from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composed, Composer, Right
 from symbackprop.emit.environment import environment
-from symbackprop.emit.measure import width
+from symbackprop.emit.measure import width as width_of
+from symbackprop.emit.targets import TARGETS
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -157,29 +160,37 @@ def _markup_only(value: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def width(box: y.Box | None) -> float:
+    """About how wide a formula is, in em."""
+    return width_of(TARGETS["latex"].show(box)) if box is not None else 0.0
+
+
 class LatexComposer(Composer):
-    """Formulas as LaTeX; factors are tinted and lettered by macros of the template."""
+    """Formulas as boxes for a page."""
 
-    arrow = r"\leftarrow"
-    rate = r"\eta"
-    cdots = r"\cdots"
-    thin = " "
-
-    def mark(self, text: str, kind: str, path: int | None) -> str:
-        """A factor in the box of its kind, a path with its number."""
-        if path is not None:
-            return rf"\pathmark{{{path}}} {text}"
-        return rf"\factor{{{b.KINDS.get(kind, 'F')}}}{{{text}}}" if kind else text
-
-    def explicit(self, text: str) -> str:
-        """Direct dependence, with a bar."""
-        return rf"\left.{text}\right|_{{\text{{direct}}}}"
-
-    def named_group(self, text: str, name: str) -> str:
+    def named_group(self, box: y.Box, name: y.Box) -> y.Box:
         """A group with its name under a brace, where both fit on a line."""
-        if width(text) > LINE * 0.6:
-            return text
-        return rf"\underbrace{{{text}}}_{{\textstyle {name}}}"
+        return box if width(box) > LINE * 0.6 else y.Braced(box, name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line of a display: what stands left and right of the alignment mark, and the conditions at its end."""
+
+    left: str
+    right: str
+    when: str = ""
+
+    @property
+    def text(self) -> str:
+        return f"{self.left}&{self.right}" + (rf" && {self.when}" if self.when else "")
+
+    def fitted(self, lead: float, room: float) -> str:
+        """The line; where it is too wide though broken, what stands right of the mark as wide as there is room."""
+        body = self.right + (rf"  {self.when}" if self.when else "")
+        if lead + width_of(body) <= room:
+            return self.text
+        return rf"{self.left}& \fitted{{{lead:.1f}em}}{{{body}}}"
 
 
 class _Writer:
@@ -235,7 +246,11 @@ class _Writer:
                 return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
             case b.Chip(kind=kind):
                 return Latex(rf"\chip{{{b.KINDS.get(kind, 'F')}}}")
-        return Latex(f"${self.composer.inline(span)}$")
+        return Latex(f"${self.show(self.composer.inline(span))}$")
+
+    def show(self, box: y.Box) -> str:
+        """A formula as LaTeX."""
+        return self.composer.target.show(box)
 
     # -- displays ------------------------------------------------------------------------------------------------------
 
@@ -254,23 +269,56 @@ class _Writer:
             ("", LINE),
         )
         lines: list[str] = []
-        above: list[str] | None = None
+        above: list[_Line] | None = None
         for row, each in zip(rows, composed, strict=True):
-            found = _lines(each, lead, room)
+            found = self.lines(each, lead, room)
             if found != above:  # both levels may agree
-                lines += [rf"{line} \notag" for line in found[:-1]]
-                lines.append(found[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
+                shown = [line.fitted(lead, room) for line in found]
+                lines += [rf"{line} \notag" for line in shown[:-1]]
+                lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
             above = found
-        body = " \\\\\n".join(_shrunk(line, lead, room) for line in lines)
+        body = " \\\\\n".join(lines)
         environment = "align" if any(row.label for row in rows) else "align*"
         text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
         return Latex(f"{{{size}\n{text}\n}}" if size else text)
+
+    def lines(self, composed: Composed, lead: float, room: float) -> list[_Line]:
+        """The lines of one formula; a long left side has a line of its own."""
+        left = self.show(composed.left) if composed.left is not None else ""
+        if not composed.rights:
+            return [_Line("", f" {left}")]
+        apart = lead == LONG_INDENT
+        lines = [_Line("", f" {left}")] if apart else []
+        for number, right in enumerate(composed.rights):
+            opening = ("", r"\qquad = ") if apart else (f"{'' if number else left} ", "= ")
+            lines += self.filled(opening, right, lead, room)
+        return lines
+
+    def filled(self, opening: tuple[str, str], right: Right, lead: float, room: float) -> list[_Line]:
+        """Lines of ``= parts``, as many parts in each as fit; parts that do not fit are broken inside."""
+        if right.when is not None:
+            room -= width(right.when) + 3
+        again = r"\qquad\quad " if lead == LONG_INDENT else r"\quad "
+        lines: list[_Line] = []
+        left, start = opening
+        current: list[y.Box] = []
+        used = lead + 1.4
+        for number, part in enumerate(right.parts):
+            for k, piece in enumerate(pieces_of(part, room - lead - 2.5, width)):
+                size = width(piece)
+                if (number or k) and (used + size > room or (right.stacked and not k)):
+                    lines.append(_Line(left, start + self.show(y.spaced(current))))
+                    left, start, current, used = "", again, [], lead + 2.4
+                current.append(piece)
+                used += size
+        when = "" if right.when is None else rf"\text{{for }} {self.show(right.when)}"
+        return [*lines, _Line(left, start + self.show(y.spaced(current)), when)]
 
     def composed(self, row: b.Row) -> Composed:
         """The row in parts; cases that do not fit stand below each other without a brace."""
         composed = self.composer.row(row.formula)
         if any(
-            r"\begin{cases}" in part and width(composed.left) + width(part) + 2 > LINE
+            y.holds(part, y.Cases) and width(composed.left) + width(part) + 2 > LINE
             for right in composed.rights
             for part in right.parts
         ):
@@ -303,12 +351,12 @@ class _Writer:
 
     def in_cell(self, formula: b.Formula) -> str:
         """A formula of a cell, with room above and below where it is tall."""
-        text = self.composer.inline(formula)
-        if width(text) > CELL:
-            first, *rest = pieces_of(text, CELL)
+        box = self.composer.inline(formula)
+        if width(box) > CELL:
+            first, *rest = map(self.show, pieces_of(box, CELL, width))
             rows = r" \\ \quad".join(rf"\tall{{{piece}}}" for piece in [first, *rest])
             return rf"\begin{{tabular}}[c]{{@{{}}l@{{}}}}{rows}\end{{tabular}}"
-        return rf"\tall{{{text}}}" if r"\frac" in text or r"\sum" in text or "cases" in text else f"${text}$"
+        return rf"\tall{{{self.show(box)}}}" if y.holds(box, y.Frac, y.Summation, y.Cases) else f"${self.show(box)}$"
 
 
 def _alignment(align: Sequence[str], columns: Sequence[Sequence[str]]) -> str:
@@ -326,7 +374,7 @@ def _cell_width(cell: str) -> float:
     """About how wide a cell is, in em."""
     formulas = re.findall(r"\$([^$]*)\$|\\tall\{(.*?)\}(?= |$)", cell)
     words = re.sub(r"\$[^$]*\$|\\tall\{.*?\}(?= |$)", "", cell)
-    return 0.45 * len(words) + sum(width(a or b) for a, b in formulas)
+    return 0.45 * len(words) + sum(width_of(a or b) for a, b in formulas)
 
 
 def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again: bool) -> Latex:
@@ -346,53 +394,11 @@ def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again
 def _fits(composed: Composed, lead: float, room: float) -> bool:
     """True where no part has to be broken inside, nor, where each stands in one line, the whole."""
     for right in composed.rights:
-        spare = width(right.when) + 3 if right.when else 0
+        spare = width(right.when) + 3 if right.when is not None else 0
         widths = [width(part) for part in right.parts]
         if lead + 3.9 + spare + (max(widths) if right.stacked else min(sum(widths), max(widths) + 1)) > room:
             return False
     return True
-
-
-def _lines(composed: Composed, lead: float, room: float) -> list[str]:
-    """The lines of one formula, with alignment marks; a long left side has a line of its own."""
-    if not composed.rights:
-        return [f"& {composed.left}"]
-    apart = lead == LONG_INDENT
-    lines = [f"& {composed.left}"] if apart else []
-    for number, right in enumerate(composed.rights):
-        opening = r"&\qquad = " if apart else f"{'' if number else composed.left} &= "
-        lines += _filled(opening, right, lead, room)
-    return lines
-
-
-def _filled(opening: str, right: Right, lead: float, room: float) -> list[str]:
-    """Lines of ``= parts``, as many parts in each as fit; parts that do not fit are broken inside."""
-    if right.when:
-        room -= width(right.when) + 3
-    again = r"&\qquad\quad " if lead == LONG_INDENT else r"&\quad "
-    lines: list[str] = []
-    current, used = opening, lead + 1.4
-    for number, part in enumerate(right.parts):
-        for k, piece in enumerate(pieces_of(part, room - lead - 2.5)):
-            size = width(piece)
-            if (number or k) and (used + size > room or (right.stacked and not k)):
-                lines.append(current)
-                current, used = again + piece, lead + 2.4 + size
-            else:
-                current, used = f"{current} {piece}" if number or k else current + piece, used + size
-    lines.append(current + (rf" && \text{{for }} {right.when}" if right.when else ""))
-    return lines
-
-
-def _shrunk(line: str, lead: float, room: float) -> str:
-    """The line; where it is too wide though broken, what stands right of the mark as wide as there is room."""
-    body, label, tail = line.partition(r" \label")
-    body = body.removesuffix(r" \notag")
-    left, _, right = body.partition("&")
-    if lead + width(right.replace("&", "")) <= room:
-        return line
-    number = label + tail if label else r" \notag"
-    return rf"{left}& \fitted{{{lead:.1f}em}}{{{right.replace('&', '')}}}{number}"
 
 
 def _breakable(text: str) -> Latex:

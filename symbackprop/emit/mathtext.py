@@ -7,15 +7,17 @@ derivation. Every name comes from ``notation.spelling``, so what is printed in L
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
 from symbackprop.affine import Affine, Scope
+from symbackprop.emit import layout as y
+from symbackprop.emit.layout import ADD, ATOM, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_matrix import MatrixText
 from symbackprop.emit.mathtext_names import Frame, NamePrinter
-from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, decimal_text
+from symbackprop.emit.target import SIGNS, name_of
 from symbackprop.index import LOCAL, Along, Apply, Equation, Opaque, Ref, Term, Value, slot, variables_of
 from symbackprop.matrix import is_writable
 from symbackprop.notation.glyph import Symbol
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "Line", "Printer"]
 
 _CASES_AT_MOST = 4
+ONE = Piece(y.Digits("1"))
 _SHORT = 2
 """So many factors still read well above a fraction bar."""
 
@@ -44,13 +47,13 @@ _SHORT = 2
 class Line:
     """An equation in parts for a writer to break: the left side, then signed parts of the right side."""
 
-    left: str
-    parts: tuple[str, ...]
+    left: y.Box
+    parts: tuple[y.Box, ...]
 
     @property
-    def text(self) -> str:
+    def box(self) -> y.Box:
         """All on one line."""
-        return f"{self.left} = {' '.join(self.parts)}"
+        return y.spaced([self.left, y.EQUALS, *self.parts])
 
 
 class Printer(NamePrinter):
@@ -63,7 +66,7 @@ class Printer(NamePrinter):
         self,
         subject: Network | Derivation,
         preset: Preset | str | None = None,
-        target: Literal["latex", "unicode"] = "latex",
+        target: str = "latex",
         *,
         layout: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
@@ -74,7 +77,7 @@ class Printer(NamePrinter):
 
     def equation(self, equation: Equation) -> str:
         """The equation on one line, index level."""
-        return self.line(equation).text
+        return self.show(self.line(equation).box)
 
     def line(self, equation: Equation) -> Line:
         """The equation in parts: one a term, or one that holds cases."""
@@ -89,20 +92,20 @@ class Printer(NamePrinter):
             (inner if _splits(term, free) else outer).append((term, frame))
         groups = _exclusive(inner, free, scope)
         if groups is None or not 1 <= len(groups) <= _CASES_AT_MOST:
-            return Line(left=left, parts=self._sum(pairs) or ("0",))
-        parts = self._sum(outer)
+            return Line(left=left, parts=self.sum(pairs) or (y.Digits("0"),))
+        parts = self.sum(outer)
         cases = self._cases(groups, scope, brief=len(groups) == 1)
-        return Line(left=left, parts=(*parts, f"+ {cases}" if parts else cases))
+        return Line(left=left, parts=(*parts, y.spaced([y.PLUS, cases]) if parts else cases))
 
-    def term(self, term: Term, frame: Frame | None = None) -> str:
-        """One term with its sign; without a frame, its own letters are chosen."""
+    def term(self, term: Term, frame: Frame | None = None) -> tuple[bool, Piece]:
+        """Whether a minus sign stands before a term, and the rest; without a frame, its own letters are chosen."""
         if frame is None:
             frame = (
                 self.frames(Equation(lhs=Ref(""), terms=(term,), ranges=()))[0]
                 if not term.variables
                 else self._own_frame(term)
             )
-        return self._sum([(term, frame)])[0]
+        return self._term(term, frame)
 
     def _own_frame(self, term: Term) -> Frame:
         names = tuple(sorted(term.variables))
@@ -113,38 +116,34 @@ class Printer(NamePrinter):
         )
         return Frame(letters, families, self.preset.indices.base)
 
-    def _sum(self, pairs: Sequence[tuple[Term, Frame]], hidden: Collection[Cond] = ()) -> tuple[str, ...]:
+    def sum(self, pairs: Sequence[tuple[Term, Frame]], hidden: Collection[Cond] = ()) -> tuple[y.Box, ...]:
         """Signed parts of a sum; conditions in ``hidden`` stand elsewhere."""
-        parts: list[str] = []
+        parts: list[y.Box] = []
         for term, frame in pairs:
-            sign, piece = self._term(term, frame, hidden)
-            text = (
-                self.target.within(piece, PRODUCT)
-                if piece.level == ADD and (sign < 0 or len(pairs) > 1)
-                else piece.text
-            )
-            if sign < 0:
-                parts.append(f"{self.target.signs['minus']} {text}" if parts else f"{self.target.signs['minus']}{text}")
+            negative, piece = self._term(term, frame, hidden)
+            loose = piece.level == ADD and (negative or len(pairs) > 1)
+            box = self.target.within(piece, PRODUCT) if loose else piece.box
+            if parts:
+                parts.append(y.spaced([y.MINUS if negative else y.PLUS, box]))
             else:
-                parts.append(f"{self.target.signs['plus']} {text}" if parts else text)
+                parts.append(y.beside(y.MINUS, box) if negative else box)
         return tuple(parts)
 
     def _cases(
         self, groups: Sequence[tuple[tuple[Cond, ...], list[tuple[Term, Frame]]]], scope: Scope, *, brief: bool
-    ) -> str:
+    ) -> y.Box:
         rows = []
         for conditions, pairs in groups:
-            shown = ", ".join(self.condition(c, pairs[0][1]) for c in conditions)
-            rows.append((" ".join(self._sum(pairs, conditions)), shown))
+            rows.append((y.spaced(self.sum(pairs, conditions)), self.conditions(conditions, pairs[0][1])))
         if brief or not _exhaustive([conditions for conditions, _ in groups], scope):
-            rows.append(("0", self.target.signs["otherwise"]))
-        return self.target.cases(rows)
+            rows.append((y.Digits("0"), SIGNS["otherwise"]))
+        return y.Cases(tuple(rows))
 
     # -- whole arrays --------------------------------------------------------------------------------------------------
 
     def matrix(self, equation: Equation, cases: Sequence[Case]) -> str:
         """The equation for whole arrays, on one line; at index level where arrays cannot say it."""
-        return self.matrix_line(equation, cases).text
+        return self.show(self.matrix_line(equation, cases).box)
 
     def is_matrix(self, cases: Sequence[Case]) -> bool:
         """True where matrix notation can say all cases."""
@@ -157,30 +156,29 @@ class Printer(NamePrinter):
         frame = self._joint_frame(equation)
         text = MatrixText(self, frame)
         count = family_count(self.spelling, equation.lhs.tensor)
-        left = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame).text
+        left = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame).box
         always = [case for case in cases if not case.conditions]
         special = [case for case in cases if case.conditions]
         parts = [text.piece(case.node) for case in always]
         if special:
             parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
-        return Line(
-            left=left,
-            parts=tuple(p.text if not k else f"{self.target.signs['plus']} {p.text}" for k, p in enumerate(parts)),
-        )
+        return Line(left=left, parts=tuple(y.spaced([y.PLUS, p.box]) if k else p.box for k, p in enumerate(parts)))
 
-    def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> str:
+    def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> y.Box:
         groups = [tuple(sorted(case.conditions, key=lambda c: c.key)) for case in cases]
-        shown = [", ".join(self.condition(c, frame) for c in group) for group in groups]
         if any(not _apart(a, b, scope) for k, a in enumerate(groups) for b in groups[k + 1 :]):
-            plus = f" {self.target.signs['plus']} "
-            return plus.join(
-                self.target.product([*(self.iverson(c, frame) for c in group), text.piece(case.node)]).text
+            switched = [
+                self.target.product([*(self.iverson(c, frame) for c in group), text.piece(case.node)]).box
                 for group, case in zip(groups, cases, strict=True)
-            )
-        rows = [(text.piece(case.node).text, words) for case, words in zip(cases, shown, strict=True)]
+            ]
+            return y.separated(switched, y.PLUS)
+        rows = [
+            (text.piece(case.node).box, self.conditions(group, frame))
+            for group, case in zip(groups, cases, strict=True)
+        ]
         if not _exhaustive(groups, scope):
-            rows.append(("0", self.target.signs["otherwise"]))
-        return self.target.cases(rows)
+            rows.append((y.Digits("0"), SIGNS["otherwise"]))
+        return y.Cases(tuple(rows))
 
     def _joint_frame(self, equation: Equation) -> Frame:
         """One frame for all terms: whole arrays show only layer and time indices."""
@@ -192,8 +190,8 @@ class Printer(NamePrinter):
 
     # -- terms ---------------------------------------------------------------------------------------------------------
 
-    def _term(self, term: Term, frame: Frame, hidden: Collection[Cond] = ()) -> tuple[int, Piece]:
-        """Sign and the rest: fraction of constants, what the sum does not touch, the sum, what follows it."""
+    def _term(self, term: Term, frame: Frame, hidden: Collection[Cond] = ()) -> tuple[bool, Piece]:
+        """Whether it is negative, and the rest: constants, what the sum does not touch, the sum, what follows it."""
         bound = {b.var for b in term.bounds}
         conditions = sorted((c for c in term.conditions if c not in hidden), key=lambda c: c.key)
         inside = [c for c in conditions if c.form.variables & bound]
@@ -204,32 +202,31 @@ class Printer(NamePrinter):
         before, under = self._quotient(front, frame)
         after, more = self._quotient(back, frame)
         under += more
-        sign, number = self._coefficient(term.coefficient, constants, frame)
+        negative, number = self._coefficient(term.coefficient, constants, frame)
         pieces = [self.iverson(c, frame) for c in outside]
         if under and not bound and len(before) <= _SHORT:
             pieces.append(self._over(number[0] + before, number[1] + under))
         else:
             pieces = [*self._fraction(number[0], number[1] + under), *pieces, *before]
         if bound:
-            summed = [*(self.iverson(c, frame) for c in inside), *self._factors(body, frame)] or [Piece("1")]
+            summed = [*(self.iverson(c, frame) for c in inside), *self._factors(body, frame)] or [ONE]
             sigma = self.sigma(term.bounds, body, frame)
-            text = self.target.product(summed)
-            piece = Piece(f"{sigma} {self.target.within(text, SUM)}", SUM, 2)
+            piece = Piece(y.spaced([*sigma, self.target.within(self.target.product(summed), SUM)]), SUM, 2)
             pieces.append(Piece(self.target.brackets(piece), ATOM, 2) if after else piece)
-        return sign, self.target.product([*pieces, *after] or [Piece("1")])
+        return negative, self.target.product([*pieces, *after] or [ONE])
 
     def _coefficient(
         self, value: Any, constants: Sequence[Factor], frame: Frame
-    ) -> tuple[int, tuple[list[Piece], list[Piece]]]:
-        """Sign, and what stands above and below the bar: a number and functions of sizes."""
+    ) -> tuple[bool, tuple[list[Piece], list[Piece]]]:
+        """Whether it is negative, and what stands above and below the bar: a number and functions of sizes."""
         decimal = decimal_text(abs(value))
-        over = [] if decimal is None and abs(value.p) == 1 else [Piece(decimal or str(abs(value.p)))]
-        under = [] if decimal is not None or value.q == 1 else [Piece(str(value.q))]
+        over = [] if decimal is None and abs(value.p) == 1 else [Piece(y.Digits(decimal or str(abs(value.p))))]
+        under = [] if decimal is not None or value.q == 1 else [Piece(y.Digits(str(value.q)))]
         upper, lower = self._quotient(constants, frame)
-        return (-1 if value < 0 else 1), (over + upper, under + lower)
+        return bool(value < 0), (over + upper, under + lower)
 
     def _over(self, over: list[Piece], under: list[Piece]) -> Piece:
-        return self.target.frac(self.target.product(over or [Piece("1")]), self.target.product(under))
+        return self.target.frac(self.target.product(over or [ONE]), self.target.product(under))
 
     def _fraction(self, over: list[Piece], under: list[Piece]) -> list[Piece]:
         """One fraction, or what is above it where nothing is below."""
@@ -263,18 +260,18 @@ class Printer(NamePrinter):
         """A bracket that is 1 where the condition holds, else 0."""
         return Piece(self.target.brackets(Piece(self.condition(cond, frame)), "[]"), ATOM)
 
-    def sigma(self, bounds: Sequence[Bound], body: Sequence[Factor], frame: Frame) -> str:
+    def sigma(self, bounds: Sequence[Bound], body: Sequence[Factor], frame: Frame) -> list[y.Box]:
         """Signs of sums with their limits; ``body`` tells which ranges go without saying."""
-        shown = []
+        shown: list[y.Box] = []
         for bound in bounds:
             shift = 0 if bound.var in frame.families else frame.base
-            letter = self.target.items(self.spelling.letter(frame.letters[bound.var]))
+            letter = self.letter(frame.letters[bound.var])
             if self.preset.signs.sums == "index" and self._is_whole(bound, body):
-                shown.append(self.target.summation(letter, ""))
+                shown.append(y.Summation(letter))
                 continue
             lower, upper = (self.form(frame.form(limit) + shift) for limit in (bound.lo, bound.hi))
-            shown.append(self.target.summation(f"{letter}={lower}", upper))
-        return " ".join(shown)
+            shown.append(y.Summation(y.beside(letter, y.EQUALS, lower), upper))
+        return shown
 
     def _is_whole(self, bound: Bound, body: Sequence[Factor]) -> bool:
         """True where the range is that of an axis in which the letter stands alone, so that it goes without saying."""
@@ -298,8 +295,8 @@ class Printer(NamePrinter):
         if isinstance(factor, Along):
             return self._along(factor, frame)
         assert isinstance(factor, Opaque)  # noqa: S101 - the union has no other member
-        arguments = ", ".join(self.reference(arg, frame).text for arg in factor.args)
-        return Piece(f"{self.target.pattern(self.spelling.function(factor.name))}({arguments})")
+        arguments = y.listed([self.reference(arg, frame).box for arg in factor.args])
+        return Piece(y.beside(name_of(self.spelling.function(factor.name)), y.Fence(arguments)))
 
     def _along(self, factor: Along, frame: Frame) -> Piece:
         """A function of an axis: the axis is a colon, or a letter with its range where it stands in a sum (windows)."""
@@ -316,11 +313,11 @@ class Printer(NamePrinter):
             pattern = pattern.add_sub(
                 *(item for k, items in enumerate(shown) for item in ((Symbol(","), *items) if k else items))
             )
-        text = f"{self.target.pattern(pattern)}{self.target.brackets(self.reference(factor.arg, inner))}"
+        box = y.beside(name_of(pattern), self.target.brackets(self.reference(factor.arg, inner)))
         if factor.at is None:
-            return Piece(text)
-        entry = ",".join(self.form(frame.form(form) + frame.base) for form in factor.at)
-        return Piece(f"{text}_{{{entry}}}")
+            return Piece(box)
+        entry = [self.form(frame.form(form) + frame.base) for form in factor.at]
+        return Piece(y.Lowered(box, y.beside(*(b for k, e in enumerate(entry) for b in ((y.COMMA, e) if k else (e,))))))
 
     def _with_letters(self, running: Sequence[str], frame: Frame) -> Frame:
         """The frame with letters for the axes of a function."""

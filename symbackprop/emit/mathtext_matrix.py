@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Affine
-from symbackprop.emit.mathtext_targets import ADD, ATOM, BINARY, PRODUCT, SUM, Piece
+from symbackprop.emit import layout as y
+from symbackprop.emit.layout import ADD, ATOM, BINARY, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, place
+from symbackprop.emit.target import name_of
 from symbackprop.index import Apply, Compare, Value, Where, slot
 from symbackprop.matrix import (
     Add,
@@ -59,7 +61,7 @@ class ArrayTemplates(Templates):
         """The template with its slots filled; exp of an array is written as a function."""
         if isinstance(template, sp.exp) and self.is_array(template):
             inner = self.piece(template.args[0], leaves)
-            return Piece(self.target.sign(r"\exp") + self.target.brackets(inner), ATOM, inner.height)
+            return Piece(y.beside(y.symbol(r"\exp"), self.target.brackets(inner)), ATOM, inner.height)
         return super().piece(template, leaves)
 
     def _mul(self, product: Any, leaves: Leaves) -> Piece:
@@ -79,8 +81,9 @@ class ArrayTemplates(Templates):
             pieces = [self.target.product([*scalars, pieces[0]]), *pieces[1:]]
         if len(pieces) == 1:
             return pieces[0]
-        sign = f" {self.target.sign(self.printer.preset.signs.hadamard)} "
-        return Piece(sign.join(self.target.within(p, PRODUCT) for p in pieces), BINARY, max(p.height for p in pieces))
+        sign = y.Sign(self.printer.preset.signs.hadamard)
+        boxes = [self.target.within(p, PRODUCT) for p in pieces]
+        return Piece(y.separated(boxes, sign), BINARY, max(p.height for p in pieces))
 
     def _pow(self, power: Any, leaves: Leaves) -> Piece:
         base, exponent = power.as_base_exp()
@@ -90,11 +93,9 @@ class ArrayTemplates(Templates):
             return super()._pow(power, leaves)
         inner = self.piece(base, leaves)
         shown = self.piece(exponent, leaves)
-        bare = inner.level == ATOM and not inner.height and not self._has_superscript(inner.text)
-        return self.target.power(
-            inner.text if bare else self.target.brackets(inner),
-            Piece(f"{self.target.sign(chr(92) + 'circ')} {shown.text}", ADD),
-        )
+        bare = inner.level == ATOM and not inner.height and not y.has_superscript(inner.box)
+        entrywise = Piece(y.spaced([y.Sign(r"\circ"), shown.box]), ADD)
+        return self.power(inner.box if bare else self.target.brackets(inner), entrywise)
 
 
 class MatrixText:
@@ -141,7 +142,7 @@ class MatrixText:
         sign = self.printer.preset.signs.outer
         if sign != "transpose":
             shown = [self.target.within(self.piece(each), PRODUCT) for each in (node.a, node.b)]
-            return Piece(f" {self.target.sign(sign)} ".join(shown), BINARY)
+            return Piece(y.separated(shown, y.Sign(sign)), BINARY)
         return self.outer(self.pair(node.a), self.pair(node.b))
 
     @piece.register
@@ -151,23 +152,14 @@ class MatrixText:
 
     @piece.register
     def _(self, node: Add) -> Piece:
-        text, height = "", 0
-        for term in node.terms:
-            negative, piece = self.signed(term)
-            height = max(height, piece.height)
-            shown = self.target.within(piece, BINARY)
-            if text:
-                text += f" {self.target.signs['minus' if negative else 'plus']} {shown}"
-            else:
-                text = (self.target.signs["minus"] if negative else "") + shown
-        return Piece(text, ADD, height)
+        return self.target.total([self.signed(term) for term in node.terms], BINARY)
 
     @piece.register
     def _(self, node: Scale) -> Piece:
         negative, piece = self.signed(node)
         if not negative:
             return piece
-        return Piece(self.target.signs["minus"] + self.target.within(piece, BINARY), ADD, piece.height)
+        return self.target.negative(piece, BINARY)
 
     @piece.register
     def _(self, node: SumOver) -> Piece:
@@ -202,7 +194,7 @@ class MatrixText:
         summed = [self.printer.iverson(c, self.frame) for c in sorted(node.conditions, key=lambda c: c.key)]
         summed.append(self.piece(node.x))
         sigma = self.printer.sigma(node.bounds, (), self.frame)
-        return Piece(f"{sigma} {self.target.within(self.target.product(summed), SUM)}", SUM, 2)
+        return Piece(y.spaced([*sigma, self.target.within(self.target.product(summed), SUM)]), SUM, 2)
 
     @piece.register
     def _(self, node: Elementwise) -> Piece:
@@ -220,24 +212,23 @@ class MatrixText:
     @piece.register
     def _(self, node: AlongAxis) -> Piece:
         pattern = self.printer.spelling.function(node.name)
-        name = self.target.pattern(pattern)
         if len(node.x.axes) > 1:
             extent = next(axis.extent for axis in node.x.axes if axis.label == node.over[0])
-            name = self.target.pattern(pattern.add_sub(*self.printer.affine(self.frame.form(extent))))
+            pattern = pattern.add_sub(*self.printer.affine(self.frame.form(extent)))
         inner = self.piece(node.x)
-        return Piece(name + self.target.brackets(inner), ATOM, inner.height)
+        return Piece(y.beside(name_of(pattern), self.target.brackets(inner)), ATOM, inner.height)
 
     @piece.register
     def _(self, node: Concat) -> Piece:
         upright = node.label == node.labels[0] and not (self.rows and len(node.labels) == 1)
-        shown = [self.piece(part) for part in node.parts]
-        rows = [[piece.text] for piece in shown] if upright else [[piece.text for piece in shown]]
-        return Piece(self.target.blocks(rows), ATOM, 2 if upright else 0)
+        shown = tuple(self.piece(part).box for part in node.parts)
+        rows = tuple((box,) for box in shown) if upright else (shown,)
+        return Piece(y.Blocks(rows), ATOM, 2 if upright else 0)
 
     @piece.register
     def _(self, node: OpaqueCall) -> Piece:
-        arguments = ", ".join(self.piece(arg).text for arg in node.args)
-        return Piece(f"{self.target.pattern(self.printer.spelling.function(node.name))}({arguments})")
+        arguments = y.listed([self.piece(arg).box for arg in node.args])
+        return Piece(y.beside(name_of(self.printer.spelling.function(node.name)), y.Fence(arguments)))
 
     # -- products and turned arrays ------------------------------------------------------------------------------------
 
@@ -264,7 +255,7 @@ class MatrixText:
     def ones(self, extent: Affine) -> tuple[Piece, Piece]:
         """The vector of ones of a length, plain and turned."""
         pattern = self.printer.ones.add_sub(*self.printer.affine(self.frame.form(extent)))
-        return Piece(self.target.pattern(pattern)), self.turn_name(pattern)
+        return Piece(name_of(pattern)), self.turn_name(pattern)
 
     def turned(self, node: Node) -> Piece:
         """The transpose: of a name, its own superscript; of a transpose, what it was; else brackets."""
@@ -275,19 +266,19 @@ class MatrixText:
             if pattern is not None:
                 return self.turn_name(pattern)
         piece = self.piece(node)
-        return Piece(self.target.turned(self.target.brackets(piece), self.printer.transpose_sign), ATOM, piece.height)
+        return Piece(y.Turned(self.target.brackets(piece), self.printer.transpose_sign), ATOM, piece.height)
 
     def turn_name(self, pattern: Pattern) -> Piece:
         """A transposed name: the sign joins a bracketed superscript, any other one is set in brackets first."""
         sign = self.printer.transpose_sign
         if not pattern.sup or self.printer.is_bracketed(pattern.sup):
-            return Piece(self.target.pattern(pattern, more=sign))
-        return Piece(self.target.turned(self.target.brackets(Piece(self.target.pattern(pattern))), sign))
+            return Piece(name_of(pattern, sign))
+        return Piece(y.Turned(self.target.brackets(Piece(name_of(pattern))), sign))
 
     def spread(self, x: Node, whole: Node) -> Piece:
         """An array repeated along the axes of ``whole`` that it lacks, as a product with ones."""
         if isinstance(x, Number) and x.form == Affine():
-            return Piece("0")
+            return Piece(y.Digits("0"))
         missing = [axis for axis in whole.axes if axis not in x.axes]
         if not missing:
             return self.piece(x)
@@ -334,7 +325,7 @@ class MatrixText:
         if exponent != 2 or isinstance(base, (Where, Compare)):  # noqa: PLR2004 - a square
             return None
         inner = self.piece(Elementwise(template=base, args=x.args, over=x.over))
-        return Piece(self.target.norm(inner, frobenius=len(x.axes) > 1), ATOM, inner.height)
+        return Piece(y.Norm(inner.box, inner.height, len(x.axes) > 1), ATOM, inner.height)
 
 
 def _factored(node: Node) -> Node:

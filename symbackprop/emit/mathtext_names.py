@@ -6,11 +6,14 @@ The lower half of the printer: everything that has no sum in it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Cond, Size, Var, var
 from symbackprop.derivation import Derivation
-from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, TARGETS, Piece
+from symbackprop.emit import layout as y
+from symbackprop.emit.layout import ADD, ATOM, PRODUCT, Piece
+from symbackprop.emit.target import SIGNS, name_of
+from symbackprop.emit.targets import TARGETS
 from symbackprop.index import LOCAL, Equation, Ref, primal_name
 from symbackprop.notation.glyph import Item, Mark, Pattern, Scripted, Symbol, named, spelling
 from symbackprop.notation.letters import assign, equation_families, family_count
@@ -45,7 +48,7 @@ class NamePrinter:
         self,
         subject: Network | Derivation,
         preset: Preset | str | None = None,
-        target: Literal["latex", "unicode"] = "latex",
+        target: str = "latex",
         *,
         layout: Mapping[str, tuple[int, ...]] | None = None,
     ) -> None:
@@ -68,7 +71,7 @@ class NamePrinter:
     @property
     def transpose_sign(self) -> tuple[Item, ...]:
         """The preset's sign of transposition."""
-        return spelling(self.preset.signs.transpose if self.target.name == "latex" else r"\top").nucleus
+        return spelling(r"\top" if self.target.name == "unicode" else self.preset.signs.transpose).nucleus
 
     ones = Pattern((Mark("mathbf", (Symbol("1"),)),))
     """The vector of ones; its length is a subscript."""
@@ -87,9 +90,13 @@ class NamePrinter:
         plain = single and all(c == 1 for _, c in shown.terms)
         return Piece(self.form(shown), ATOM if plain else PRODUCT if single else ADD)
 
-    def ref(self, ref: Ref, frame: Frame | None = None) -> str:
+    def show(self, box: y.Box) -> str:
+        """A box as text of the target."""
+        return self.target.show(box)
+
+    def ref(self, ref: Ref, frame: Frame | None = None) -> y.Box:
         r"""An element, ``w_{ij}^{(\ell)}``, or a derivative by one."""
-        return self.reference(ref, frame or self._ref_frame(ref)).text
+        return self.reference(ref, frame or self._ref_frame(ref)).box
 
     def _ref_frame(self, ref: Ref) -> Frame:
         names = sorted({v for form in ref.index for v in form.variables})
@@ -100,7 +107,7 @@ class NamePrinter:
         """An element as a piece; a derivative where its adjoint has no name."""
         pattern = self.named(ref, frame)
         if pattern is not None:
-            return Piece(self.target.pattern(pattern))
+            return Piece(name_of(pattern))
         return self.derivative(*self.head(ref), frame)
 
     def head(self, ref: Ref) -> tuple[str, Ref]:
@@ -113,10 +120,11 @@ class NamePrinter:
         pattern = self.named(ref, frame)
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
-        partial = self.target.signs["partial"]
-        return self.target.frac(
-            Piece(partial + self.target.pattern(top or named(loss))), Piece(partial + self.target.pattern(pattern))
-        )
+        return self.quotient(name_of(top or named(loss)), name_of(pattern))
+
+    def quotient(self, above: y.Box, below: y.Box) -> Piece:
+        """``∂above/∂below``."""
+        return self.target.frac(Piece(y.beside(y.PARTIAL, above)), Piece(y.beside(y.PARTIAL, below)))
 
     def named(self, ref: Ref, frame: Frame) -> Pattern | None:
         """The name of an element with its indices in place; of a whole array where all axes are placeholders."""
@@ -138,9 +146,9 @@ class NamePrinter:
     def _letter_shown(self, form: Affine, frame: Frame) -> str:
         return frame.letters.get(single_letter(form), "")
 
-    def tensor(self, name: str, family: Sequence[Affine] | None = None, frame: Frame | None = None) -> str:
+    def tensor(self, name: str, family: Sequence[Affine] | None = None, frame: Frame | None = None) -> y.Box:
         """The whole array, at given family indices or with their letters."""
-        return self.array(Ref(name, tuple(family) if family is not None else self._own_family(name)), frame).text
+        return self.array(Ref(name, tuple(family) if family is not None else self._own_family(name)), frame).box
 
     def _own_family(self, name: str) -> tuple[Affine, ...]:
         tensor = self.network.tensors.get(primal_name(name))
@@ -155,7 +163,7 @@ class NamePrinter:
         frame = frame or self._ref_frame(ref)
         pattern = self.whole(ref, frame)
         if pattern is not None:
-            return Piece(self.target.pattern(pattern))
+            return Piece(name_of(pattern))
         loss, by = self.head(ref)
         count = family_count(self.spelling, by.tensor)
         return self.array_derivative(loss, Ref(by.tensor, by.index[:count]), frame)
@@ -170,10 +178,7 @@ class NamePrinter:
         pattern = self.whole(ref, frame)
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
-        partial = self.target.signs["partial"]
-        return self.target.frac(
-            Piece(partial + self.target.pattern(top or named(loss))), Piece(partial + self.target.pattern(pattern))
-        )
+        return self.quotient(name_of(top or named(loss)), name_of(pattern))
 
     # -- indices, conditions, shapes -----------------------------------------------------------------------------------
 
@@ -198,16 +203,19 @@ class NamePrinter:
         pattern = self.spelling.size(atom.name, len(atom.at)).fill([self.affine(form) for form in atom.at])
         return (Scripted(pattern.nucleus, pattern.sub, pattern.sup),) if pattern.sub or pattern.sup else pattern.nucleus
 
-    def form(self, form: Affine) -> str:
-        """An index over printed letters as text."""
-        return self.target.items(self.affine(form))
+    def form(self, form: Affine) -> y.Box:
+        """An index over printed letters."""
+        return y.Name(self.affine(form))
 
-    def condition(self, cond: Cond, frame: Frame) -> str:
+    def letter(self, name: str) -> y.Box:
+        """A running letter."""
+        return y.Name(self.spelling.letter(name))
+
+    def condition(self, cond: Cond, frame: Frame) -> y.Box:
         r"""A condition on indices: ``\ell = L``, ``\ell < L``, ``2 \mid t - k``."""
         form = frame.form(cond.form)
-        signs = self.target.signs
         if cond.kind == "mod":
-            return f"{cond.modulus} {signs['mid']} {self.form(form)}"
+            return y.spaced([y.Digits(str(cond.modulus)), SIGNS["mid"], self.form(form)])
         if cond.kind == ">=":
             strict = form.const < 0 and bool(form.terms)
             form = form + 1 if strict else form
@@ -219,29 +227,25 @@ class NamePrinter:
             sign = ("lt" if flip else "gt") if strict else ("le" if flip else "ge")
         else:
             sign = "eq" if cond.kind == "==" else "ne"
-        return f"{self.form(left)} {signs[sign]} {self.form(right)}"
+        return y.spaced([self.form(left), SIGNS[sign], self.form(right)])
 
-    def shape(self, name: str) -> str:
+    def conditions(self, conditions: Sequence[Cond], frame: Frame) -> y.Box:
+        """Several conditions, with commas."""
+        return y.listed([self.condition(cond, frame) for cond in conditions])
+
+    def shape(self, name: str) -> y.Box:
         r"""The shape of a tensor as a set: ``\mathbb{R}^{n \times m}``, axes in stored order."""
         tensor = self.network.tensors[primal_name(name)]
         order = self.spelling.layout.get(primal_name(name), tuple(range(len(tensor.axes))))
         own = {b.var: form for b, form in zip(tensor.family, self._own_family(name), strict=True)}
         sizes = [self.form(tensor.axes[k].substitute(own)) for k in order]
-        reals = self.target.signs["reals"]
         if not sizes:
-            return reals
-        return self.target.power(reals, Piece(f" {self.target.signs['times']} ".join(sizes))).text
+            return SIGNS["reals"]
+        return y.Power(SIGNS["reals"], y.separated(sizes, SIGNS["times"]))
 
-    def ranges(self, equation: Equation) -> str:
-        r"""For which indices the equation holds: ``\ell = 1, \dots, L``, letter by letter."""
-        frame = self.frames(equation)[0]
-        shown = []
-        for bound in equation.ranges:
-            shift = 0 if bound.var in frame.families else frame.base
-            letter = self.target.items(self.spelling.letter(frame.letters.get(bound.var, bound.hint or bound.var)))
-            lower, upper = (self.form(frame.form(limit) + shift) for limit in (bound.lo, bound.hi))
-            comma = ", " if self.target.name == "unicode" else r",\ "
-            shown.append(
-                f"{letter} = {lower}, {self.target.signs['dots']}, {upper}" if lower != upper else f"{letter} = {lower}"
-            )
-        return (comma if shown else "").join(shown)
+    def range(self, letter: str, lower: y.Box, upper: y.Box) -> y.Box:
+        r"""A letter with its values, ``\ell = 1, \dots, L``."""
+        head = [self.letter(letter), y.EQUALS]
+        if lower == upper:
+            return y.spaced([*head, lower])
+        return y.spaced([*head, y.beside(lower, y.COMMA), y.beside(SIGNS["dots"], y.COMMA), upper])

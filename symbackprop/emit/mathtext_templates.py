@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import sympy as sp
 
-from symbackprop.emit.mathtext_targets import ADD, ATOM, PRODUCT, Piece
+from symbackprop.emit import layout as y
+from symbackprop.emit.layout import ADD, ATOM, PRODUCT, Piece
+from symbackprop.emit.target import SIGNS, name_of
 from symbackprop.index import Compare, Where
 
 if TYPE_CHECKING:
@@ -54,44 +56,40 @@ class Templates:
         )
         write = next((method for kind, method in kinds if isinstance(template, kind)), self._call)
         constant = {sp.pi: "pi", sp.E: "e"}.get(template)
-        return Piece(self.target.signs[constant]) if constant else write(template, leaves)
+        return Piece(SIGNS[constant]) if constant else write(template, leaves)
 
     def _exp(self, power: Any, leaves: Leaves) -> Piece:
-        return self.target.power(self.target.signs["e"], self.piece(power.args[0], leaves))
+        return self.power(SIGNS["e"], self.piece(power.args[0], leaves))
+
+    @staticmethod
+    def power(base: y.Box, exponent: Piece) -> Piece:
+        """A power of what is bracketed where it must be."""
+        return Piece(y.Power(base, exponent.box), ATOM, exponent.height)
 
     def _iverson(self, compare: Any, leaves: Leaves) -> Piece:
         return Piece(self.target.brackets(Piece(self._comparison(compare, leaves)), "[]"))
 
     def _number(self, value: Any, leaves: Leaves) -> Piece:
         if value < 0:
-            return Piece(self.target.signs["minus"] + self._number(-value, leaves).text, ADD)
+            return self.target.negative(self._number(-value, leaves), ADD)
         decimal = decimal_text(value)
         if decimal is not None or value.q == 1:
-            return Piece(decimal or str(value.p))
-        return self.target.frac(Piece(str(value.p)), Piece(str(value.q)))
+            return Piece(y.Digits(decimal or str(value.p)))
+        return self.target.frac(Piece(y.Digits(str(value.p))), Piece(y.Digits(str(value.q))))
 
     def _add(self, total: Any, leaves: Leaves) -> Piece:
         parts = sorted(total.args, key=place)
         if _negative(parts[0]):
             first = next((p for p in parts if not _negative(p)), parts[0])
             parts = [first, *(p for p in parts if p is not first)]
-        text, height = "", 0
-        for part in parts:
-            negative = _negative(part)
-            piece = self.piece(-part if negative else part, leaves)
-            height = max(height, piece.height)
-            shown = self.target.within(piece, PRODUCT)
-            if text:
-                text += f" {self.target.signs['minus' if negative else 'plus']} {shown}"
-            else:
-                text = (self.target.signs["minus"] if negative else "") + shown
-        return Piece(text, ADD, height)
+        return self.target.total(
+            [(_negative(part), self.piece(-part if _negative(part) else part, leaves)) for part in parts], PRODUCT
+        )
 
     def _mul(self, product: Any, leaves: Leaves) -> Piece:
         coefficient, rest = product.as_coeff_Mul()
         if coefficient < 0:
-            inner = self.piece(-product, leaves)
-            return Piece(self.target.signs["minus"] + self.target.within(inner, PRODUCT), ADD, inner.height)
+            return self.target.negative(self.piece(-product, leaves), PRODUCT)
         over: list[Piece] = []
         under: list[Piece] = []
         for part in sorted(sp.Mul.make_args(rest), key=place):
@@ -101,28 +99,25 @@ class Templates:
             else:
                 over.append(self.piece(part, leaves))
         if coefficient.p != 1:
-            over.insert(0, Piece(str(coefficient.p)))
+            over.insert(0, Piece(y.Digits(str(coefficient.p))))
         if coefficient.q != 1:
-            under.insert(0, Piece(str(coefficient.q)))
+            under.insert(0, Piece(y.Digits(str(coefficient.q))))
+        one = Piece(y.Digits("1"))
         if not under:
             return self.target.product(over)
         if len(over) > 2:  # noqa: PLR2004 - a long numerator reads better beside the bar
-            return self.target.product([self.target.frac(Piece("1"), self.target.product(under)), *over])
-        return self.target.frac(self.target.product(over or [Piece("1")]), self.target.product(under))
+            return self.target.product([self.target.frac(one, self.target.product(under)), *over])
+        return self.target.frac(self.target.product(over or [one]), self.target.product(under))
 
     def _pow(self, power: Any, leaves: Leaves) -> Piece:
         base, exponent = power.as_base_exp()
         if exponent.is_Rational and exponent.is_negative:
-            return self.target.frac(Piece("1"), self.piece(base**-exponent, leaves))
-        if exponent == sp.Rational(1, 2):
-            return self.target.root(self.piece(base, leaves))
+            return self.target.frac(Piece(y.Digits("1")), self.piece(base**-exponent, leaves))
         inner = self.piece(base, leaves)
-        bare = inner.level == ATOM and not inner.height and (base.is_Integer or not self._has_superscript(inner.text))
-        return self.target.power(inner.text if bare else self.target.brackets(inner), self.piece(exponent, leaves))
-
-    @staticmethod
-    def _has_superscript(text: str) -> bool:
-        return "^" in text or "'" in text or "′" in text or any(c in "⁰¹²³⁴⁵⁶⁷⁸⁹ᵀ" for c in text)
+        if exponent == sp.Rational(1, 2):
+            return Piece(y.Root(inner.box), ATOM, inner.height)
+        bare = inner.level == ATOM and not inner.height and (base.is_Integer or not y.has_superscript(inner.box))
+        return self.power(inner.box if bare else self.target.brackets(inner), self.piece(exponent, leaves))
 
     def _call(self, call: Any, leaves: Leaves) -> Piece:
         """A function of its last argument; those before it say which layer's function it is."""
@@ -136,35 +131,31 @@ class Templates:
         if name == "onehot":
             return self._onehot(family[0], argument, leaves)
         values = [leaves.indices[each] for each in family]
-        head = self.target.pattern(self.printer.spelling.function(name, len(family), order).fill(values))
+        head = name_of(self.printer.spelling.function(name, len(family), order).fill(values))
         inner = self.piece(argument, leaves)
-        return Piece(head + self.target.brackets(inner), ATOM, inner.height)
+        return Piece(y.beside(head, self.target.brackets(inner)), ATOM, inner.height)
 
     def _onehot(self, label: Any, entry: Any, leaves: Leaves) -> Piece:
         """Whether a label is the entry's, as a bracket that is 1 or 0."""
-        equal = f"{self.piece(label, leaves).text} {self.target.signs['eq']} {self.piece(entry, leaves).text}"
+        equal = y.spaced([self.piece(label, leaves).box, y.EQUALS, self.piece(entry, leaves).box])
         return Piece(self.target.brackets(Piece(equal), "[]"))
 
-    def _comparison(self, compare: Any, leaves: Leaves) -> str:
+    def _comparison(self, compare: Any, leaves: Leaves) -> y.Box:
         sign, left, right = compare.args
-        return (
-            f"{self.piece(left, leaves).text} {self.target.signs[_RELATIONS[sign.name]]} "
-            f"{self.piece(right, leaves).text}"
-        )
+        return y.spaced([self.piece(left, leaves).box, SIGNS[_RELATIONS[sign.name]], self.piece(right, leaves).box])
 
     def _where(self, choice: Any, leaves: Leaves) -> Piece:
-        rows: list[tuple[str, str]] = []
+        rows: list[tuple[y.Box, y.Box]] = []
         rest = choice
         while isinstance(rest, Where):
             test, value, rest = rest.args
-            shown = (
-                self._comparison(test, leaves)
-                if isinstance(test, Compare)
-                else (f"{self.piece(test, leaves).text} {self.target.signs['ne']} 0")
-            )
-            rows.append((self.piece(value, leaves).text, shown))
-        rows.append((self.piece(rest, leaves).text, self.target.signs["otherwise"]))
-        return Piece(self.target.cases(rows), ATOM, 2)
+            if isinstance(test, Compare):
+                shown = self._comparison(test, leaves)
+            else:
+                shown = y.spaced([self.piece(test, leaves).box, SIGNS["ne"], y.Digits("0")])
+            rows.append((self.piece(value, leaves).box, shown))
+        rows.append((self.piece(rest, leaves).box, SIGNS["otherwise"]))
+        return Piece(y.Cases(tuple(rows)), ATOM, 2)
 
 
 def _negative(part: Any) -> bool:

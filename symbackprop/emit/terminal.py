@@ -11,6 +11,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from symbackprop.document import blocks as b
+from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer, Right
 
@@ -95,7 +96,15 @@ class _Writer:
                 return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
             case b.Chip(kind=kind):
                 return b.KINDS.get(kind, "F")
-        return self.composer.inline(span)
+        return self.show(self.composer.inline(span))
+
+    def show(self, box: y.Box) -> str:
+        """A formula as text."""
+        return self.composer.target.show(box)
+
+    def wide(self, box: y.Box) -> float:
+        """Columns a formula takes."""
+        return _wide(self.show(box))
 
     # -- displays and tables -------------------------------------------------------------------------------------------
 
@@ -112,18 +121,20 @@ class _Writer:
     def row(self, row: b.Row) -> list[str]:
         """One formula, broken between its parts, with its number at the end."""
         composed = self.composer.row(row.formula)
-        if any("{ " in part and _wide(part) > COLUMNS // 2 for right in composed.rights for part in right.parts):
+        if any(
+            y.holds(part, y.Cases) and self.wide(part) > COLUMNS // 2
+            for right in composed.rights
+            for part in right.parts
+        ):
             composed = self.composer.row(row.formula, apart=True)
         lines: list[str] = []
         margin = " " * INDENT
-        lead = margin + composed.left
+        lead = margin + (self.show(composed.left) if composed.left is not None else "")
         if not composed.rights:
             lines.append(lead)
         for number, right in enumerate(composed.rights):
-            sign = f"{lead if not number else ' ' * _wide(lead)} {self.composer.target.signs['eq']} "
-            if not composed.left:
-                sign = margin
-            lines += self.filled(sign, right)
+            sign = f"{lead if not number else ' ' * _wide(lead)} = "
+            lines += self.filled(margin if composed.left is None else sign, right)
         if row.label:
             lines[-1] = lines[-1].ljust(COLUMNS - 6) + f"  ({self.numbers[row.label]})"
         return lines
@@ -132,9 +143,10 @@ class _Writer:
         """``sign part part …``, as many parts in a line as fit."""
         lines, current = [], sign
         first = _wide(sign)
-        room = COLUMNS - 8 - first - (_wide(right.when) + 8 if right.when else 0)
+        when = "" if right.when is None else self.show(right.when)
+        room = COLUMNS - 8 - first - (_wide(when) + 8 if when else 0)
         for k, part in enumerate(right.parts):
-            for n, piece in enumerate(pieces_of(part, max(room, 20), _wide, "· ")):
+            for n, piece in enumerate(map(self.show, pieces_of(part, max(room, 20), self.wide))):
                 new = (
                     (k and not n and right.stacked)
                     or (n and right.stacked)
@@ -145,8 +157,8 @@ class _Writer:
                     current = " " * (first + 2 if n else max(first - 2, 2)) + piece
                 else:
                     current += f" {piece}" if k or n else piece
-        if right.when:
-            current += f"    for {right.when}"
+        if when:
+            current += f"    for {when}"
         return [*lines, current]
 
     def table(self, block: b.Table) -> str:

@@ -229,9 +229,9 @@ class Writer:
         base = printer.preset.indices.base
         element = tuple(e if e.variables else e - base for e in node.element if isinstance(e, Affine))
         if node.element:
-            text = printer.ref(Ref(node.tensor, (*node.family, *element)))
+            text = printer.show(printer.ref(Ref(node.tensor, (*node.family, *element))))
         else:
-            text = printer.tensor(node.tensor, node.family)
+            text = printer.show(printer.tensor(node.tensor, node.family))
         return reindexed(text, forms(node), forms(node), self.letters) or text
 
     def _renamed(self, original: ex.Quantity, node: ex.Quantity) -> str | None:
@@ -252,7 +252,8 @@ class Writer:
             if isinstance(leaf, ex.Quantity) and leaf.tensor == tensor and not leaf.element:
                 return self.own(leaf)
         network = self.scene.network
-        return Printer(network, network.notation or "deltas", "latex").tensor(tensor)
+        printer = Printer(network, network.notation or "deltas", "latex")
+        return printer.show(printer.tensor(tensor))
 
     def call(self, node: ex.Call) -> str:
         """A function of its arguments."""

@@ -39,7 +39,7 @@ def test_all_formulas_are_typeset(name):
             lines += [
                 rf"\[ {printer.equation(equation)} \]",
                 rf"\[ {printer.matrix(equation, cases)} \]",
-                rf"\({printer.shape(equation.lhs.tensor)}\), \({printer.ranges(equation)}\)",
+                rf"\({printer.show(printer.shape(equation.lhs.tensor))}\)",
                 "",
             ]
         lines.append(rf"\[ {preset.example} \]")

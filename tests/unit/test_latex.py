@@ -14,10 +14,12 @@ from symbackprop import gallery, notation, spec
 from symbackprop.adjoint import derive
 from symbackprop.document import handout
 from symbackprop.emit import latex
-from symbackprop.emit.breaking import breaks, pieces_of
+from symbackprop.emit import layout as y
+from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.mathtext import Printer
 from symbackprop.emit.measure import width
 from symbackprop.emit.numpy import emit_module, numbered
+from symbackprop.emit.targets import TARGETS
 
 if TYPE_CHECKING:
     from symbackprop.network import Network
@@ -86,22 +88,29 @@ def test_listing_does_not_end_inside_its_text() -> None:
 # Line breaking
 
 
+A, B, C, D = map(y.symbol, "abcd")
+A_PLUS_B = y.spaced([A, y.PLUS, B])
+QUOTIENT = y.Frac(A_PLUS_B, C)
+SUM = y.Summation(y.beside(y.symbol("k"), y.EQUALS, y.Digits("1")), y.symbol("n"))
+
+
 @pytest.mark.parametrize(
     ("formula", "room", "expected"),
     [
-        (r"a + b", 99, [r"a + b"]),
-        (r"a + b + c", 3, [r"a + b", r"+ c"]),
-        (r"(a + b) c d", 4, [r"(a + b) c", r"\cdot d"]),
-        (r"\frac{a + b}{c} \odot d", 3, [r"\frac{a + b}{c}", r"\odot d"]),
-        (r"\sum_{k=1}^{n} a b", 1, [r"\sum_{k=1}^{n} a", r"\cdot b"]),
+        (A_PLUS_B, 99, [r"a + b"]),
+        (y.spaced([A_PLUS_B, y.PLUS, C]), 3, [r"a + b", r"+ c"]),
+        (y.spaced([y.Fence(A_PLUS_B), C, D]), 4, [r"(a + b) c", r"\cdot d"]),
+        (y.spaced([C, y.Fence(A_PLUS_B, height=1)]), 2.3, [r"c \Bigl(a", r"+ b\Bigr)"]),
+        (y.spaced([QUOTIENT, y.Sign(r"\odot"), D]), 3, [r"\frac{a + b}{c}", r"\odot d"]),
+        (y.spaced([SUM, A, B]), 1, [r"\sum_{k=1}^{n} a", r"\cdot b"]),
     ],
 )
-def test_formulas_are_broken_outside_brackets_first(formula: str, room: float, expected: list[str]) -> None:
-    assert pieces_of(formula, room) == expected
+def test_formulas_are_broken_outside_brackets_first(formula: y.Box, room: float, expected: list[str]) -> None:
+    assert list(map(TARGETS["latex"].show, pieces_of(formula, room, latex.width))) == expected
 
 
-def test_nothing_is_broken_inside_braces() -> None:
-    assert breaks(r"\frac{a + b}{c + d}") == []
+def test_nothing_is_broken_inside_a_fraction() -> None:
+    assert pieces_of(QUOTIENT, 0, latex.width) == [QUOTIENT]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

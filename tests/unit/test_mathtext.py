@@ -154,7 +154,8 @@ def test_terminal_shows_the_same(network, preset, tensor, text):
     ],
 )
 def test_elements_at_numbers(ref, text):
-    assert Printer(derived("seed_003", "rows"), "rows").ref(ref) == text
+    printer = Printer(derived("seed_003", "rows"), "rows")
+    assert printer.show(printer.ref(ref)) == text
 
 
 X, Y, N = (Ref("X", (var("e"), var("i"))), Ref("Y", (var("e"), var("i"))), Value(size("N")))
@@ -181,7 +182,7 @@ X, Y, N = (Ref("X", (var("e"), var("i"))), Ref("Y", (var("e"), var("i"))), Value
 def test_signs_fractions_and_powers(term, text):
     printer = Printer(derived("seed_003", "rows"), "rows")
     frame = Frame({"e": "e", "i": "i"}, frozenset(), 0)
-    assert printer.term(term, frame) == text
+    assert printer.show(printer.sum([(term, frame)])[0]) == text
 
 
 def test_widths_do_not_change_a_character():
@@ -222,7 +223,7 @@ def _doubled(text):
 def test_relayed_arrays_print_in_stored_order():
     network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     printer = Printer(network, "columns", layout=notation.layout(network, notation.load("columns"), relay=True))
-    assert printer.shape("X") == r"\mathbb{R}^{d \times N}"
-    assert printer.shape("W1") == r"\mathbb{R}^{h \times d}"
+    assert printer.show(printer.shape("X")) == r"\mathbb{R}^{d \times N}"
+    assert printer.show(printer.shape("W1")) == r"\mathbb{R}^{h \times d}"
     weight = Ref("W1", (var("i"), var("j")))
-    assert printer.ref(weight, Frame({"i": "i", "j": "j"}, frozenset(), 0)) == "w_{1ji}"
+    assert printer.show(printer.ref(weight, Frame({"i": "i", "j": "j"}, frozenset(), 0))) == "w_{1ji}"

@@ -1,0 +1,15 @@
+"""The ways in which mathematics is written, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symbackprop.emit.target_latex import Latex
+from symbackprop.emit.target_unicode import Unicode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from symbackprop.emit.target import Target
+
+TARGETS: Mapping[str, Target] = {target.name: target for target in (Latex(), Unicode())}

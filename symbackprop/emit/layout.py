@@ -23,9 +23,10 @@ ADD, BINARY, SUM, PRODUCT, ATOM = range(5)
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A symbol with its scripts and accents, or a number's or function's name."""
+    """A symbol with its scripts and accents; ``of`` is the array that it names, or an element of it."""
 
     items: tuple[Item, ...]
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

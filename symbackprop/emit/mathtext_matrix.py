@@ -264,16 +264,16 @@ class MatrixText:
         if isinstance(node, Leaf):
             pattern = self.printer.whole(node.ref, self.frame)
             if pattern is not None:
-                return self.turn_name(pattern)
+                return self.turn_name(pattern, node.ref.tensor)
         piece = self.piece(node)
         return Piece(y.Turned(self.target.brackets(piece), self.printer.transpose_sign), ATOM, piece.height)
 
-    def turn_name(self, pattern: Pattern) -> Piece:
+    def turn_name(self, pattern: Pattern, of: str = "") -> Piece:
         """A transposed name: the sign joins a bracketed superscript, any other one is set in brackets first."""
         sign = self.printer.transpose_sign
         if not pattern.sup or self.printer.is_bracketed(pattern.sup):
-            return Piece(name_of(pattern, sign))
-        return Piece(y.Turned(self.target.brackets(Piece(name_of(pattern))), sign))
+            return Piece(name_of(pattern, sign, of=of))
+        return Piece(y.Turned(self.target.brackets(Piece(name_of(pattern, of=of))), sign))
 
     def spread(self, x: Node, whole: Node) -> Piece:
         """An array repeated along the axes of ``whole`` that it lacks, as a product with ones."""

@@ -107,7 +107,7 @@ class NamePrinter:
         """An element as a piece; a derivative where its adjoint has no name."""
         pattern = self.named(ref, frame)
         if pattern is not None:
-            return Piece(name_of(pattern))
+            return Piece(name_of(pattern, of=ref.tensor))
         return self.derivative(*self.head(ref), frame)
 
     def head(self, ref: Ref) -> tuple[str, Ref]:
@@ -120,7 +120,7 @@ class NamePrinter:
         pattern = self.named(ref, frame)
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
-        return self.quotient(name_of(top or named(loss)), name_of(pattern))
+        return self.quotient(name_of(top or named(loss), of=loss), name_of(pattern, of=ref.tensor))
 
     def quotient(self, above: y.Box, below: y.Box) -> Piece:
         """``∂above/∂below``."""
@@ -163,7 +163,7 @@ class NamePrinter:
         frame = frame or self._ref_frame(ref)
         pattern = self.whole(ref, frame)
         if pattern is not None:
-            return Piece(name_of(pattern))
+            return Piece(name_of(pattern, of=ref.tensor))
         loss, by = self.head(ref)
         count = family_count(self.spelling, by.tensor)
         return self.array_derivative(loss, Ref(by.tensor, by.index[:count]), frame)
@@ -178,7 +178,7 @@ class NamePrinter:
         pattern = self.whole(ref, frame)
         assert pattern is not None, ref  # noqa: S101 - only adjoints lack a name
         top = self.spelling.tensor(loss) if loss in self.network.tensors else self.spelling.function(loss)
-        return self.quotient(name_of(top or named(loss)), name_of(pattern))
+        return self.quotient(name_of(top or named(loss), of=loss), name_of(pattern, of=ref.tensor))
 
     # -- indices, conditions, shapes -----------------------------------------------------------------------------------
 

@@ -39,9 +39,9 @@ SIGNS: Mapping[str, y.Box] = {
 }
 
 
-def name_of(pattern: Pattern, more: Sequence[Item] = ()) -> y.Box:
-    """A name with its scripts; ``more`` joins the superscript."""
-    return y.Name((Scripted(pattern.nucleus, pattern.sub, (*pattern.sup, *more)),))
+def name_of(pattern: Pattern, more: Sequence[Item] = (), *, of: str = "") -> y.Box:
+    """A name with its scripts; ``more`` joins the superscript, ``of`` says what is named."""
+    return y.Name((Scripted(pattern.nucleus, pattern.sub, (*pattern.sup, *more)),), of)
 
 
 class Target(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
+from symbackprop.emit.characters import COMBINING, character
 from symbackprop.emit.target import Target
 from symbackprop.notation.glyph import Hole, Mark, Symbol, Word
 
@@ -14,107 +15,8 @@ if TYPE_CHECKING:
     from symbackprop.emit import layout as y
     from symbackprop.notation.glyph import Item
 
-_GREEK = {
-    "alpha": "α",
-    "beta": "β",
-    "gamma": "γ",
-    "delta": "δ",
-    "epsilon": "ε",
-    "varepsilon": "ε",
-    "zeta": "ζ",
-    "eta": "η",
-    "theta": "θ",
-    "vartheta": "ϑ",
-    "iota": "ι",
-    "kappa": "κ",
-    "lambda": "λ",
-    "mu": "μ",
-    "nu": "ν",
-    "xi": "ξ",
-    "pi": "π",
-    "rho": "ρ",
-    "sigma": "σ",
-    "tau": "τ",
-    "upsilon": "υ",
-    "phi": "φ",
-    "varphi": "φ",
-    "chi": "χ",
-    "psi": "ψ",
-    "omega": "ω",
-    "Gamma": "Γ",
-    "Delta": "Δ",
-    "Theta": "Θ",
-    "Lambda": "Λ",
-    "Xi": "Ξ",
-    "Pi": "Π",
-    "Sigma": "Σ",
-    "Upsilon": "Υ",
-    "Phi": "Φ",
-    "Psi": "Ψ",
-    "Omega": "Ω",
-    "ell": "ℓ",
-}
-_COMMANDS = {
-    "partial": "∂",
-    "odot": "⊙",
-    "circ": "∘",
-    "otimes": "⊗",
-    "cdot": "·",
-    "times": "×",
-    "top": "ᵀ",
-    "langle": "⟨",
-    "rangle": "⟩",
-    "prime": "′",
-    "star": "⋆",
-    "ast": "∗",
-    "infty": "∞",
-    "nabla": "∇",
-    "dagger": "†",
-    "_": "_",
-    "mid": "|",
-    "ge": "≥",
-    "ne": "≠",
-    "in": "∈",
-    "dots": "…",
-    "cdots": "⋯",
-    "leftarrow": "←",
-    "le": "≤",
-    ",": " ",
-    "{": "{",
-    "}": "}",
-    "|": "‖",
-    "tanh": "tanh",
-    "log": "log",
-    "exp": "exp",
-    "max": "max",
-    "sin": "sin",
-    "cos": "cos",
-}
-_COMBINING = {
-    "hat": "\u0302",
-    "widehat": "\u0302",
-    "tilde": "\u0303",
-    "widetilde": "\u0303",
-    "bar": "\u0304",
-    "overline": "\u0304",
-    "dot": "\u0307",
-    "ddot": "\u0308",
-    "vec": "\u20d7",
-    "check": "\u030c",
-    "breve": "\u0306",
-    "acute": "\u0301",
-    "grave": "\u0300",
-}
 _SUB = str.maketrans("0123456789+-", "₀₁₂₃₄₅₆₇₈₉₊₋")
 _SUP = str.maketrans("0123456789+-T", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ᵀ")
-
-
-def character(token: str) -> str:
-    """A token of LaTeX as Unicode; a command without a sign of its own by its name."""
-    if not token.startswith("\\"):
-        return "′" if token == "'" else token
-    name = token[1:]
-    return _GREEK.get(name) or _COMMANDS.get(name) or name
 
 
 class Unicode(Target):
@@ -137,7 +39,7 @@ class Unicode(Target):
             inner = self.items(item.body)
             if item.command == "mathbb" and inner == "R":
                 return "ℝ"
-            return inner[:1] + _COMBINING[item.command] + inner[1:] if item.command in _COMBINING else inner
+            return inner[:1] + COMBINING[item.command] + inner[1:] if item.command in COMBINING else inner
         return self.items(item.body) + self._script(item.sub, "_", _SUB) + self._script(item.sup, "^", _SUP)
 
     def _script(self, items: Sequence[Item], sign: str, small: Mapping[int, str | int | None]) -> str:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _RELATIONS = {">": "gt", ">=": "ge", "<": "lt", "<=": "le", "==": "eq", "!=": "ne"}
 
+EULER = y.beside(y.symbol(r"\exp"), y.Fence(y.Digits("1")))
+"""The number e alone, since its letter may be an index."""
+
 
 def place(part: Any) -> tuple[int, str]:
     """Where a part of a template stood: by its first slot; bare numbers come first."""
@@ -55,8 +58,8 @@ class Templates:
             (Compare, self._iverson),
         )
         write = next((method for kind, method in kinds if isinstance(template, kind)), self._call)
-        constant = {sp.pi: "pi", sp.E: "e"}.get(template)
-        return Piece(SIGNS[constant]) if constant else write(template, leaves)
+        constant = {sp.pi: SIGNS["pi"], sp.E: EULER}.get(template)
+        return Piece(constant) if constant else write(template, leaves)
 
     def _exp(self, power: Any, leaves: Leaves) -> Piece:
         return self.power(SIGNS["e"], self.piece(power.args[0], leaves))

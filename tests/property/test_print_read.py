@@ -110,3 +110,12 @@ def test_random_equations_are_read_back(name, each):
         with np.errstate(all="ignore"):
             one, other = interpreter.equation(found)[()], interpreter.equation(equation)[()]
         assert np.allclose(one, other, rtol=1e-7, equal_nan=True), text
+
+
+@pytest.mark.parametrize("name", ["rows", "scalar"])
+def test_eulers_number_is_no_index(name):
+    printer, _, reader, _ = tools(name)
+    term = product(1, [apply(slot(0) + sp.E, ELEMENTS[0])], bounds=[BOUNDS["i"]])
+    ranges = (Bound("e", const(0), size("N") - 1), Bound("j", const(0), size("h") - 1))
+    equation = Equation(lhs=Ref("H_in", (EXAMPLE, SECOND)), terms=(term,), ranges=ranges)
+    assert flat(aligned(reader.read(printer.equation(equation))[0], equation).terms) == flat(equation.terms)

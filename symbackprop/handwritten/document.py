@@ -52,7 +52,7 @@ DIRECTIVES = 5_000
 """Directives of a document that are read."""
 PROBLEMS = 1_000
 """Problems after which a document is given up."""
-_DOTS = re.compile(r"[&\s]*(?:\\(?:v|c|l|d)?dots|\.\.\.|…|⋮)[&\s.,]*")
+_DOTS = re.compile(r"(?:[&\s~]|\\[;,:!> ]|\\q?quad)*(?:\\(?:v|c|l|d)?dots|\.\.\.|…|⋮)[&\s.,]*")
 _CASES = re.compile(r"\\begin\{[dr]?cases\*?\}")
 
 

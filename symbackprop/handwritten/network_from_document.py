@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from symbackprop.handwritten.document import Document, Entry
-    from symbackprop.handwritten.shapes import Definition, Head, Letters, Range
+    from symbackprop.handwritten.shapes import Definition, Head, Range
 
 _ALONE = re.compile(
     r"\s*(?:\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
@@ -117,7 +117,7 @@ class _Builder(NetworkText):
         claims = [found.rest or not (found.shapes or found.definitions or found.alone) for _, found in self.said]
         listed = [(k, each) for k, (_, found) in enumerate(self.said) for each in found.definitions]
         inner = [each for each in listed if self._stands_inside_another(each[1])]
-        waiting = [*inner, *(each for each in listed if each not in inner)]
+        waiting = sorted(listed, key=lambda each: (not each[1].arguments, each not in inner))
         reasons: dict[int, str] = {}
         while waiting:
             left = []
@@ -166,7 +166,7 @@ class _Builder(NetworkText):
             return self._names_a_derivative(definition, text)
         if self._is_differential(head):
             return False
-        return self._forward(definition, self._member(head) if head.shape in self._family_shapes() else None)
+        return self._forward(definition, self._member(head))
 
     def _stands_inside_another(self, definition: Definition) -> bool:
         """True for ``z = Wx`` where another equation has ``Wx`` inside, for which ``z`` stands then."""
@@ -186,7 +186,7 @@ class _Builder(NetworkText):
         r"""True for ``\theta_j`` where the vector ``\theta`` is known."""
         for script in head.scripts:
             rest = replace(head, scripts=tuple(each for each in head.scripts if each is not script))
-            name = self.names.get((rest.nucleus, rest.scripts)) or self.names.get(rest.shape)
+            name = self.names.get(self.placed(rest).shape)
             letters = [token for token in script.inside if token != ","]
             if name is not None and name.axes and len(letters) == len(name.axes) and all(map(letter_name, letters)):
                 return True
@@ -206,14 +206,16 @@ class _Builder(NetworkText):
         return True
 
     def _known(self, head: Head) -> bool:
-        return (head.nucleus, head.scripts) in self.names or head.shape in self.names
+        return head.shape in self.names
 
     def _is_applied(self, definition: Definition) -> bool:
         r"""True for a function, ``\\sigma(x) = …``; ``L(w) = …`` is a name with what it depends on."""
         declared = {name[0] for name in self.names if len(name) > 1}
         if definition.arguments not in declared:
             return True
-        pattern = re.compile(re.escape(definition.head.text) + r"\s*(?:\\left)?\(")
+        pattern = re.compile(
+            rf"{re.escape(definition.head.text)}\s*(?:\\left)?\((?!\s*{re.escape(''.join(definition.arguments))}\s*\))"
+        )
         return any(
             pattern.search(each.entry.formula.text[slice(*each.right)])
             for _, found in self.said
@@ -248,7 +250,7 @@ class _Builder(NetworkText):
         """Add a forward equation; False where its name is known already."""
         head, entry = definition.head, definition.entry
         if form is None:
-            if (head.nucleus, head.scripts) in self.names or self._is_element(head):
+            if head.shape in self.names or self._is_element(head):
                 return False
             self._plain(definition, self._plain_name(definition))
             return True
@@ -262,15 +264,19 @@ class _Builder(NetworkText):
             last, form = form, var(name.letter)
             node = _generalised_node(node, last, form)
             start = self._first_general(name, self.lists[head.shape][0], node, context.network)
-            given = shapes.Range(name.letter, (str(start),), _script_of(head, self.letters))
+            given = shapes.Range(name.letter, (str(start),), head.scripts[head.index].inside)
             definition = replace(definition, range=given)
         if form.variables:
             self._general(definition, name, form, node, context.network)
         else:
-            text = self._writer(context.network).equation(node, {})
+            writer = self._writer(context.network)
+            free = self._free(head.elements, node, context.network)
+            text = writer.equation(node, free)
+            axes = tuple(free.values()) or text.axes
             name.members.append(form)
-            name.axes = tuple(generalised(axis, form, name.letter) for axis in text.axes)
-            self.statements.append((None, f"{name.identifier}[{form}] = {text.text}"))
+            if axes or not isinstance(node, Number):
+                name.axes = tuple(generalised(axis, form, name.letter) for axis in axes)
+            self.statements.append((None, f"{name.identifier}[{form}]{_bracket(writer, head.elements)} = {text.text}"))
         return True
 
     def _writer(self, network: Network) -> Writer:
@@ -291,7 +297,7 @@ class _Builder(NetworkText):
         context = self._context(definition.entry, name)
         node = self._right(definition, context)
         writer = self._writer(context.network)
-        free = self._free(name, node, context.network)
+        free = self._free(name.elements, node, context.network)
         text = writer.equation(node, free)
         axes = tuple(free.values()) if name.elements else text.axes
         single = not name.elements and axes and all(axis == Affine(1) or self._is_one(axis) for axis in axes)
@@ -300,7 +306,7 @@ class _Builder(NetworkText):
         name.axes = axes
         element = tuple(map(var, name.elements))
         self._means(node, Quantity(tensor=name.identifier, family=(), element=element))
-        left = name.identifier + (f"[{', '.join(map(writer.letter, name.elements))}]" if name.elements else "")
+        left = name.identifier + _bracket(writer, name.elements)
         self.statements.append((None, f"{left} = {text.text}"))
 
     def _general(self, definition: Definition, name: Name, form: Affine, node: Node, network: Network) -> None:
@@ -311,10 +317,14 @@ class _Builder(NetworkText):
             raise NotForwardError(reason="the index of the left side is no letter with a number added")
         lo, hi = self._limits(definition.range, node, name)
         node = _moved(node, letter, shift.const)
-        self._means(node, Quantity(tensor=name.identifier, family=(var(letter),)))
-        text = self._writer(network).equation(node, {})
-        name.axes, name.lo, name.hi = text.axes, lo + shift.const, hi + shift.const
-        self.statements.append(((letter, name.lo, name.hi), f"{name.identifier}[{letter}] = {text.text}"))
+        element = tuple(map(var, definition.head.elements))
+        self._means(node, Quantity(tensor=name.identifier, family=(var(letter),), element=element))
+        writer, elements = self._writer(network), definition.head.elements
+        free = self._free(elements, node, network)
+        text = writer.equation(node, free)
+        name.axes, name.lo, name.hi = tuple(free.values()) or text.axes, lo + shift.const, hi + shift.const
+        left = f"{name.identifier}[{letter}]{_bracket(writer, elements)}"
+        self.statements.append(((letter, name.lo, name.hi), f"{left} = {text.text}"))
 
     def _means(self, node: Node, name: Quantity) -> None:
         if not isinstance(node, Quantity | Letter | Number):
@@ -363,21 +373,22 @@ class _Builder(NetworkText):
                 letters += names
             else:
                 fixed.append(script)
-        several = sum(each.head.shape == head.shape for _, found in self.said for each in found.definitions) > 1
+        several = sum(each.head.look == head.look for _, found in self.said for each in found.definitions) > 1
         base = head if several else replace(head, scripts=tuple(fixed))
         # Two tensors that share a letter get names that no formula spells by chance.
         own = replace(base, scripts=(), nucleus=(*head.nucleus, "_over_", *letters)) if several and letters else base
         name = Name(self._identifier(own), head.text, elements=tuple(letters))
-        self.names[head.nucleus, head.scripts] = name
+        self.names[head.shape] = name
         self.spelled[name.identifier + (f"[{','.join(letters)}]" if letters else "")] = head.text
         return name
 
-    def _free(self, name: Name, node: Node, network: Network) -> dict[str, Affine]:
+    @staticmethod
+    def _free(elements: tuple[str, ...], node: Node, network: Network) -> dict[str, Affine]:
         found = forward_text.letter_sizes(node, network)
-        missing = [letter for letter in name.elements if letter not in found]
+        missing = [letter for letter in elements if letter not in found]
         if missing:
             raise NotForwardError(reason=f"no tensor on the right side says what {missing[0]} counts")
-        return {letter: found[letter] for letter in name.elements}
+        return {letter: found[letter] for letter in elements}
 
     def _limits(self, given: Range | None, node: Node, name: Name) -> tuple[Affine, Affine]:
         """The range of a family: as said, else that of the families on its right side."""
@@ -487,5 +498,6 @@ def _moved(node: Node, letter: str, shift: int) -> Node:
     return replace(node, form=node.form.substitute(mapping)) if isinstance(node, Letter) else node
 
 
-def _script_of(head: Head, letters: Letters) -> tuple[str, ...]:
-    return next(script.inside for script in head.scripts if letters.form(script.inside) is not None)
+def _bracket(writer: Writer, elements: tuple[str, ...]) -> str:
+    """The letters of an element behind the name on the left side."""
+    return f"[{', '.join(map(writer.letter, elements))}]" if elements else ""

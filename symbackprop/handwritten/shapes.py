@@ -44,17 +44,36 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A name: its letter, its scripts, and its text in the document."""
+    """A name: its letter, its scripts, and its text in the document.
+
+    ``index`` is the place among the scripts of a layer or time index, -1 where there is none; ``elements`` are the
+    letters of an element, set apart from the scripts of a member.
+    """
 
     nucleus: Tokens
     scripts: tuple[Script, ...]
     text: str
     start: int = 0
+    index: int = -1
+    elements: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[object, ...]:
-        """What is the same for all members of a family."""
+        """What is the same for all members of a family: all but the index."""
+        return self.nucleus, tuple(s.shape if k == self.index else s for k, s in enumerate(self.scripts))
+
+    @property
+    def look(self) -> tuple[object, ...]:
+        """The letter, and where it has scripts."""
         return self.nucleus, tuple(script.shape for script in self.scripts)
+
+    @property
+    def spelled(self) -> str:
+        """The name as LaTeX, without the letters of an element."""
+        if not self.elements:
+            return self.text
+        scripts = (f"{s.sign}{{{s.bracket}{' '.join(s.inside)}{_OPEN.get(s.bracket, '')}}}" for s in self.scripts)
+        return re.split(r"[_^]", self.text)[0].strip() + "".join(scripts)
 
 
 @dataclass(frozen=True, slots=True)

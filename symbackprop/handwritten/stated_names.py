@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Affine, Bound, const, size
 from symbackprop.handwritten import shapes
 from symbackprop.handwritten.directives import key
-from symbackprop.handwritten.names import head_of
+from symbackprop.handwritten.names import head_of, letter_name
 from symbackprop.handwritten.parse import parse, tokens
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Tensor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from symbackprop.handwritten.document import Document, Entry
     from symbackprop.handwritten.formula import Problem
     from symbackprop.handwritten.shapes import Definition, Head, Range, Said
@@ -67,6 +69,61 @@ class Survey:
         self.depths: set[str] = set()
         self.depths = self._depths()
         self.lists = self._lists()
+        heads = [self._indexed(head, right) for head, right in self._heads()]
+        self.families = {head.shape for head in heads if head.index >= 0} | set(self.lists)
+        self.said = [(entry, self._placed(found)) for entry, found in self.said]
+
+    def _heads(self) -> Iterator[tuple[Head, tuple[str, ...]]]:
+        """All names that are declared or defined, these with the tokens of their right sides."""
+        for _, found in self.said:
+            yield from ((shape.head, ()) for shape in found.shapes)
+            yield from ((each.head, self._tokens(each)) for each in found.definitions)
+
+    def _placed(self, found: Said) -> Said:
+        """What an entry says, with the indices and elements of its names set apart."""
+        return replace(
+            found,
+            shapes=tuple(replace(each, head=self.placed(each.head)) for each in found.shapes),
+            definitions=tuple(
+                replace(each, head=self.placed(each.head, self._tokens(each))) for each in found.definitions
+            ),
+        )
+
+    def placed(self, head: Head, right: tuple[str, ...] = ()) -> Head:
+        """A name with its index and its elements set apart; as it is where it is no member of a family."""
+        indexed = self._indexed(head, right)
+        if indexed.index >= 0:
+            return indexed if indexed.shape in self.families else head
+        bare = self._without_elements(head, right)
+        for candidate in (replace(each, index=k) for each in (bare, head) for k in range(len(each.scripts))):
+            if candidate.shape in self.families and self._member(candidate) is not None:
+                return candidate
+        return head
+
+    def _indexed(self, head: Head, right: tuple[str, ...]) -> Head:
+        """A name with a letter of a family among its scripts: ``z^{(l)}_i``, ``a_{nk}``."""
+        for k, script in enumerate(head.scripts):
+            letters = [letter_name(token) for token in script.inside if token != ","]
+            if script.bracket or len(letters) < 2 or not all(letters) or letters[0] not in self.letters.family:  # noqa: PLR2004
+                continue
+            if not set(letters[1:]) & self.letters.family and _in_scripts(letters[1:], right):
+                own = (*head.scripts[:k], replace(script, inside=script.inside[:1]), *head.scripts[k + 1 :])
+                return replace(head, scripts=own, index=k, elements=tuple(letters[1:]))
+        bare = self._without_elements(head, right)
+        for k, script in enumerate(bare.scripts):
+            form = self.letters.form(script.inside)
+            if form is not None and form.variables:
+                return replace(bare, index=k)
+        return head
+
+    def _without_elements(self, head: Head, right: tuple[str, ...]) -> Head:
+        """A name with several scripts without the one whose letters are those of an element."""
+        for k, script in enumerate(head.scripts if len(head.scripts) > 1 else ()):
+            letters = [letter_name(token) for token in script.inside if token != ","]
+            plain = letters and not script.bracket and all(letters) and not set(letters) & self.letters.family
+            if plain and _in_scripts(letters, right):
+                return replace(head, scripts=head.scripts[:k] + head.scripts[k + 1 :], elements=tuple(letters))
+        return head
 
     def _let_letters(self) -> set[tuple[str, ...]]:
         """The letters of names for derivatives: other members of such a name are claims too."""
@@ -99,14 +156,13 @@ class Survey:
         first: dict[tuple[object, ...], int] = {}
         for entry, one in self.said:
             for definition in one.definitions if entry.display in dotted else ():
-                form = self._member(definition.head)
-                if form is None:
-                    continue
-                shape = definition.head.shape
-                if form.is_constant:
-                    first[shape] = max(form.const, first.get(shape, 0))
-                elif shape in first:
-                    found[shape] = (first[shape] + 1, form)
+                for k in range(len(definition.head.scripts)):
+                    head = replace(definition.head, index=k)
+                    form = self._member(head)
+                    if form is not None and form.is_constant:
+                        first[head.shape] = max(form.const, first.get(head.shape, 0))
+                    elif form is not None and head.shape in first:
+                        found[head.shape] = (first[head.shape] + 1, form)
         return found
 
     @staticmethod
@@ -140,16 +196,13 @@ class Survey:
         }
         return [form for _, form in self._lists().values()]
 
-    def _family_shapes(self) -> set[tuple[object, ...]]:
-        """Shapes of names of which some head has a letter of a family."""
-        heads = [head for _, found in self.said for head in found.heads]
-        general = {head.shape for head in heads if (form := self._member(head)) is not None and form.variables}
-        return general | set(self.lists)
-
     def _member(self, head: Head) -> Affine | None:
-        """The family index that a name's scripts give; None where no script is one."""
-        for script in head.scripts:
-            form = self.letters.form(script.inside)
-            if form is not None and (form.is_constant or form.variables or form.sizes <= self.depths):
-                return form
-        return None
+        """The family index of a name; None where it has none."""
+        form = self.letters.form(head.scripts[head.index].inside) if head.index >= 0 else None
+        usable = form is not None and (form.is_constant or form.variables or form.sizes <= self.depths)
+        return form if usable else None
+
+
+def _in_scripts(letters: Sequence[str], right: tuple[str, ...]) -> bool:
+    """True where all these letters stand in the right side of an equation."""
+    return set(letters) <= {letter_name(token) for token in right}

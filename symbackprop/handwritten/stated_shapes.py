@@ -79,10 +79,9 @@ class Declarations(Survey):
     def _shapes(self) -> None:
         """Declared tensors: families together, the others one by one."""
         families: dict[tuple[object, ...], list[Shape]] = {}
-        general = self._family_shapes()
         for _, found in self.said:
             for shape in found.shapes:
-                if shape.head.shape in general and self._member(shape.head) is not None:
+                if shape.head.index >= 0:
                     families.setdefault(shape.head.shape, []).append(shape)
                 else:
                     self._leaf(shape)
@@ -105,7 +104,7 @@ class Declarations(Survey):
 
     def _identifier(self, head: Head) -> str:
         parts = [*head.nucleus]
-        for script in head.scripts:
+        for script in (each for k, each in enumerate(head.scripts) if k != head.index):
             parts += ["_", *script.inside]
         wanted = shapes.identifier(parts)
         while wanted in self.used or wanted in self.functions:
@@ -126,7 +125,7 @@ class Declarations(Survey):
             return
         letter = min(form.variables)
         axes = tuple(axis.substitute({letter: var(letter) * 2 - form}) for axis in axes)
-        name = Name(self._identifier(replace(general.head, scripts=())), general.head.text, letter, axes, leaf=True)
+        name = Name(self._identifier(general.head), general.head.text, letter, axes, leaf=True)
         if general.range is not None:
             name.lo, name.hi = self.letters.form(general.range.lo), self.letters.form(general.range.hi)
         if len(group) > 1:
@@ -140,7 +139,7 @@ class Declarations(Survey):
             axes, form = self._axes(shape), self._member(shape.head)
             if axes is None or form is None:
                 continue
-            leaf = Name(self._identifier(shape.head), shape.head.text, axes=axes, leaf=True)
+            leaf = Name(self._identifier(replace(shape.head, index=-1)), shape.head.text, axes=axes, leaf=True)
             self.names["leaf", shape.head.shape, form] = leaf
             family = self._family_name(shape.head)
             family.axes = tuple(generalised(axis, form, family.letter) for axis in axes)
@@ -223,8 +222,8 @@ class Declarations(Survey):
                 form = self._member(general)
                 assert form is not None  # noqa: S101 - as chosen
                 letter = min(form.variables)
-            text = re.sub(r"(\\?[A-Za-z]+)\s*[+-]\s*\d+(?=\s*[)\]}])", r"\1", general.text)
-            found = Name(self._identifier(replace(general, scripts=())), text, letter, members=[])
+            text = re.sub(r"(\\?[A-Za-z]+)\s*[+-]\s*\d+(?=\s*[)\]}])", r"\1", general.spelled)
+            found = Name(self._identifier(general), text, letter, members=[])
             self.names[head.shape] = found
             self.spelled[f"{found.identifier}[{letter}]"] = text
         return found
@@ -238,7 +237,7 @@ class Declarations(Survey):
             for each in one.definitions
             if each.head.shape == head.shape and self._member(each.head) == self.lists[head.shape][1]
         )
-        script = next(script for script in last.scripts if self.letters.form(script.inside) is not None)
+        script = last.scripts[last.index]
         stem = re.split(r"[_^]", last.text)[0]
         inside = f"({letter})" if script.bracket == "(" else f"[{letter}]" if script.bracket == "[" else letter
         return replace(last, text=f"{stem}{script.sign}{{{inside}}}"), letter

@@ -243,7 +243,10 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
         if axis is not None and match.rest_sup and _is_layer(reader, match.rest_sup[0]) and not elements:
             example = reader.form(match.rest_sup[0].body)
             rank = len(reader.context.network.tensors[entry.name].axes)
-            elements = tuple(example if k == axis and example is not None else Slice() for k in range(rank))
+            axes = reader.context.network.tensors[entry.name].axes
+            one = Affine(reader.names.base)
+            rest = [one if each == Affine(1) else Slice() for each in axes]
+            elements = tuple(example if k == axis and example is not None else rest[k] for k in range(rank))
             match = replace(match, rest_sup=match.rest_sup[1:])
         node = Quantity(tensor=entry.name, family=family, element=elements, **place)
     return _with_arguments(reader, cursor, node, match, last)

@@ -32,6 +32,7 @@ from symbackprop.handwritten.stated_text import NetworkText, is_activation, know
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Tensor
 from symbackprop.network import Network, UserFunction
+from symbackprop.spec.letters import default_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -117,7 +118,7 @@ class _Builder(NetworkText):
         claims = [found.rest or not (found.shapes or found.definitions or found.alone) for _, found in self.said]
         listed = [(k, each) for k, (_, found) in enumerate(self.said) for each in found.definitions]
         inner = [each for each in listed if self._stands_inside_another(each[1])]
-        waiting = sorted(listed, key=lambda each: (not each[1].arguments, each not in inner))
+        waiting = sorted(listed, key=lambda each: (not self._is_function(each[1]), each not in inner))
         reasons: dict[int, str] = {}
         while waiting:
             left = []
@@ -159,7 +160,7 @@ class _Builder(NetworkText):
         """
         start, end = definition.right
         text = definition.entry.formula.text[start:end]
-        if definition.arguments and self._is_applied(definition) and self._function_formula(definition):
+        if self._is_function(definition) and self._function_formula(definition):
             return True
         head = definition.head
         if BACKWARD.search(text) or BACKWARD.search(head.text) or head.nucleus in self.let_letters:
@@ -207,20 +208,6 @@ class _Builder(NetworkText):
 
     def _known(self, head: Head) -> bool:
         return head.shape in self.names
-
-    def _is_applied(self, definition: Definition) -> bool:
-        r"""True for a function, ``\\sigma(x) = …``; ``L(w) = …`` is a name with what it depends on."""
-        declared = {name[0] for name in self.names if len(name) > 1}
-        if definition.arguments not in declared:
-            return True
-        pattern = re.compile(
-            rf"{re.escape(definition.head.text)}\s*(?:\\left)?\((?!\s*{re.escape(''.join(definition.arguments))}\s*\))"
-        )
-        return any(
-            pattern.search(each.entry.formula.text[slice(*each.right)])
-            for _, found in self.said
-            for each in found.definitions
-        )
 
     def _function_formula(self, definition: Definition) -> bool:
         r"""``\sigma(x) = \frac{1}{1+e^{-x}}``."""
@@ -379,6 +366,8 @@ class _Builder(NetworkText):
         own = replace(base, scripts=(), nucleus=(*head.nucleus, "_over_", *letters)) if several and letters else base
         name = Name(self._identifier(own), head.text, elements=tuple(letters))
         self.names[head.shape] = name
+        if definition.arguments and not letters:
+            self.spelled[f"{name.identifier}("] = f"{head.text}({' '.join(definition.arguments)})"
         self.spelled[name.identifier + (f"[{','.join(letters)}]" if letters else "")] = head.text
         return name
 
@@ -396,8 +385,6 @@ class _Builder(NetworkText):
             lo, hi = self.letters.form(given.lo), self.letters.form(given.hi)
             if lo is not None and hi is not None:
                 return lo, hi
-        if given is None and (default := self.ranges.get(name.letter)) is not None:
-            return self._limits(default, node, name)
         known = {each.identifier: each for each in self.names.values()}
         for part in walk(node):
             other = known.get(part.tensor) if isinstance(part, Quantity) else None
@@ -405,6 +392,8 @@ class _Builder(NetworkText):
                 continue
             if part.family == (var(name.letter),) and other.lo is not None and other.hi is not None:
                 return other.lo, other.hi
+        if given is None and (said := self.ranges.get(name.letter)) is not None:
+            return self._limits(said, node, name)
         raise NotForwardError(
             reason=f"nothing says over what '{name.letter}' runs; write 'for {name.letter} = 1, …, n'"
         )
@@ -439,14 +428,25 @@ class _Builder(NetworkText):
             loss="",
             parameters=(),
             inputs=(),
-            batch=None,
+            batch=self._batch(),
             tensors=tensors,
             equations=(),
             program=(),
             sizes=sizes,
             functions=known,
-            latex={name: (text,) for name, text in self.spelled.items()},
+            latex={name: tuple(texts) for name, texts in self._spellings().items()},
         )
+
+    def _batch(self) -> str | None:
+        """The axis of examples, as the network will have it."""
+        leaves = [
+            (self._is_parameter(name), tensor)
+            for name in self.names.values()
+            if (tensor := name.tensor()) and name.leaf
+        ]
+        inputs = (tensor for is_parameter, tensor in leaves if not is_parameter)
+        found = default_batch(inputs, (tensor for is_parameter, tensor in leaves if is_parameter))
+        return None if found is None else str(found)
 
     def _network(self) -> tuple[Network | None, str]:
         """The checked network, and its text."""

@@ -255,7 +255,7 @@ def _everything(items: Items) -> list[Item]:
 # Statements
 
 
-def _pieces(items: Items) -> list[_Piece]:
+def _pieces(items: Items) -> list[_Piece]:  # noqa: C901 - one branch a kind of mark
     """The statements of a formula, cut at prose, commas and implications."""
     items = _flattened(items)
     pieces: list[_Piece] = []
@@ -294,6 +294,9 @@ def _pieces(items: Items) -> list[_Piece]:
                 current.append(item)
         elif item.kind == "relation" and item.text in _IMPLICATIONS:
             close("and")
+        elif current and _is_condition_in_brackets(items, k):
+            close("for")
+            current += (inner for inner in item.body if inner.kind != "text")
         elif item.nucleus == (r"\forall",) or item.text == r"\forall":
             close("for")
             listing = True
@@ -301,6 +304,14 @@ def _pieces(items: Items) -> list[_Piece]:
             current.append(item)
     close()
     return _with_lists(pieces)
+
+
+def _is_condition_in_brackets(items: Items, place: int) -> bool:
+    r"""True for ``\quad (i \ge 2)`` at the end of a formula."""
+    item, before = items[place], items[place - 1]
+    last = all(after.kind in {"stop", "comma"} for after in items[place + 1 :])
+    apart = item.kind == "group" and item.text == "(" and item.bare and before.end < item.start
+    return last and apart and any(inner.kind == "relation" for inner in item.body)
 
 
 def _list_goes_on(items: Items, current: list[Item]) -> bool:

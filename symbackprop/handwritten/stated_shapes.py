@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from symbackprop.handwritten.document import Document
-    from symbackprop.handwritten.shapes import Head, Shape
+    from symbackprop.handwritten.shapes import Definition, Head, Shape
 
 BACKWARD = re.compile(
     r"\\partial|\\nabla|\\delta(?![A-Za-z])|'|\\prime|\\dot(?![A-Za-z])|\\frac\s*\{\s*d[\s\\A-Za-z]*\}\s*\{\s*d"
@@ -73,8 +73,22 @@ class Declarations(Survey):
     def _is_tensor(self, text: str) -> bool:
         stem = re.split(r"[_^]", text)[0].strip()
         heads = [shape.head for _, found in self.said for shape in found.shapes]
-        heads += [each.head for _, found in self.said for each in found.definitions if not each.arguments]
+        heads += [each.head for _, found in self.said for each in found.definitions if not self._is_function(each)]
         return any(re.split(r"[_^]", head.text)[0].strip() == stem for head in heads)
+
+    def _is_function(self, definition: Definition) -> bool:
+        r"""True for a function, ``\sigma(x) = …``; ``L(w) = …`` is a name with what it depends on."""
+        if not definition.arguments:
+            return False
+        if definition.arguments not in {shape.head.nucleus for _, found in self.said for shape in found.shapes}:
+            return True
+        own = re.escape("".join(definition.arguments))
+        pattern = re.compile(rf"{re.escape(definition.head.text)}\s*(?:\\left)?\((?!\s*{own}\s*\))")
+        return any(
+            pattern.search(each.entry.formula.text[slice(*each.right)])
+            for _, found in self.said
+            for each in found.definitions
+        )
 
     def _shapes(self) -> None:
         """Declared tensors: families together, the others one by one."""

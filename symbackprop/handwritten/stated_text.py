@@ -70,7 +70,7 @@ class NetworkText(Declarations):
         if self.sizes:
             lines += ["", "[sizes]", *_sizes(self.sizes)]
         lines += ["", "[latex]"]
-        lines += [f"{json.dumps(name)} = {json.dumps(text)}" for name, text in self.spelled.items()]
+        lines += [f"{json.dumps(name)} = {json.dumps(text)}" for name, text in self._spellings().items()]
         return "\n".join(lines) + "\n"
 
     def _forward_lines(self) -> Iterator[str]:
@@ -88,6 +88,14 @@ class NetworkText(Declarations):
                 yield f"for {loop[0]} in {loop[1]}..{loop[2]}:"
             last = loop
             yield f"    {text}" if loop is not None else text
+
+    def _spellings(self) -> dict[str, list[str]]:
+        """How each name is written: as it is defined, and with what it depends on in brackets."""
+        found = {name: [text] for name, text in self.spelled.items() if not name.endswith("(")}
+        for name, text in self.spelled.items():
+            if name.endswith("(") and name[:-1] in found:
+                found[name[:-1]].append(text)
+        return found
 
     def _is_parameter(self, leaf: Name) -> bool:
         """True for what the document differentiates by, and for the usual letters of weights."""

@@ -254,7 +254,7 @@ def _script(sign: str, at: int, body: Shown) -> Shown:
     plain = [(char, place) for char, place in text if not (sign == "_" and char == ",")]
     if plain and all(char in small for char, _ in plain):
         return [(small[char], place) for char, place in plain if small[char]]
-    if len(text) <= 1:
+    if len(text) <= 1 or (text[0][0], text[-1][0]) == ("[", "]"):
         return [(sign, at), *text]
     return [(sign, at), ("(", at), *text, (")", at)]
 

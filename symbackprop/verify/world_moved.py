@@ -32,6 +32,8 @@ class Dual:
         self.value, self.tangent = value, tangent
 
     def __add__(self, other: Any) -> Dual:
+        if isinstance(other, np.ndarray):
+            return NotImplemented  # the array adds entry by entry
         if not isinstance(other, Dual):
             return Dual(self.value + other, self.tangent)
         if self.tangent is None or other.tangent is None:
@@ -50,6 +52,8 @@ class Dual:
         return (-self).__add__(other)
 
     def __mul__(self, other: Any) -> Dual:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
         if not isinstance(other, Dual):
             return Dual(self.value * other, None if self.tangent is None else self.tangent * other)
         parts = [] if self.tangent is None else [self.tangent * other.value]

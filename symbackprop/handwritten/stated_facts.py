@@ -13,12 +13,13 @@ import numpy as np
 import sympy as sp
 
 from symbackprop.affine import Affine, Var
+from symbackprop.handwritten.context import function_of
 from symbackprop.handwritten.expression import BigOperator, Node, Number, Quantity
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.reader import Context
 from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.tokens import ReadError
-from symbackprop.network import Fact
+from symbackprop.network import Fact, UserFunction
 from symbackprop.oracle import Interpreter, draw, members
 
 if TYPE_CHECKING:
@@ -55,6 +56,17 @@ def with_facts(document: Document, network: Network) -> tuple[Network, tuple[Pro
             message = error.message if isinstance(error, ReadError) else str(error)
             problems.append(Problem(message=message, line=formula.line, column=formula.column, span=formula.span))
     return network, tuple(problems)
+
+
+def with_functions(document: Document, network: Network) -> Network:
+    """The network with the functions that directives declare and it does not use: opaque ones."""
+    declared = (f for entry in document.entries for f in entry.directives.functions)
+    functions = dict(network.functions)
+    for found in map(function_of, declared):
+        kind = "opaque loss" if found.loss else "opaque"
+        own = UserFunction(name=found.name, kind=kind, family=len(found.letters))
+        functions.setdefault(found.name, own)
+    return replace(network, functions=functions)
 
 
 def read_fact(given: directives.Fact, network: Network) -> Fact:

@@ -22,6 +22,7 @@ from symbackprop.verify.evaluate_values import (
     Undecidable,
     Undeclared,
     Val,
+    added,
     applied,
     entrywise,
     number,
@@ -29,6 +30,7 @@ from symbackprop.verify.evaluate_values import (
     total,
     transposed,
 )
+from symbackprop.verify.world_field import Inexact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -105,8 +107,12 @@ class Calls:
 
     def _along(self, node: ex.Call) -> Val:
         """Softmax and its kin, along a vector or along the axis that the network takes of matrices."""
+        if node.function == "max" and len(node.arguments) > 1 and not node.order:
+            return self._largest(node)
         if node.order or len(node.arguments) != 1:
-            message = f"a slope of {node.function}"
+            message = (
+                f"a slope of {node.function}" if node.order else f"{node.function} of {len(node.arguments)} arguments"
+            )
             raise Undecidable(node, message)
         a = self.evaluate(node.arguments[0])
         if a.rank != 2:  # noqa: PLR2004
@@ -123,6 +129,23 @@ class Calls:
         v = v if keeps else v[..., None]
         result = Val(v=v, t=t, dims=turned.dims if keeps else (turned.dims[0], ONE))
         return transposed(result) if first else result
+
+    def _largest(self, node: ex.Call) -> Val:
+        """The largest of several numbers, or of the entries of arrays of one shape; the first of equal ones."""
+        if self.field.exact:
+            message = "a maximum modulo a prime"
+            raise Inexact(message)
+        result, *others = map(self.evaluate, node.arguments)
+        for other in others:
+            if not (result.is_scalar or other.is_scalar or result.cell == other.cell):
+                message = f"the larger of {result.shape} and {other.shape}"
+                raise ShapeMisfit(node, message, result.shape, other.shape)
+            first = Val(
+                v=self.field.array((result.v >= other.v) * 1), dims=result.dims if other.is_scalar else other.dims
+            )
+            second = replace(first, v=self.field.array((result.v < other.v) * 1))
+            result = added(self.field, entrywise(self.field, result, first), entrywise(self.field, other, second))
+        return result
 
     def _axis_of(self, name: str) -> int:
         for equation in self.network.equations:

@@ -114,6 +114,8 @@ class _Pattern:
         base: Place | None = None
         for axis, at in ((0, r), (1, c)):
             mates = self._mates(axis)
+            if mates is None and (self.rows, self.columns)[axis].count == 1:
+                continue
             if mates is None:
                 message = "the pattern of a matrix with dots"
                 raise Undecidable(self.node, message)
@@ -124,7 +126,7 @@ class _Pattern:
             for path, a, b in self._pairs(self.written[mates[0]], self.written[mates[1]]) or []:
                 stride = self.whole(b - a) // (end - start)
                 moves[path] = moves.get(path, 0) + stride * steps
-        assert base is not None, "both axes were looked at"  # noqa: S101
+        assert base is not None, "dots stand between rows or columns"  # noqa: S101
         result: Node = moved(self.written[base], moves, 1)
         return result
 

@@ -358,7 +358,7 @@ def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: b
     loose = {k for k, v in env.items() if np.ndim(v) == 0 and k not in setting.ranges}
     member = 0
     try:
-        if not all(bool(np.all(evaluator.truth(c))) for c in task.conditions):
+        if not _applies(evaluator, task):
             return True
         if task.differentials:
             evaluator.independents = independents(evaluator, task.members)
@@ -392,10 +392,20 @@ def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: b
     return True
 
 
+def _applies(evaluator: Evaluator, task: Task) -> bool:
+    """Whether the conditions of a statement hold somewhere; elsewhere nothing is claimed."""
+    for condition in task.conditions:
+        evaluator.mask = evaluator.mask & evaluator.truth(condition)
+    return bool(np.any(evaluator.mask))
+
+
 def _compared(trial: _Trial, evaluator: Evaluator, values: Sequence[Val], member: int) -> None:
     task = trial.task
     relation = task.relations[member - 1]
     a, b = fitted(evaluator, task.members[member], values[0], values[member])
+    if not np.all(evaluator.mask):  # a condition on element indices: elsewhere nothing is claimed
+        where = np.reshape(evaluator.mask, np.shape(evaluator.mask) + (1,) * values[0].rank)
+        a, b = (np.where(where, side, evaluator.field.array(0)) for side in (a, b))
     if relation in {"positive multiple", "multiple", "negative multiple"}:
         if evaluator.field.exact:
             message = "a multiple modulo a prime"

@@ -90,12 +90,12 @@ def _task(statement: Any, setting: Setting, loss: str) -> Task:
     members: tuple[ex.Node, ...] = tuple(statement.members)
     signs: tuple[str, ...] = tuple(getattr(statement, "relations", ())) or ("=",) * (len(members) - 1)
     conditions = tuple(getattr(statement, "conditions", ()))
-    meanings = [_meaning(sign, setting, members) for sign in signs]
     scalars: frozenset[str] = frozenset()
     shift = 0
     update = next((m for m in members if isinstance(m, ex.Update)), None)
     if update is not None:
         return _update(update, members, conditions, setting, loss)
+    meanings = [_meaning(sign, setting, members) for sign in signs]
     if setting.claim is not None:
         readable = _without_unread(members, setting)
         shift = 1 - (len(members) - len(readable))
@@ -276,8 +276,11 @@ def _summed(member: ex.Node, first: ex.Node, setting: Setting) -> ex.Node:
 
 def _with_gradients(task: Task, loss: str) -> Task:
     """Where the left side is a bare differential: the reading in which dX is the derivative of the loss by X."""
-    first = task.members[0]
-    lone = isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity | ex.Named)
+    first, *others = task.members
+    bare = isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity | ex.Named)
+    if bare and isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity) and first.of.tensor == loss:
+        return task
+    lone = bare and not any(isinstance(node, ex.Differential) for member in others for node in ex.walk(member))
 
     def gradient(node: ex.Node) -> ex.Node:
         if isinstance(node, ex.Differential):
@@ -285,4 +288,4 @@ def _with_gradients(task: Task, loss: str) -> Task:
         return ex.mapped(node, gradient)
 
     read = replace(task, members=tuple(map(gradient, task.members)), differentials=False, own_shapes=True)
-    return replace(task, gradients=read if lone else None, lone=lone)
+    return replace(task, gradients=read if bare else None, lone=lone)

@@ -19,7 +19,7 @@ from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantit
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.resolve import statements
-from symbackprop.handwritten.stated_facts import with_facts
+from symbackprop.handwritten.stated_facts import with_facts, with_functions
 from symbackprop.verify.conventions import Let, Setting
 from symbackprop.verify.judge import Verdict, Worlds, judge
 from symbackprop.verify.judge_names import recognised
@@ -84,16 +84,13 @@ class Session:
     def judged(self, entry: Entry) -> Iterator[Judged]:
         """The claims of one formula."""
         try:
-            context = context_of(self.network, entry.directives)
-            context = replace(context, lets=(*self.defined, *context.lets))
-            found = statements(entry.formula, context)
+            found, context = self.read(entry)
         except SpecError as error:
             verdict = Verdict(verdict="unreadable", message=error.message)
             yield Judged(entry=entry, statement=None, verdict=verdict)
             return
         found = tuple(_with_conditions(statement, entry.directives) for statement in found)
-        setting = setting_of(entry.directives, context, self.precedence)
-        setting = replace(setting, shown_vectors=self.shown_vectors)
+        setting = self.setting(entry, context)
         for whole in found:
             statement = self.claimed(whole, setting, context)
             if statement is None:
@@ -102,6 +99,34 @@ class Session:
             if verdict.is_right and verdict.settles is not None and self.precedence is None:
                 self.precedence = verdict.settles
             yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss)
+
+    def read(self, entry: Entry) -> tuple[tuple[Statement, ...], Context]:
+        """The statements of a formula; names that some of them define (``where s = …``) are known to all.
+
+        Raises: SpecError.
+        """
+        own = context_of(self.network, entry.directives)
+        context = replace(own, lets=(*self.defined, *own.lets))
+        found = statements(entry.formula, context)
+        for _ in found[1:]:
+            before = len(self.defined)
+            open_ = [s for s in found if any(map(_has_unknown, s.members[1:] or s.members))]
+            if not open_:
+                break
+            setting = self.setting(entry, context)
+            done = [s for s in found if s not in open_ and self.claimed(s, setting, context) is not s]
+            if len(self.defined) == before:
+                break
+            heads = {s.members[0].source for s in done}
+            context = replace(own, lets=(*self.defined, *own.lets))
+            again = statements(entry.formula, context)
+            found = tuple(s for s in again if s.members[0].source not in heads or len(s.members) != 2)  # noqa: PLR2004
+        return found, context
+
+    def setting(self, entry: Entry, context: Context) -> Setting:
+        """What holds at a formula, for the judge."""
+        setting = setting_of(entry.directives, context, self.precedence)
+        return replace(setting, shown_vectors=self.shown_vectors)
 
     def claimed(self, statement: Statement, setting: Setting, context: Context) -> Statement | None:
         """What a statement claims: all of it, or where it defines a name what comes after; None for a definition alone.
@@ -112,7 +137,7 @@ class Session:
         head, *values = statement.members
         if setting.claim is not None or not values or not isinstance(head, Unknown):
             return statement
-        if any(isinstance(node, Unknown) for node in walk(values[0])):
+        if _has_unknown(values[0]):
             return statement
         adjoint = recognised(values[0], setting, self.worlds)
         name, value = head.source.strip(), values[0]
@@ -150,6 +175,10 @@ class Session:
             if other.is_right:
                 return other
         return first
+
+
+def _has_unknown(node: Node) -> bool:
+    return any(isinstance(inner, Unknown) for inner in walk(node))
 
 
 def _moved(node: Node, old: Node, new: Node) -> Node:
@@ -235,8 +264,8 @@ def session(document: Document, net: Network | str | None = None) -> Session:
 
 
 def _with_facts(document: Document, network: Network) -> Session:
-    """A session in which the facts that the document states hold."""
-    stated, problems = with_facts(document, network)
+    """A session in which the facts that the document states hold, with the functions that it declares."""
+    stated, problems = with_facts(document, with_functions(document, network))
     return Session(replace(document, problems=(*document.problems, *problems)), stated)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+collect_ignore = ["data"]
+
 
 def pytest_addoption(parser):
     parser.addoption(

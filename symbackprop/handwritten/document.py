@@ -123,6 +123,10 @@ def guess(text: str) -> Kind:
     return "md" if text.startswith("#") or any(mark in text for mark in marks) else "tex"
 
 
+_COMMENT = re.compile(r"^[ \t]*#[ \t]*symbackprop[ \t]*:([^\n]*)", re.MULTILINE | re.IGNORECASE)
+"""A directive in a program."""
+
+
 def read(text: str, kind: Kind = "tex", *, path: str = "") -> Document:
     r"""The formulas and directives of a document.
 
@@ -145,7 +149,8 @@ def read(text: str, kind: Kind = "tex", *, path: str = "") -> Document:
     if kind in {"md", "ipynb"}:
         source, comments = masked(text, lines)
     if kind == "py":
-        source = ""
+        said = _COMMENT.finditer(text)
+        source, comments = "", [plain(each[1], offset=each.start(1), lines=lines) for each in said]
     return _Reader(text, lines).read(source, comments, kind, path, code)
 
 

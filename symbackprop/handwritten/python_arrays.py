@@ -39,9 +39,9 @@ class Unknown:
 class LostError(Exception):
     """An expression that cannot be followed."""
 
-    def __init__(self, *, reason: str, misfit: bool = False) -> None:
+    def __init__(self, *, reason: str, misfit: bool = False, line: int = 0) -> None:
         super().__init__(reason)
-        self.misfit = misfit
+        self.misfit, self.line = misfit, line
 
 
 def _checked(value: Any) -> Any:
@@ -74,6 +74,21 @@ def _together(left: Any, right: Any) -> None:
         raise LostError(reason=message, misfit=True) from None
     if int(np.prod(shape, dtype=float)) > ELEMENTS:
         raise LostError(reason="an array with too many elements")
+
+
+def in_place(old: Any, new: Any, sign: str) -> Any:
+    """The array ``old`` with the entries of ``new``, as ``old += …`` leaves it.
+
+    Raises: LostError where NumPy refuses, since the result has another shape or kind.
+    """
+    if _shape(new) != _shape(old):
+        message = f"'{sign}=' cannot change the shape {_shown(old)} to {_shown(new)}"
+        raise LostError(reason=message, misfit=True)
+    if not np.can_cast(np.asarray(new).dtype, old.dtype, "same_kind"):
+        message = f"'{sign}=' cannot put fractions into an array of whole numbers"
+        raise LostError(reason=message, misfit=True)
+    old[...] = new
+    return old
 
 
 def _entrywise(apply: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -151,9 +166,21 @@ def _eye(rows: Any, columns: Any = None, **_options: Any) -> Any:
 
 
 def _arange(*ends: Any, **_options: Any) -> Any:
-    if any(abs(float(end)) > ELEMENTS for end in ends):
+    steps = abs(float(ends[2])) if len(ends) > 2 else 1  # noqa: PLR2004 - start, stop, step
+    if any(abs(float(end)) > ELEMENTS * min(steps, 1) for end in ends[:2]):
         raise LostError(reason="an array with too many elements")
     return np.arange(*ends)
+
+
+def _repeated(apply: Callable[..., Any]) -> Callable[..., Any]:
+    """An array several times."""
+
+    def run(array: Any, times: Any, **options: Any) -> Any:
+        if np.size(array) * float(np.prod(np.maximum(np.asarray(times, dtype=float), 1))) > ELEMENTS:
+            raise LostError(reason="an array with too many elements")
+        return apply(array, times, **options)
+
+    return run
 
 
 def _expit(x: Any) -> Any:
@@ -181,6 +208,21 @@ def _binary(apply: Callable[..., Any]) -> Callable[..., Any]:
         return apply(left, right)
 
     return run
+
+
+def _at(apply: Any) -> Callable[..., Any]:
+    """Entries of an array changed in place, repeated ones as often as they are named."""
+
+    def run(array: Any, place: Any, values: Any) -> None:
+        apply.at(array, place, values)
+
+    return run
+
+
+def _padded(array: Any, width: Any, mode: str = "constant", **options: Any) -> Any:
+    if np.max(np.asarray(width), initial=0) > TEXT or np.size(array) > ELEMENTS // TEXT:
+        raise LostError(reason="an array with too many elements")
+    return np.pad(array, width, mode="constant" if mode == "constant" else "edge", **options)
 
 
 _ONE = (
@@ -214,6 +256,27 @@ _ONE = (
     "ravel",
     "expand_dims",
     "copy",
+    "var",
+    "std",
+    "isnan",
+    "tril",
+    "triu",
+    "roll",
+    "take",
+    "take_along_axis",
+    "argmin",
+    "argsort",
+    "rot90",
+    "flipud",
+    "fliplr",
+    "full_like",
+    "empty_like",
+    "append",
+    "any",
+    "all",
+    "nonzero",
+    "count_nonzero",
+    "average",
     "diag",
     "diagonal",
     "trace",
@@ -264,6 +327,9 @@ _TWO = (
     "heaviside",
     "logical_and",
     "logical_or",
+    "mod",
+    "floor_divide",
+    "float_power",
 )
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     **{name: _plain(getattr(np, name)) for name in _ONE},
@@ -286,11 +352,14 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "expit": _expit,
     "softmax": _softmax,
     "broadcast_to": lambda value, shape: _filled(np.zeros)(shape) + value,
-    "repeat": _grown(np.repeat),
-    "tile": _grown(np.tile),
+    "repeat": _repeated(np.repeat),
+    "tile": _repeated(np.tile),
     "linalg.norm": _plain(np.linalg.norm),
-    "add.at": lambda *_values: None,
-    "newaxis": lambda: None,
+    "add.at": _at(np.add),
+    "subtract.at": _at(np.subtract),
+    "multiply.outer": _grown(np.multiply.outer),
+    "add.reduce": _plain(np.add.reduce),
+    "pad": _padded,
 }
 """NumPy functions (without ``np.``) and SciPy's that are followed."""
 METHODS = frozenset(
@@ -311,6 +380,14 @@ METHODS = frozenset(
         "argmax",
         "swapaxes",
         "clip",
+        "var",
+        "std",
+        "argmin",
+        "cumsum",
+        "repeat",
+        "any",
+        "all",
+        "take",
     )
 )
 
@@ -340,6 +417,13 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "dict": dict,
     "sorted": sorted,
     "round": round,
+    "any": any,
+    "all": all,
+    "bool": bool,
+    "set": list,
+    "next": lambda value: value[0],
+    "iter": lambda value: value,
+    "map": lambda apply, *values: [apply(*each) for each in zip(*values, strict=False)],
 }
 BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: _entrywise(operator.add),
@@ -392,7 +476,10 @@ def called(apply: Callable[..., Any], values: Sequence[Any], options: Mapping[st
         ArithmeticError,
     ) as error:
         text = str(error).split("\n")[0]
+        if isinstance(error, KeyError):
+            text = f"there is no entry {text}"
         shapes = isinstance(error, ValueError) and any(
             word in text for word in ("shape", "align", "dimension", "size", "operand", "axis", "broadcast")
         )
-        raise LostError(reason=text or type(error).__name__, misfit=shapes) from None
+        outside = isinstance(error, IndexError | KeyError) and "only integer" not in text
+        raise LostError(reason=text or type(error).__name__, misfit=shapes or outside) from None

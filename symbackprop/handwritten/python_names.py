@@ -38,6 +38,9 @@ BAGS = re.compile(r"(?i)(?:self\.)?_?(?:(?:d|grad|gradient|nabla)s?|all_grads|ne
 """Names of mappings that hold gradients."""
 
 
+_WIDTHS = frozenset(("sizes", "layer_sizes", "layers", "layer_dims", "layers_dims", "dims", "widths", "architecture"))
+
+
 class Surroundings(Protocol):
     """Numbers for a network: arrays of its tensors and its sizes."""
 
@@ -49,6 +52,9 @@ class Surroundings(Protocol):
 
     def has(self, tensor: str, at: tuple[int, ...]) -> bool:
         """True where there is such a member."""
+
+    def derivative(self, of: tuple[str, tuple[int, ...]], by: tuple[str, tuple[int, ...]]) -> Any:
+        """The derivative of one member of a tensor by another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +106,39 @@ class Names:
 
     def gradient(self, name: str, loss: str) -> tuple[str, tuple[int, ...] | None] | None:
         """The tensor whose gradient a name is: ``dW1``, ``dL_dW1``, ``grad_W1``, ``W1_grad``, ``nabla_w``."""
-        if name in self.network.tensors:
+        if name in self.network.tensors or name in self.network.sizes:
             return None
         found = _GRADIENTS.fullmatch(name)
         if found is None:
             return None
-        inner = found["name"] or found["before"]
-        target = self.find(inner.removeprefix("_"))
+        of = found["loss"]
+        if of is not None and of != loss and of in self.network.tensors:
+            return None
+        target = self.find(subject(name))
         if target is None or target[0] == loss:
             return None
         return target
+
+    def widths(self, name: str, surroundings: Surroundings) -> list[int] | None:
+        """The widths of all layers as a list, where a name such as ``layer_sizes`` means these."""
+        if name not in _WIDTHS:
+            return None
+        for tensor in self.network.parameters:
+            about = self.network.tensors[tensor]
+            families = sorted({size for axis in about.axes for size in axis.sizes}) if len(about.family) == 1 else []
+            low, count = family_range(surroundings, tensor) if families else (0, 0)
+            if low == 1:
+                try:
+                    return [surroundings.size(families[0], (k,)) for k in range(low + count)]
+                except (KeyError, TypeError, ValueError, IndexError):
+                    continue
+        return None
+
+
+def subject(name: str) -> str:
+    """The name whose gradient a name is by its spelling: ``W1`` for ``dW1``; empty for any other."""
+    found = _GRADIENTS.fullmatch(name)
+    return (found["name"] or found["before"]).removeprefix("_") if found else ""
 
 
 def _fold(name: str) -> str:

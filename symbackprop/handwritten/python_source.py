@@ -4,50 +4,46 @@
     assignments(program, network, world, style)      -> tuple of Assignment
 
 The file is parsed and never run: statements are followed on the arrays of ``world`` (the tensors of the network under
-the names that programs give them), through loops over lists of layers, ``+=``, small functions and mappings of
-gradients. A claim is an assignment to a gradient's name: ``dW1``, ``dL_dW1``, ``grads["W1"]``, ``nabla_w[-l]``.
+the names that programs give them), through loops over lists of layers, ``+=``, functions, objects and mappings of
+gradients. A claim is an assignment to a gradient's name: ``dW1``, ``dL_dW1``, ``grads["W1"]``, ``nabla_w[-l]``; where
+no gradient of a parameter has a name, its update ``W -= rate * …`` is one. Updates are not carried out.
 """
 
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, replace
+import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import python_arrays as arrays
-from symbackprop.handwritten.python_arrays import Unknown
-from symbackprop.handwritten.python_names import BAGS, Names, family_range
-from symbackprop.handwritten.python_values import (
-    STEPS,
+from symbackprop.handwritten.python_arrays import LostError, Unknown
+from symbackprop.handwritten.python_claims import Claims, parameter_update
+from symbackprop.handwritten.python_names import Names
+from symbackprop.handwritten.python_scopes import (
     Bag,
+    Function,
+    LeaveError,
     Program,
     ReturnError,
-    Style,
-    Values,
+    Scope,
+    StopError,
+    methods,
 )
+from symbackprop.handwritten.python_values import Style, lost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from symbackprop.handwritten.notebook import Cell
+    from symbackprop.handwritten.python_claims import Assignment
     from symbackprop.handwritten.python_names import Surroundings
     from symbackprop.network import Network
 
 _LONGEST_LOOP = 64
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """A gradient that is assigned: ``members`` are family indices with the value, or why there is none."""
-
-    tensor: str
-    line: int
-    column: int
-    text: str
-    members: tuple[tuple[tuple[int, ...], Any], ...]
 
 
 def from_cells(cells: Iterable[Cell], *, source: str = "") -> Program:
@@ -74,6 +70,7 @@ def parse(text: str, *, source: str = "", lines: tuple[int, ...] = ()) -> Progra
     try:
         tree = ast.parse(text)
         functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
     except SyntaxError as error:
         message = f"not Python: {error.msg}"
         line = error.lineno
@@ -83,93 +80,110 @@ def parse(text: str, *, source: str = "", lines: tuple[int, ...] = ()) -> Progra
     except (ValueError, RecursionError, MemoryError) as error:
         message = f"not Python that can be read: {str(error) or 'nested too deeply'}"
         raise SpecError(message, source=source or None) from None
-    return Program(text, tree, functions)
+    return Program(text, tree, functions, classes, lines)
 
 
 def assignments(
     program: Program, network: Network, surroundings: Surroundings, style: Style = "as is", *, shifted: bool = True
 ) -> tuple[Assignment, ...]:
     """The gradients that the program assigns, in its order; ``shifted`` lists start at a family's first member."""
-    run = _Run(program, network, surroundings, style, Names(network, shifted=shifted))
+    return follow(program, network, surroundings, style, shifted=shifted).found()
+
+
+def follow(
+    program: Program, network: Network, surroundings: Surroundings, style: Style = "as is", *, shifted: bool = True
+) -> Run:
+    """The program, followed to its end."""
+    run = Run(program, network, surroundings, style, Names(network, shifted=shifted))
     run.whole()
-    found: dict[tuple[int, int, str], list[_Record]] = {}
-    for record in (*run.archive, *run.records.values()):
-        found.setdefault((record.line, record.column, record.tensor), []).append(record)
-    return tuple(
-        Assignment(
-            tensor=tensor,
-            line=program.line(line),
-            column=column,
-            text=records[0].text,
-            members=tuple((record.at, record.value) for record in sorted(records, key=lambda r: r.at)),
-        )
-        for (line, column, tensor), records in sorted(found.items())
-    )
+    return run
 
 
-@dataclass(slots=True)
-class _Record:
-    tensor: str
-    at: tuple[int, ...]
-    line: int
-    column: int
-    text: str
-    value: Any
-
-
-class LeaveError(Exception):
-    """``break`` or ``continue``."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__()
-        self.kind = kind
-
-
-class _Run(Values):
+class Run(Claims):
     """Follows the statements of one file."""
 
-    def __init__(
-        self, program: Program, network: Network, surroundings: Surroundings, style: Style, names: Names
-    ) -> None:
-        super().__init__(program, network, surroundings, style, names)
-        self.records: dict[tuple[str, tuple[int, ...]], _Record] = {}
-        self.archive: list[_Record] = []
-
     def whole(self) -> None:
-        """The module, then the functions that nothing calls and that assign gradients."""
-        self.block(self.program.tree.body)
-        for name, function in self.program.functions.items():
-            if name not in self.called and self._assigns_gradients(function):
-                self.scopes.append({})
-                try:
-                    self.block(function.body)
-                except (ReturnError, LeaveError):
-                    pass
-                finally:
-                    self.scopes.pop()
+        """The module, then what nothing calls: the methods of classes and the functions that assign gradients."""
+        try:
+            self._apart(self.program.tree.body)
+            for name in self.program.classes:
+                self._class(name)
+            mentioned = {
+                part.id if isinstance(part, ast.Name) else part.attr
+                for part in ast.walk(self.program.tree)
+                if isinstance(part, ast.Name | ast.Attribute)
+            }
+            for function in sorted(self.program.functions.values(), key=lambda each: each.name in mentioned):
+                if id(function) not in self.called and self.assigns_gradients(function):
+                    self._function(function, Scope(self.scopes[0]))
+        except StopError as stop:
+            self.stop(Unknown(f"the program is longer than what is followed: {stop}"))
 
-    def _assigns_gradients(self, function: ast.FunctionDef) -> bool:
-        for node in ast.walk(function):
-            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-            for target in targets if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) else ():
-                for part in ast.walk(target) if target is not None else ():
-                    name = (
-                        part.id if isinstance(part, ast.Name) else part.attr if isinstance(part, ast.Attribute) else ""
-                    )
-                    if name and (self.names.gradient(name, self.network.loss) or BAGS.match(name)):
-                        return True
-        return False
+    def _class(self, name: str) -> None:
+        """The methods of a class that nothing makes an object of, in their order, on one object."""
+        own = methods(self.program, name)
+        if not any(self.assigns_gradients(method) for method in own.values()):
+            return
+        owner = Bag("self", kind=name)
+        for method in own.values():
+            first = method.args.args[:1]
+            if id(method) in self.called or not first or first[0].arg != "self":
+                continue
+            scope = Scope(self.scopes[0])
+            scope["self"] = owner
+            self._function(method, scope)
+
+    def _function(self, node: ast.FunctionDef, scope: Scope) -> None:
+        """A function that nothing calls; its arguments are what their names say."""
+        self.called.add(id(node))
+        named = [*node.args.posonlyargs, *node.args.args]
+        for argument, default in zip(reversed(named), reversed(node.args.defaults), strict=False):
+            plain = isinstance(default, ast.Constant) and default.value is not None
+            if plain and self.names.find(argument.arg) is None and argument.arg not in self.sizes:
+                scope[argument.arg] = self.value(default)
+        for argument in named:
+            if argument.arg not in scope and self.names.find(argument.arg) is None:
+                self._fill(argument.arg, scope)
+        self.scopes.append(scope)
+        try:
+            self._apart(node.body)
+        finally:
+            self.scopes.pop()
+
+    def _fill(self, name: str, scope: Scope) -> None:
+        """An argument that nothing gives, as another function of the file returns it under the same name."""
+        for function in self.program.functions.values():
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Return) or node.value is None:
+                    continue
+                several = isinstance(node.value, ast.Tuple)
+                parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+                names = [each.id if isinstance(each, ast.Name) else "" for each in parts]
+                if name not in names or self.assigns_gradients(function) or _is_method(function):
+                    continue
+                with contextlib.suppress(LostError):
+                    found = self.followed(Function(function, self.scopes[0]), [], {})
+                    if several == isinstance(found, tuple):
+                        scope[name] = found[names.index(name)] if several else found
+                return
+
+    def _apart(self, body: list[ast.stmt]) -> None:
+        with contextlib.suppress(ReturnError, LeaveError):
+            self.block(body)
 
     def block(self, statements: list[ast.stmt]) -> None:
         for statement in statements:
-            self.steps += 1
-            if self.steps > STEPS:
-                raise ReturnError(Unknown(f"more than {STEPS} statements"))
+            self.step()
             self.statement(statement)
 
-    def statement(self, node: ast.stmt) -> None:
+    def statement(self, node: ast.stmt) -> None:  # noqa: C901, PLR0912 - one branch a kind of statement
+        self.note(node)
         match node:
             case ast.Assign(targets=targets, value=value):
+                update = parameter_update(self, targets[0], None, value) if len(targets) == 1 else None
+                if update is not None:
+                    self.update(update, node)
+                    return
                 found = self.value(value)
                 for target in targets:
                     self.assign(target, found, node, value)
@@ -179,11 +193,11 @@ class _Run(Values):
                 self.augment(target, op, value, node)
             case ast.For():
                 self.loop(node)
-            case ast.While(body=body):
-                self._leaving(body)
+            case ast.While():
+                self._while(node)
             case ast.If(test=test, body=body, orelse=orelse):
                 truth = self.value(test)
-                unknown = isinstance(truth, Unknown) or np.ndim(truth) > 0
+                unknown = isinstance(truth, Unknown | Bag) or np.size(truth) > 1
                 self.block(body if unknown or truth else orelse)
             case ast.With(body=body) | ast.Try(body=body):
                 self.block(body)
@@ -193,6 +207,12 @@ class _Run(Values):
                 raise LeaveError(type(node).__name__)
             case ast.Expr(value=value):
                 self.value(value)
+            case ast.FunctionDef(name=name):
+                self.scope[name] = Function(node, self.scope)
+            case ast.Global(names=names):
+                self.scope.elsewhere |= dict.fromkeys(names, self.scope.module)
+            case ast.Nonlocal(names=names) if self.scope.outer is not None:
+                self.scope.elsewhere |= dict.fromkeys(names, self.scope.outer)
             case _:
                 pass
 
@@ -204,34 +224,62 @@ class _Run(Values):
             return leave.kind == "Break"
         return False
 
+    def _while(self, node: ast.While) -> None:
+        """A loop with a condition, followed while that is known; one that trains for ever is followed once."""
+        with self._inside_loop():
+            for _ in range(_LONGEST_LOOP):
+                truth = self.value(node.test)
+                known = not isinstance(truth, Unknown | Bag) and np.size(truth) == 1
+                if known and not truth:
+                    break
+                if self._leaving(node.body) or not known or isinstance(node.test, ast.Constant):
+                    break
+
     def loop(self, node: ast.For) -> None:
         """A loop over layers, steps or examples; one over epochs, or over what is not known, is followed once."""
         items = self.value(node.iter)
-        if isinstance(items, np.ndarray):
+        if isinstance(items, np.ndarray) and items.ndim:
             items = list(items)
         if isinstance(items, dict):
             items = list(items)
         if not isinstance(items, list | tuple) or len(items) > _LONGEST_LOOP:
-            first = (
-                items[0] if isinstance(items, list | tuple) else Unknown("a loop over something unknown", node.lineno)
-            )
-            items = [first]
-        for item in items:
-            self.assign(node.target, item, None, node.iter)
-            if self._leaving(node.body):
-                break
+            gap = items if isinstance(items, Unknown) else Unknown("a loop over something unknown", node.lineno)
+            items = [items[0] if isinstance(items, list | tuple) else gap]
+        with self._inside_loop():
+            for item in items:
+                self.assign(node.target, item, None, node.iter)
+                if self._leaving(node.body):
+                    return
+        self.block(node.orelse)
+
+    @contextlib.contextmanager
+    def _inside_loop(self) -> Iterator[None]:
+        self.loops.append(self.steps)
+        try:
+            yield
+        finally:
+            self.loops.pop()
 
     def augment(self, target: ast.expr, op: ast.operator, value: ast.expr, node: ast.AugAssign) -> None:
-        load: Any = ast.parse(ast.unparse(target), mode="eval").body
-        old, new = self.value(load), self.value(value)
-        if (
-            isinstance(old, Unknown)
-            and isinstance(op, ast.Add)
-            and self.gradient_of(target) is not None
-            and isinstance(target, ast.Subscript)
-        ):
+        """``target += value``, which changes an array in place."""
+        update = parameter_update(self, target, op, value)
+        if update is not None:
+            self.update(update, node)
+            return
+        old, new = self.value(target), self.value(value)
+        unset = isinstance(old, Unknown) and isinstance(op, ast.Add) and isinstance(target, ast.Subscript)
+        if unset and self.gradient_of(target) is not None:
             old = 0
-        self.assign(target, self._binary(op, old, new, node), node, value, again=True)
+        found = self._binary(op, old, new, node)
+        if isinstance(old, np.ndarray) and old.ndim and isinstance(found, np.ndarray | np.generic):
+            try:
+                found = arrays.in_place(old, found, _SIGNS.get(type(op), ""))
+            except LostError as error:
+                found = Unknown(str(error), node.lineno, misfit=True)
+        elif isinstance(old, list) and isinstance(found, list):
+            old[:] = found
+            found = old
+        self.assign(target, found, node, value, again=True)
 
     def assign(
         self, target: ast.expr, value: Any, node: ast.stmt | None, source: ast.expr, *, again: bool = False
@@ -241,9 +289,8 @@ class _Run(Values):
             self._unpack(target, value, node, source)
             return
         if isinstance(target, ast.Starred):
+            self.assign(target.value, value, node, source)
             return
-        if node is not None:
-            self._record(target, value, node, source, again=again)
         if isinstance(target, ast.Name):
             self._bind(target.id, value, source if node is not None else None)
         elif isinstance(target, ast.Attribute):
@@ -255,50 +302,66 @@ class _Run(Values):
                     owner.entries[target.attr] = value
         elif isinstance(target, ast.Subscript):
             self._store(target, value)
+        if node is not None:
+            self.record(target, value, node, source, again=again)
 
     def _unpack(self, target: ast.Tuple | ast.List, value: Any, node: ast.stmt | None, source: ast.expr) -> None:
-        parts = (
-            list(value)
-            if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and np.ndim(value))
-            else None
-        )
+        listed = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and np.ndim(value))
+        parts = list(value) if listed else None
+        starred = [k for k, part in enumerate(target.elts) if isinstance(part, ast.Starred)]
+        if parts is not None and starred and len(parts) >= len(target.elts) - 1:
+            first, after = starred[0], len(target.elts) - starred[0] - 1
+            parts = [*parts[:first], parts[first : len(parts) - after], *parts[len(parts) - after :]]
         sources = source.elts if isinstance(source, ast.Tuple | ast.List) else [source] * len(target.elts)
         if parts is None or len(parts) != len(target.elts):
             for part in target.elts:
                 if isinstance(part, ast.Name) and self.names.find(part.id) is not None:
-                    self.scopes[-1].pop(part.id, None)
+                    self.scope.pop(part.id, None)
                 else:
                     reason = value if isinstance(value, Unknown) else Unknown("not one value for each name")
-                    self.assign(part, reason, None, source)
+                    self.assign(part, reason, node if isinstance(value, Unknown) else None, source)
             return
         for part, item, own in zip(target.elts, parts, sources, strict=False):
             self.assign(part, item, node, own)
 
     def _bind(self, name: str, value: Any, source: ast.expr | None) -> None:
+        scope = self.scope.target(name)
         if self._drops(name, value, source):
-            self.scopes[-1].pop(name, None)
+            scope.pop(name, None)
         else:
-            self.scopes[-1][name] = value
+            scope[name] = value
+            scope.rounds[name] = self.loops[-1] if self.loops else 0
 
     def _drops(self, name: str, value: Any, source: ast.expr | None) -> bool:
         """True where a leaf of the network is set to something that the file cannot know: random numbers, data."""
         found = self.names.find(name)
         if found is None or found[0] not in self.leaves:
             return False
-        if source is None or isinstance(value, Unknown):
-            return isinstance(value, Unknown)
-        mentioned = {
-            part.id if isinstance(part, ast.Name) else part.attr
+        gap = lost(value)
+        if gap is not None or isinstance(value, Bag):
+            return gap is None or not gap.misfit
+        if source is None or isinstance(value, str | dict) or (isinstance(value, list) and not value):
+            return False
+        return not any(
+            self._is_data(part.id if isinstance(part, ast.Name) else part.attr)
             for part in ast.walk(source)
             if isinstance(part, ast.Name | ast.Attribute)
-        }
-        known = {each for each in mentioned if self._local(each) is not None or self.names.find(each)}
-        return not known
+        )
+
+    def _is_data(self, name: str) -> bool:
+        """True for a name of a tensor, or of something of the file that holds arrays."""
+        held = self._local(name)
+        if held is None:
+            return self.names.find(name) is not None
+        return isinstance(held, np.ndarray | list | tuple | dict | Bag | float)
 
     def _store(self, target: ast.Subscript, value: Any) -> None:
         owner, key = self.value(target.value), self._key(target.slice)
+        gap = lost([owner, key])
         try:
-            if isinstance(owner, Bag):
+            if gap is not None:
+                self._spoil(target.value, gap)
+            elif isinstance(owner, Bag):
                 owner.entries[key] = value
             elif isinstance(owner, dict):
                 owner[key] = value
@@ -306,84 +369,24 @@ class _Run(Values):
                 while -1 < key >= len(owner) and key < arrays.TEXT:
                     owner.append(None)
                 owner[key] = value
-            elif isinstance(owner, np.ndarray) and not isinstance(value, Unknown):
-                owner[key] = value
+            elif isinstance(owner, np.ndarray):
+                if isinstance(value, Unknown):
+                    self._spoil(target.value, value)
+                else:
+                    owner[key] = value
         except (IndexError, ValueError, TypeError):
             self._spoil(target.value, Unknown("an element that cannot be set", target.lineno, misfit=True))
 
     def _spoil(self, owner: ast.expr, reason: Unknown) -> None:
+        while isinstance(owner, ast.Subscript):
+            owner = owner.value
         if isinstance(owner, ast.Name):
-            self.scopes[-1][owner.id] = reason
+            holder = self.scope.holder(owner.id) or self.scope
+            holder[owner.id] = reason
 
-    def gradient_of(self, target: ast.expr) -> tuple[str, tuple[int, ...] | None] | None:
-        """The tensor whose gradient an assignment's left side names, and the member where it says which."""
-        loss = self.network.loss
-        if isinstance(target, ast.Name | ast.Attribute):
-            name = target.id if isinstance(target, ast.Name) else target.attr
-            return self.names.gradient(name, loss)
-        if not isinstance(target, ast.Subscript):
-            return None
-        key = self._key(target.slice)
-        if isinstance(key, str):
-            owner = target.value.id if isinstance(target.value, ast.Name) else getattr(target.value, "attr", "")
-            return self.names.gradient(key, loss) or (self.names.find(key) if BAGS.match(owner) else None)
-        inner = self.gradient_of(target.value)
-        if inner is None or inner[1] is not None:
-            return inner
-        if not isinstance(key, int | np.integer):
-            return None
-        low, count = family_range(self.surroundings, inner[0])
-        end = low + count
-        member = end + int(key) if key < 0 else int(key) + (low if self.names.shifted else 0)
-        return inner[0], (member,)
 
-    def _record(self, target: ast.expr, value: Any, node: ast.stmt, source: ast.expr, *, again: bool) -> None:
-        found = self.gradient_of(target)
-        if found is None:
-            return
-        tensor, at = found
-        if at is None:
-            if isinstance(value, list) and value and not self._starts(value, source):
-                low, _ = family_range(self.surroundings, tensor)
-                for position, item in enumerate(value):
-                    if item is not None:
-                        member = position + (low if self.names.shifted else 0)
-                        self._keep((tensor, (member,)), item, node)
-            return
-        itself = again or ast.unparse(target) in {
-            ast.unparse(part) for part in ast.walk(source) if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)
-        }
-        if not itself and self._starts(value, source):
-            return
-        whole = value
-        if isinstance(target, ast.Subscript) and isinstance(inner := self.value(target.value), np.ndarray):
-            whole = inner  # an element of an array: the array is the gradient, and is changed in place
-        self._keep((tensor, at), whole, node, again=itself)
+def _is_method(node: ast.FunctionDef) -> bool:
+    return bool(node.args.args) and node.args.args[0].arg in {"self", "cls"}
 
-    @staticmethod
-    def _starts(value: Any, source: ast.expr) -> bool:
-        """True for the zeros, or the empty list, from which an accumulation starts."""
-        if isinstance(value, dict) or value is None:
-            return True
-        if isinstance(value, list):
-            return all(item is None or (not isinstance(item, Unknown) and not np.any(item)) for item in value)
-        if isinstance(value, Unknown) or np.any(value):
-            return False
-        text = ast.unparse(source)
-        return "zeros" in text or "empty" in text or isinstance(source, ast.Constant) or " * 0" in text
 
-    def claim(self, tensor: str, at: tuple[int, ...], value: Any, node: ast.expr) -> None:
-        if not self._starts(value, node):
-            self._keep((tensor, at), value, ast.copy_location(ast.Expr(node), node))
-
-    def _keep(self, key: tuple[str, tuple[int, ...]], value: Any, node: ast.stmt, *, again: bool = False) -> None:
-        """Note a gradient's value; a new one of another statement is another claim."""
-        tensor, at = key
-        old = self.records.get(key)
-        if old is not None and (again or old.line == node.lineno):
-            old.value = value
-            return
-        if old is not None and not isinstance(old.value, Unknown):
-            self.archive.append(old)
-        text = ast.get_source_segment(self.program.text, node) or ast.unparse(node)
-        self.records[key] = _Record(tensor, at, node.lineno, node.col_offset + 1, text, value)
+_SIGNS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**", ast.MatMult: "@"}

@@ -54,6 +54,8 @@ class Diagnostic:
     place: Span | None = None
     """The range of the document to point at."""
     expected: bool = False
+    code_text: bool = False
+    """True where claim and fix are lines of a program."""
     changes: tuple[str, ...] = ()
     """Codes of all mistakes that the fix mends, the weightiest first."""
 

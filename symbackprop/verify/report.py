@@ -71,7 +71,9 @@ def _block(file: str, d: Diagnostic) -> str:
     if d.message:
         lines += textwrap.wrap(d.message, COLUMNS - 2, initial_indent="  ", subsequent_indent="  ")
     if d.fix:
-        lines += [f"  {styled('fix:', bold=True)} {to_unicode(d.fix)}", f"       {d.fix}"]
+        shown = d.fix.replace("\n", "\n       ")
+        lines += [f"  {styled('fix:', bold=True)} {shown if d.code_text else to_unicode(d.fix)}"]
+        lines += [] if d.code_text else [f"       {d.fix}"]
     if d.evidence:
         lines.append(f"  {d.evidence}")
     return "\n".join(lines) + "\n"
@@ -80,7 +82,7 @@ def _block(file: str, d: Diagnostic) -> str:
 def _formula(d: Diagnostic) -> list[str]:
     """The formula on a line, and carets under what is meant."""
     text = d.text or d.claim
-    line, carets = marked(text, *(d.mark or (0, 0)))
+    line, carets = _program_line(text, *(d.mark or (0, 0))) if d.code_text else marked(text, *(d.mark or (0, 0)))
     if not line.strip():
         return []
     if len(line) <= COLUMNS - 4 or "^" not in carets:
@@ -91,6 +93,14 @@ def _formula(d: Diagnostic) -> list[str]:
     stop = max(start + COLUMNS - 8, min(end, begin + COLUMNS))
     head, tail = ("… " if start else ""), (" …" if stop < len(line) else "")
     return [f"    {head}{line[start:stop]}{tail}", "    " + " " * len(head) + styled(carets[start:stop], fg="red")]
+
+
+def _program_line(text: str, start: int, end: int) -> tuple[str, str]:
+    """The line of a program that a range begins in, and carets under the range."""
+    first = text.rfind("\n", 0, start) + 1
+    last = text.find("\n", first)
+    line = text[first : last if last >= 0 else len(text)]
+    return line, " " * (start - first) + "^" * (min(end, first + len(line)) - start)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -179,14 +189,18 @@ def segments(text: str, diagnostics: Sequence[Diagnostic]) -> list[Segment]:
     return [segment for segment in out if segment.text]
 
 
+def _plain(d: Diagnostic, text: str) -> str:
+    return text if d.code_text else to_unicode(text)
+
+
 def html(file: str, network: str, text: str, diagnostics: Sequence[Diagnostic]) -> str:
     """A page with the document, its claims marked, and what is said about each."""
     rows = [
         {
             "number": number, "line": d.line, "column": d.column, "verdict": d.verdict,
             "word": _WORDS.get(d.verdict, d.verdict), "code": d.code, "title": CODES[d.code].title if d.code else "",
-            "formula": to_unicode(d.text or d.claim), "message": d.message, "fix": d.fix,
-            "fixed": to_unicode(d.fix) if d.fix else "", "evidence": d.evidence, "expected": d.expected,
+            "formula": _plain(d, d.text or d.claim), "message": d.message, "fix": d.fix,
+            "fixed": _plain(d, d.fix) if d.fix else "", "evidence": d.evidence, "expected": d.expected,
         }
         for number, d in enumerate(diagnostics, 1)
     ]  # fmt: skip

@@ -14,17 +14,16 @@ from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten import python_source
 from symbackprop.verify import pipeline, report
-from symbackprop.verify.classify import Diagnostic, diagnose, evidence
-from symbackprop.verify.codes import of_convention
+from symbackprop.verify.classify import Diagnostic, diagnose
 from symbackprop.verify.judge import Worlds
 from symbackprop.verify.python import judge_program
+from symbackprop.verify.python_report import of_python
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from symbackprop.handwritten.document import Document
     from symbackprop.network import Network
-    from symbackprop.verify.python import PythonClaim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +83,7 @@ def judged(
     """The report on a document that was read."""
     if document.kind == "py":
         network = _network_of_program(document, net)
-        found = _program(document.text, network, document.path)
+        found = _program(document.text, network, document.path, fix=fix)
         named = net if isinstance(net, str) else (document.net or network.name)
         return _finished(document, named, found, require, ())
     session = pipeline.session(document, net)
@@ -93,7 +92,7 @@ def judged(
     diagnostics = [diagnose(claim, session.worlds, source=document.text, fix=fix) for claim in claims]
     if document.cells:
         program = python_source.from_cells(document.cells)
-        diagnostics += map(_of_python, judge_program(program, session.network, session.worlds))
+        diagnostics += map(of_python, judge_program(program, session.network, session.worlds, fix=fix))
     diagnostics += [
         Diagnostic(line=p.line, column=p.column, claim="", quantity="", verdict="unreadable", code="SB406",
                    message=p.message)
@@ -113,24 +112,9 @@ def _network_of_program(document: Document, net: Network | str | None) -> Networ
     return spec.load(net) if isinstance(net, str) else net
 
 
-def _program(text: str, network: Network, path: str) -> list[Diagnostic]:
+def _program(text: str, network: Network, path: str, *, fix: bool) -> list[Diagnostic]:
     program = python_source.parse(text, source=path)
-    return [_of_python(claim) for claim in judge_program(program, network, Worlds(network=network))]
-
-
-def _of_python(claim: PythonClaim) -> Diagnostic:
-    verdict = claim.verdict
-    codes = {"wrong": "SB290", "unreadable": "SB404", "undecided": "SB405"}
-    code = codes.get(verdict.verdict)
-    message = verdict.message
-    if verdict.verdict == "right-under-convention":
-        code, message = of_convention(verdict.convention or ""), f"Right, {verdict.convention}"
-    elif verdict.ratio is not None and verdict.verdict == "wrong":
-        code = "SB215" if verdict.ratio == -1 else "SB216"
-    return Diagnostic(
-        line=claim.line, column=claim.column, claim=claim.text, quantity=claim.quantity, verdict=verdict.verdict,
-        code=code, message=message, evidence=evidence(verdict), text=claim.text,
-    )  # fmt: skip
+    return [of_python(claim) for claim in judge_program(program, network, Worlds(network=network), fix=fix)]
 
 
 def _finished(

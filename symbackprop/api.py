@@ -87,7 +87,7 @@ class Derived:
     @cached_property
     def printer(self) -> Printer:
         """Prints equations as LaTeX in this notation."""
-        return Printer(self.derivation, self.preset)
+        return Printer(self.derivation, self.preset, layout=self.layout)
 
     def __getitem__(self, tensor: str) -> Formula:
         """The adjoint ∂loss/∂``tensor``: a parameter's gradient or an error signal.
@@ -204,5 +204,5 @@ def handout_latex(derived: Derived, levels: Sequence[str], source: str, report: 
 
 def terminal(derived: Derived, levels: Sequence[str]) -> str:
     """The derivation as plain text for a terminal."""
-    printer = Printer(derived.derivation, derived.preset, target="unicode")
+    printer = Printer(derived.derivation, derived.preset, "unicode", layout=derived.layout)
     return terminal_writer.write(document(derived, levels, "", None), printer)

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 OPENING = (
     "How does the loss answer to a small change of one entry of a computed array? That entry acts on the loss only "
-    "through the entries that are computed from it, its readers. The chain rule adds up one product for each of them, "
-    "so derivatives are found from the loss backwards, each from those before it. Derivatives by computed arrays are "
-    "called error signals; the gradients of the parameters follow from them."
+    "through the entries that are computed from it, its readers. The chain rule adds up one product for each of them: "
+    "the derivative of the loss by the reader, times that of the reader by the entry with all else that the reader "
+    "reads held fixed. So derivatives are found from the loss backwards, each from those before it. Derivatives by "
+    "computed arrays are called error signals; the gradients of the parameters follow from them."
 )
 SCALING = frozenset(("constant pulled out", "constant restored"))
 """Rules whose effect is told once, where signals are introduced."""

@@ -132,6 +132,13 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
+class RightSide:
+    """What stands right of the equals sign of an equation in index notation."""
+
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
 class Derivative:
     """∂above/∂below of two elements, or of two whole arrays; ``direct`` leaves out all ways but the direct one."""
 
@@ -217,6 +224,7 @@ Formula = (
     | Range
     | Condition
     | Sum
+    | RightSide
     | Derivative
     | Marked
     | Times
@@ -326,7 +334,14 @@ class Listing:
     language: str = "python"
 
 
-Block = Heading | Paragraph | Display | Table | KeyBox | Listing
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """What the formulas leave open for a program that reads the page back; a reader of the page does not see it."""
+
+    spans: tuple[str | Formula, ...]
+
+
+Block = Heading | Paragraph | Display | Table | KeyBox | Listing | Directive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Size, const, size, var
-from symbackprop.document import backwards, scalar
+from symbackprop.document import backwards, directives, scalar
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -139,7 +139,8 @@ def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
             rows.append(((Whole(name),), (ShapeOf(chain.tensor),), entry(view, name), (definition,), ()))
     head = ("Symbol", "Shape", "Entry", "Meaning", "In code")
     table = Table(head, tuple(rows), ("Every array in this handout.",), "lllll", "symbols")
-    return [Heading(1, ("Notation",)), table, *sizes_and_functions(view), *constants(view)]
+    said = directives.stated(view, used)
+    return [Heading(1, ("Notation",)), *said, table, *sizes_and_functions(view), *constants(view)]
 
 
 def entry(view: View, name: str) -> Spans:

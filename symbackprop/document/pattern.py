@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Affine, Bound, Size, const, var
 from symbackprop.chainrule import free_index, readers
 from symbackprop.index import Apply, Opaque, Ref, Term, Value, fresh, map_forms, primal_name, product
+from symbackprop.notation.spelling import primal_element
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,12 +33,17 @@ def _leaves(term: Term) -> Iterator[Ref | Value]:
             yield from factor.args
 
 
+def _indexed(term: Term) -> list[tuple[Ref | Value, int]]:
+    """The leaf of each affine form of the factors, and the position of the form in it."""
+    found: list[tuple[Ref | Value, int]] = []
+    for leaf in _leaves(term):
+        found += [(leaf, k) for k in range(len(leaf.index))] if isinstance(leaf, Ref) else [(leaf, -1)]
+    return found
+
+
 def _places(term: Term) -> list[Place]:
     """Where each affine form of the factors stands."""
-    found: list[Place] = []
-    for leaf in _leaves(term):
-        found += [(leaf.tensor, k) for k in range(len(leaf.index))] if isinstance(leaf, Ref) else [("", -1)]
-    return found
+    return [(leaf.tensor if isinstance(leaf, Ref) else "", k) for leaf, k in _indexed(term)]
 
 
 def _forms(term: Term) -> list[Affine]:
@@ -90,14 +96,14 @@ def letter_of(network: Network, place: Place, taken: set[str]) -> str:
     return fresh(own_letters(network, tensor)[position], taken)
 
 
-def axis_at(network: Network, place: Place, index: Sequence[Affine]) -> Affine | None:
-    """Number of values of an element index; None for a family index."""
-    name, position = _source(network, place)
-    tensor = network.tensors[name]
-    axis = position - len(tensor.family)
+def axis_at(network: Network, element: Ref, position: int) -> Affine | None:
+    """Number of values of an index of an element, or of a partial derivative by it; None for a family index."""
+    primal = primal_element(network, element)
+    tensor = network.tensors[primal.tensor]
+    axis = position - len(element.index) + len(tensor.axes)
     if axis < 0:
         return None
-    return tensor.axes[axis].substitute({b.var: form for b, form in zip(tensor.family, index, strict=False)})
+    return tensor.axes[axis].substitute({b.var: form for b, form in zip(tensor.family, primal.index, strict=False)})
 
 
 def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], int]) -> Term | None:
@@ -108,30 +114,25 @@ def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], in
     if len(terms) < 2 or not all(map(_is_simple, terms)) or len({str(_skeleton(t)) for t in terms}) > 1:  # noqa: PLR2004
         return None
     columns = list(zip(*(_forms(t) for t in terms), strict=True))
-    places = _places(terms[0])
     running: dict[tuple[Affine, ...], tuple[str, Affine]] = {}
     taken: set[str] = set()
-    for place, column in zip(places, columns, strict=True):
+    for (leaf, position), column in zip(_indexed(terms[0]), columns, strict=True):
         if len(set(column)) == 1 or column in running:
             continue
-        extent = axis_at(network, place, _index_of(terms[0], places, place)) if place[0] else None
-        if extent is None or {form.const for form in column} != set(range(size(extent))):
+        extent = axis_at(network, leaf, position) if isinstance(leaf, Ref) else None
+        if extent is None or not isinstance(leaf, Ref) or {form.const for form in column} != set(range(size(extent))):
             return None
-        running[column] = (letter_of(network, place, taken), extent)
+        running[column] = (letter_of(network, (leaf.tensor, position), taken), extent)
     if math.prod(size(extent) for _, extent in running.values()) != len(set(zip(*running, strict=True))) or len(
         set(zip(*running, strict=True))
     ) != len(terms):
         return None
     images = {column: var(letter) for column, (letter, _) in running.items()}
     body = _mapped(terms[0], lambda k, form: images.get(columns[k], form))
-    bounds = tuple(Bound(letter, Affine(), extent - 1, letter) for letter, extent in running.values())
+    bounds = tuple(
+        Bound(letter, Affine(), extent - 1, letter if letter.isalpha() else "") for letter, extent in running.values()
+    )
     return Term(body.coefficient, bounds, frozenset(), body.factors)
-
-
-def _index_of(term: Term, places: list[Place], place: Place) -> list[Affine]:
-    """The indices of the first element of a term that stands at a place."""
-    start = places.index((place[0], 0))
-    return _forms(term)[start : start + place[1] + 1]
 
 
 def over_examples(term: Term, network: Network, example: int) -> Term | None:

@@ -18,6 +18,7 @@ from symbackprop.document.blocks import (
     Bracket,
     Chip,
     Derivative,
+    Directive,
     Display,
     Entry,
     Equal,
@@ -36,7 +37,8 @@ from symbackprop.document.blocks import (
     Times,
 )
 from symbackprop.document.graph import Element, Link
-from symbackprop.document.pattern import general, moved, normal, over_examples, own_letters, with_letters
+from symbackprop.document.left_out import all_others, directive, other_examples, others_of_bracket, pattern_of
+from symbackprop.document.pattern import moved, normal, own_letters, with_letters
 from symbackprop.index import Equation, Ref, Term, adjoint_name, product, refs_of
 
 if TYPE_CHECKING:
@@ -121,10 +123,11 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     main = target_of(graph, main.element)
     small, witness = _listed(graph, main)
     blocks: list[Block] = [Heading(1, ("One entry at a time: paths",)), _opening(graph, main)]
-    blocks += _paths(graph, main)
+    said = _read_as(graph, main, small, witness)
+    blocks += _paths(graph, main, said)
     blocks += _local_derivatives(graph, main)
-    blocks += _inserted(graph, main)
-    blocks += _factored(graph, main, witness)
+    blocks += _inserted(graph, main, said)
+    blocks += _factored(graph, main, small, witness)
     blocks += _summed(small, witness)
     if len(targets) > 1:
         blocks += _others(targets)
@@ -192,21 +195,36 @@ def _left(graph: Unrolled, target: Target) -> Formula:
     return Derivative(graph.loss.ref, target.element.ref)
 
 
-def _paths(graph: Unrolled, target: Target) -> list[Block]:
+def _read_as(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Directive]:
+    """What the sum over all paths holds for, or what its dots stand for."""
+    if not target.complete:
+        return [directive((all_others(graph, target, small, witness),))]
+    return [_few(graph)] if target.count > 1 else []
+
+
+def _few(graph: Unrolled) -> Directive:
+    """Sizes at which a sum over all paths is a list of a few."""
+    found: list[str] = []
+    for name, value in graph.values.sizes.items():
+        members = {"": value} if isinstance(value, int) else {f"[{k}]": v for k, v in value.items() if k >= 0}
+        found += [f"{name}{at} = {number}" for at, number in members.items() if number <= SHOWN]
+    return Directive((f"sizes {', '.join(found)}",))
+
+
+def _paths(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
     parts = tuple(
-        Marked(Times(tuple(Marked(_local(k, target), k.kind) for k in path.links)), path=n)
+        Marked(Times(tuple(Marked(_local(graph, k), k.kind) for k in path.links)), path=n)
         for n, path in enumerate(target.shown, 1)
     )
     sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
-    lead: list[Block] = [Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
+    lead: list[Block] = [*said, Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
     left_out = _left_out(graph, target)
     return [*lead, Paragraph(left_out)] if left_out else lead
 
 
-def _local(link: Link, target: Target) -> Derivative:
+def _local(graph: Unrolled, link: Link) -> Derivative:
     """The derivative of a link; marked where the same letters would stand for the sum over all paths."""
-    whole_way = link.above == target.paths[0].links[0].above and link.below == target.element
-    return Derivative(link.above.ref, link.below.ref, direct=whole_way and target.total > 1)
+    return Derivative(link.above.ref, link.below.ref, direct=link.above == graph.loss and graph.count(link.below) > 1)
 
 
 def _left_out(graph: Unrolled, target: Target) -> Spans:
@@ -240,7 +258,7 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     for link in links[:KINDS_SHOWN]:
         found = graph.definition(link.above)
         equation: Spans = (Indexed(found[0]),) if found else ()
-        value = Equal((_local(link, target), Marked(Sum(link.terms or (product(0),)), link.kind)))
+        value = Equal((_local(graph, link), Marked(Sum(link.terms or (product(0),)), link.kind)))
         rows.append(((Chip(link.kind), " ", link.kind), equation, (value,)))
     more = len(links) - len(rows)
     words = (
@@ -261,10 +279,10 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     ]
 
 
-def _inserted(graph: Unrolled, target: Target) -> list[Block]:
+def _inserted(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
     parts = tuple(Marked(Times(tuple(_value(k) for k in path.links)), path=n) for n, path in enumerate(target.shown, 1))
     formula = Equal((_left(graph, target), Plus(parts, stacked=True, dots=not target.complete)))
-    return [Paragraph(("With these values in place,",), lead="Insert."), Display((Row(formula),))]
+    return [Paragraph(("With these values in place,",), lead="Insert."), *said, Display((Row(formula),))]
 
 
 def _value(link: Link) -> Formula:
@@ -281,7 +299,7 @@ def _common(paths: Sequence[Path]) -> int:
     return count
 
 
-def _factored(graph: Unrolled, target: Target, witness: Target) -> list[Block]:
+def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Block]:
     """What the paths share at their end taken out of the sum; ``witness`` has all of them listed."""
     complete = witness.count > 1 and len(witness.paths) == witness.count
     shared = _common(witness.paths) if complete else 0
@@ -293,41 +311,24 @@ def _factored(graph: Unrolled, target: Target, witness: Target) -> list[Block]:
     )
     bracket = Bracket(Plus(heads, dots=target.count > len(target.shown)), Derivative(graph.loss.ref, tail[0].above.ref))
     body: Formula = Times((bracket, *(_value(k) for k in tail)))
-    whole = Plus((body,), dots=True) if target.example is not None and target.total > target.count else body
+    more = target.example is not None and target.total > target.count
+    whole = Plus((body,), dots=True) if more else body
+    values = [others_of_bracket(target, small, witness, shared)] if target.count > len(target.shown) else []
+    values += [other_examples(target, small, witness)] if more else []
+    said = [directive(values)] if values else [_few(graph)]
     which = "of the example " if target.example is not None else ""
     same = f"{_number(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
     where = Entry(tail[0].above.ref)
     left = " What is left in the bracket is everything that arrives there."
     return [
         Paragraph((f"All paths {which}come together in ", where, f": their last {same}.{left}"), lead="Factor."),
+        *said,
         Display((Row(Equal((_left(graph, target), whole))),)),
     ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # From paths to sums
-
-
-def pattern_of(graph: Unrolled, target: Target) -> tuple[Term, ...]:
-    """The sum over the paths (of one example, then over examples) with Σ: a term for each form of path.
-
-    Empty where a form has no pattern.
-    """
-    if len(target.paths) != target.count:
-        return ()
-    found: list[Term] = []
-    for paths in target.forms:
-        products = [p.product for p in paths]
-        if any(len(p) != 1 for p in products):
-            return ()
-        terms = [p[0] for p in products]
-        term = terms[0] if len(terms) == 1 else general(terms, graph.network, graph.extent)
-        if term is not None and target.example is not None and target.total != target.count:
-            term = over_examples(term, graph.network, target.example)
-        if term is None:
-            return ()
-        found.append(term)
-    return tuple(found)
 
 
 def _equation(element: Ref, terms: tuple[Term, ...], ranges: tuple[Bound, ...] = ()) -> Equation:

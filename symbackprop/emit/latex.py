@@ -206,8 +206,7 @@ class _Writer:
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
         out = Latex("")
         for k, block in enumerate(blocks):
-            glued = k and isinstance(block, b.Display) and isinstance(blocks[k - 1], b.Paragraph)
-            out += Latex("" if not k else "\n" if glued else "\n\n") + self.block(block)
+            out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n") + self.block(block)
         return out
 
     def block(self, block: b.Block) -> Latex:
@@ -225,8 +224,15 @@ class _Writer:
                 return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(inner)}\n\\end{{keybox}}")
             case b.Listing(text=text, language=language):
                 return listing(text, language)
+            case b.Directive(spans=spans):
+                return self.directive(spans)
         message = f"no way to write {type(block).__name__}"
         raise TypeError(message)
+
+    def directive(self, spans: Sequence[str | b.Formula]) -> Latex:
+        """A comment line; formulas in it as on the page, words as they are."""
+        text = "".join(span if isinstance(span, str) else self.composer.inline(span) for span in spans)
+        return Latex(f"% symbackprop: {text}")
 
     # -- text ----------------------------------------------------------------------------------------------------------
 
@@ -357,6 +363,11 @@ class _Writer:
             rows = r" \\ \quad".join(rf"\tall{{{piece}}}" for piece in [first, *rest])
             return rf"\begin{{tabular}}[c]{{@{{}}l@{{}}}}{rows}\end{{tabular}}"
         return rf"\tall{{{self.show(box)}}}" if y.holds(box, y.Frac, y.Summation, y.Cases) else f"${self.show(box)}$"
+
+
+def _glued(above: b.Block, below: b.Block) -> bool:
+    """True where no blank line may stand between two blocks, since a display belongs to the paragraph before it."""
+    return isinstance(above, b.Paragraph | b.Directive) and isinstance(below, b.Display | b.Directive)
 
 
 def _alignment(align: Sequence[str], columns: Sequence[Sequence[str]]) -> str:

@@ -70,6 +70,8 @@ class _Writer:
                 return f"{title}\n\n" + "\n\n".join(self.block(each) for each in inner)
             case b.Listing(text=text):
                 return textwrap.indent(text.rstrip(), " " * INDENT)
+            case b.Directive():
+                return ""
         message = f"no way to write {type(block).__name__}"
         raise TypeError(message)
 

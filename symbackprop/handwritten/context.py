@@ -32,7 +32,7 @@ from symbackprop.notation.glyph import joined
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from symbackprop.handwritten.directives import Directives, Function, Index, Let
+    from symbackprop.handwritten.directives import Directives, Function, Index, Let, Value
     from symbackprop.handwritten.formula import Formula
     from symbackprop.network import Network
 
@@ -66,11 +66,17 @@ def context_of(network: Network, directives: Directives) -> Context:
         explicit=directives.explicit,
         claimed=directives.claim is not None,
     )
-    if directives.claim is None:
-        return context
-    value = directives.claim.value
-    claim = value.node if value.node is not None or not value.latex else quantity(value.formula, context)
-    return replace(context, claim=claim)
+    if directives.dots is not None:
+        context = replace(context, dots=tuple(_value(value, context) for value in directives.dots.values))
+    if directives.claim is not None:
+        value = directives.claim.value
+        claim = value.node if value.node is not None or not value.latex else quantity(value.formula, context)
+        context = replace(context, claim=claim)
+    return context
+
+
+def _value(value: Value, context: Context) -> Node:
+    return value.node if value.node is not None else quantity(value.formula, context)
 
 
 def _extent(index: Index, base: int) -> str:

@@ -178,6 +178,35 @@ class CaseConditions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notation:
+    """``notation rows``: names of the network are written as in this preset."""
+
+    preset: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transposed:
+    """``transposed W``: the document's W is the transpose of the network file's."""
+
+    tensors: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """``sizes n = 3, q[1] = 2``: the next formula is about these sizes; (name, index or None, value) for each."""
+
+    sizes: tuple[tuple[str, int | None, int], ...]
+    place: Formula
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dots:
+    """``dots = QUANTITY; QUANTITY``: what the dots in the next formula stand for, one after the other."""
+
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ignore:
     """``ignore``."""
 
@@ -205,6 +234,10 @@ Directive = (
     | Operator
     | Fact
     | CaseConditions
+    | Notation
+    | Transposed
+    | Sizes
+    | Dots
     | Ignore
     | ExpectWrong
 )
@@ -231,6 +264,10 @@ class Directives:
     operators: tuple[Operator, ...] = ()
     facts: tuple[Fact, ...] = ()
     cases: CaseConditions | None = None
+    notation: Notation | None = None
+    transposed: tuple[Transposed, ...] = ()
+    sizes: Sizes | None = None
+    dots: Dots | None = None
     ignore: bool = False
     expect_wrong: bool = False
 
@@ -240,7 +277,7 @@ class Directives:
         return self.claim is not None and self.claim.accumulate
 
 
-_PASSING = ("claim", "scalars", "cases", "ignore", "expect_wrong")
+_PASSING = ("claim", "scalars", "cases", "sizes", "dots", "ignore", "expect_wrong")
 """What concerns the next formula alone."""
 
 
@@ -270,6 +307,8 @@ class State:
                 self.now = replace(now, operators=(*now.operators, directive))
             case Fact():
                 self.now = replace(now, facts=(*now.facts, directive))
+            case Transposed():
+                self.now = replace(now, transposed=(*now.transposed, directive))
             case _:
                 self.now = replace(now, **_settings(directive))
 
@@ -295,6 +334,8 @@ def _settings(directive: Directive) -> dict[str, Any]:  # noqa: PLR0911 - one re
             return {"claim": directive}
         case CaseConditions():
             return {"cases": directive}
+        case Notation() | Sizes() | Dots():
+            return {type(directive).__name__.lower(): directive}
         case Layout():
             whom = ("vectors", "matrices") if directive.of == "all" else (directive.of,)
             return {f"layout_{who}": directive.layout for who in whom}
@@ -384,12 +425,6 @@ def key(name: str) -> str:
     True
     """
     return re.sub(r"[\s{}]", "", name)
-
-
-def _nothing(formula: Formula, directive: Directive, word: str) -> tuple[Directive, ...]:
-    if formula.text:
-        raise _error(formula, f"'{word}' takes nothing more")
-    return (directive,)
 
 
 def _net(formula: Formula) -> tuple[Directive, ...]:
@@ -569,6 +604,46 @@ def _cases(formula: Formula) -> tuple[Directive, ...]:
     return (CaseConditions(rows=rows),)
 
 
+def _notation(formula: Formula) -> tuple[Directive, ...]:
+    if len(formula.text.split()) != 1:
+        raise _error(formula, "expected 'notation PRESET', such as 'notation rows'")
+    return (Notation(preset=formula.text),)
+
+
+def _transposed(formula: Formula) -> tuple[Directive, ...]:
+    if not formula.text:
+        raise _error(formula, "expected 'transposed W'")
+    return (Transposed(tensors=_listed(formula)),)
+
+
+_SIZE = re.compile(r"(?P<name>[A-Za-z]\w*)\s*(?:\[\s*(?P<at>\d{1,6})\s*\])?\s*=\s*(?P<value>\d{1,6})")
+
+
+def _sizes(formula: Formula) -> tuple[Directive, ...]:
+    found: list[tuple[str, int | None, int]] = []
+    for part in _listed(formula):
+        each = _SIZE.fullmatch(part.text)
+        if each is None:
+            raise _error(part, "expected sizes such as 'sizes n = 3, q[1] = 2'")
+        found.append((each["name"], None if each["at"] is None else int(each["at"]), int(each["value"])))
+    if not found:
+        raise _error(formula, "expected sizes such as 'sizes n = 3, q[1] = 2'")
+    return (Sizes(sizes=tuple(found), place=formula),)
+
+
+def _dots(formula: Formula) -> tuple[Directive, ...]:
+    values = _listed(formula.cut(1, len(formula.text)), ";") if formula.text.startswith("=") else ()
+    if not values:
+        raise _error(formula, "expected 'dots = QUANTITY', what the dots in the next formula stand for")
+    return (Dots(values=tuple(map(_value, values))),)
+
+
+def _ignore(formula: Formula) -> tuple[Directive, ...]:
+    if formula.text and not formula.text.startswith(":"):
+        raise _error(formula, "expected 'ignore', or a reason after a colon: 'ignore: an example'")
+    return (Ignore(),)
+
+
 def _expect(formula: Formula) -> tuple[Directive, ...]:
     if formula.text.split() != ["wrong"]:
         raise _error(formula, "expected 'expect wrong'")
@@ -593,6 +668,10 @@ _READERS: dict[str, Callable[[Formula], tuple[Directive, ...]]] = {
     "operator": _operator,
     "fact": _fact,
     "cases": _cases,
-    "ignore": lambda formula: _nothing(formula, Ignore(), "ignore"),
+    "notation": _notation,
+    "transposed": _transposed,
+    "sizes": _sizes,
+    "dots": _dots,
+    "ignore": _ignore,
     "expect": _expect,
 }

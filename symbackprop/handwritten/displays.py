@@ -275,10 +275,13 @@ def without_argument(tokens: list[Token]) -> list[Token]:
 
 
 def has_relation(tokens: list[Token] | tuple[Token, ...]) -> bool:
-    """True where a relation stands outside braces, not in a limit or a script."""
-    depth = 0
+    """True where a relation stands outside braces and pictures, not in a limit or a script."""
+    depth, drawn = 0, False
     for token in tokens:
         text = token.text
+        drawn = (drawn or text == r"\tikz") and ";" not in text
+        if drawn:
+            continue
         if text in {"{", "}"}:
             depth += 1 if text == "{" else -1
         elif depth <= 0 and (text in RELATIONS or (not text.startswith(("\\", "%")) and PLAIN_RELATION.search(text))):

@@ -19,9 +19,11 @@ from symbackprop.handwritten.directives import (
     Claim,
     DirectiveError,
     Directives,
+    Dots,
     Index,
     Let,
     Operator,
+    Sizes,
     Value,
 )
 from symbackprop.handwritten.expression import (
@@ -512,12 +514,20 @@ class _Binder:
         for each in old.operators:
             operator = self.once(each, frozenset(), lambda item, _: self.operator(item, operators))  # noqa: B023 - at once
             operators += [] if operator is None else [operator]
-        now = (lets, claim, indices, cases, tuple(operators))
-        if now == (old.lets, old.claim, old.indices, old.cases, old.operators):
-            return entry
+        sizes = None if old.sizes is None else self.once(old.sizes, letters, self.sizes)
+        dots = None if old.dots is None else self.once(old.dots, letters, self.dots)
         bound: Directives = replace(
-            old, lets=lets, claim=claim, indices=indices, cases=cases, operators=tuple(operators)
+            old,
+            lets=lets,
+            claim=claim,
+            indices=indices,
+            cases=cases,
+            operators=tuple(operators),
+            sizes=sizes,
+            dots=dots,
         )
+        if bound == old:
+            return entry
         return replace(entry, directives=bound)
 
     def once(
@@ -572,6 +582,18 @@ class _Binder:
     def operator(self, operator: Operator, earlier: list[Operator]) -> Operator:
         known = [each.stated for each in earlier if each.stated is not None]
         return replace(operator, stated=operator_of(operator.formula, self.network, known, self.base))
+
+    def sizes(self, sizes: Sizes, _letters: frozenset[str]) -> Sizes:
+        known, families = size_names(self.network), size_families(self.network)
+        for name, at, _ in sizes.sizes:
+            if name not in known or (name in families) == (at is None):
+                line, column = sizes.place.place(0)
+                message = f"no size '{name}{'' if at is None else f'[{at}]'}'; {nearest(name, known)}"
+                raise DirectiveError(message, line=line, column=column)
+        return sizes
+
+    def dots(self, dots: Dots, letters: frozenset[str]) -> Dots:
+        return replace(dots, values=tuple(self.value(value, letters) for value in dots.values))
 
     def cases(self, cases: CaseConditions, _letters: frozenset[str]) -> CaseConditions:
         return replace(cases, conditions=tuple(conditions(row, self.network) for row in cases.rows))

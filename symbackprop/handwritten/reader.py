@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
-from symbackprop.handwritten.expression import Node, Operation, Quantity
+from symbackprop.handwritten.expression import Named, Node, Operation, Quantity
 from symbackprop.handwritten.parse import Item, Items, tokens
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Opaque
@@ -24,6 +25,7 @@ DOTS = "dots"
 """The operation that stands for an ellipsis in a matrix."""
 DEEPEST = 60
 """Levels of operators, sums and brackets inside each other that are read."""
+_DOTS = re.compile(r"\\[clvdhi]?dots[cbmio]?(?![A-Za-z])|\.\.\.|…")
 TRANSPOSES = frozenset((("T",), (r"\top",), ("t", "r")))
 
 
@@ -58,11 +60,18 @@ class Context:
     explicit: bool = False
     claimed: bool = False
     claim: Node | None = None
+    dots: tuple[Node, ...] = ()
+    """What the dots of the formula stand for, one after the other, where a directive says so."""
 
     @property
     def scalar_names(self) -> frozenset[str]:
         """The declared scalars as the letters of nodes."""
         return frozenset(map(scalar_name, self.scalars))
+
+
+def dots_name(number: int) -> str:
+    """The name in ``lets`` of what dots number ``number`` of a formula, from 0, stand for."""
+    return f"{DOTS} {number}"
 
 
 def scalar_name(text: str) -> str:
@@ -132,6 +141,18 @@ class Reader:
                         for ref in factor.args
                     )
         return ()
+
+    def dots(self, item: Item) -> Node:
+        """Dots: a name for what a directive says they stand for, else the mark of an ellipsis.
+
+        Raises: ReadError where the directive does not say it for these.
+        """
+        if not self.context.dots:
+            return Operation(name=DOTS, arguments=(), **self.at(item))
+        number = len(_DOTS.findall(self.formula.text[: item.start]))
+        if number >= len(self.context.dots):
+            self.fail("no directive says what these dots stand for", item)
+        return Named(name=dots_name(number), **self.at(item))
 
     def form(self, items: Items) -> Affine | None:
         """Items as an index or a size; None for anything else."""

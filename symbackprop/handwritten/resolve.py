@@ -85,7 +85,7 @@ class _Piece:
 
 
 def statements(formula: Formula, context: Context) -> tuple[Statement, ...]:
-    r"""The statements of a formula.
+    r"""The statements of a formula; none where it is a range of indices alone, ``i = 1, \dots, n``.
 
     Raises: ReadError with line and column in the document.
     """
@@ -104,17 +104,21 @@ def _statements(formula: Formula, context: Context) -> tuple[Statement, ...]:
     names = names_of(context)
     names.letters |= _bound_letters(parsed.items)
     found: list[Statement] = []
-    for piece in _pieces(parsed.items):
-        condition = _is_condition(piece, names, found)
-        if condition:
-            reader = Reader(formula, names, context, terms.read_sum)
+    before: tuple[Condition, ...] = ()
+    pieces = _pieces(parsed.items)
+    for piece in pieces:
+        reader = Reader(formula, names, context, terms.read_sum)
+        if not found and _is_range(piece, names):
+            before += _conditions(reader, piece.items)
+        elif _is_condition(piece, names, found):
             found[-1] = replace(found[-1], conditions=found[-1].conditions + _conditions(reader, piece.items))
         else:
-            found.append(_statement(formula, names, context, piece.items))
-    if not found:
+            statement = _statement(formula, names, context, piece.items)
+            found.append(replace(statement, conditions=before + statement.conditions))
+    if not pieces:
         message = "the formula holds words alone"
         raise ReadError(message)
-    if parsed.repairs:
+    if parsed.repairs and found:
         found[0] = replace(found[0], repairs=parsed.repairs + found[0].repairs)
     return tuple(found)
 
@@ -346,6 +350,14 @@ def _flattened(items: Items) -> Items:
             rows.extend(inside)
         return tuple(rows)
     return items
+
+
+def _is_range(piece: _Piece, names: Names) -> bool:
+    r"""True for ``i = 1, \dots, n``."""
+    place = next((k for k, i in enumerate(piece.items) if i.kind == "relation"), 0)
+    kinds = {i.kind for i in piece.items[place:]}
+    form = names.form(tokens(piece.items[:place])) if place == 1 else None
+    return form is not None and isinstance(form.single, Var) and {"dots", "comma"} <= kinds
 
 
 def _is_condition(piece: _Piece, names: Names, found: list[Statement]) -> bool:

@@ -122,10 +122,18 @@ def _parted(tokens: list[Token]) -> list[Token]:
         before, after = _significant(left), _significant(right)
         if not before or not after or before[-1].text.rstrip().endswith((",", ";")) or after[0].text in _TEXTS:
             continue
-        if _starts_relation(right) or not has_relation(left) or not has_relation(right) or _is_range(after):
+        if _goes_on(right) or not has_relation(left) or not has_relation(right) or _is_range(after):
             continue
         tokens = [*left, Token(",", left[-1].end, left[-1].end), *right]
     return tokens
+
+
+def _goes_on(tokens: list[Token]) -> bool:
+    """True for what begins with a relation, a plus or another sign between two sides: no formula begins so."""
+    first = _first(tokens)
+    return _starts_relation(tokens) or (
+        first is not None and (first.text in _OPERATORS or first.text.lstrip().startswith("+"))
+    )
 
 
 def _is_range(tokens: list[Token]) -> bool:

@@ -29,7 +29,7 @@ from symbackprop.handwritten.expression import (
 )
 from symbackprop.handwritten.limits import limits
 from symbackprop.handwritten.parse import tokens
-from symbackprop.handwritten.reader import DOTS, Cursor, Reader, is_dots
+from symbackprop.handwritten.reader import Cursor, Reader, is_dots
 
 if TYPE_CHECKING:
     from symbackprop.handwritten.author_operators import AuthorOperator
@@ -301,7 +301,7 @@ def _read_factor(reader: Reader, cursor: Cursor) -> Node:
         reader.fail("the formula ends too early", cursor.items[-1] if cursor.items else None)
     if item.kind == "dots":
         cursor.take()
-        return Operation(name=DOTS, arguments=(), **reader.at(item))
+        return reader.dots(item)
     if item.kind == "big":
         return _big(reader, cursor)
     if item.kind == "name":

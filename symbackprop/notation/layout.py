@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from symbackprop.affine import Var
-from symbackprop.index import refs_of
+from symbackprop.index import Along, Apply, Ref, refs_of
+from symbackprop.network import Loop
+from symbackprop.notation.glyph import Hole, spelling
+from symbackprop.notation.spelling import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from symbackprop.index import Ref, Term
+    from symbackprop.index import Equation, Factor, Term
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
+
+_Part = TypeVar("_Part")
 
 _SWAPPED = (1, 0)
 
@@ -28,6 +34,78 @@ def layout(network: Network, preset: Preset, *, relay: bool = False) -> Mapping[
         name: _order(network, preset, name) if relay else tuple(range(len(tensor.axes)))
         for name, tensor in network.tensors.items()
     }
+
+
+def relaid(network: Network, layout: Mapping[str, tuple[int, ...]]) -> Network:
+    """The same network with each tensor's element axes in the order in which the layout stores them.
+
+    What is written about the result with no layout of its own is what is written about ``network`` in this one.
+    """
+    moved = {name: order for name, order in layout.items() if order != tuple(range(len(order)))}
+    if not moved:
+        return network
+    depths = {name: len(tensor.family) for name, tensor in network.tensors.items()}
+
+    def ref(old: Ref) -> Ref:
+        order, depth = moved.get(old.tensor), depths.get(old.tensor, 0)
+        return old if order is None else replace(old, index=_turned(old.index, depth, order))
+
+    def factor(old: Factor) -> Factor:
+        if isinstance(old, Ref):
+            return ref(old)
+        if isinstance(old, Apply):
+            return replace(old, args=tuple(ref(arg) if isinstance(arg, Ref) else arg for arg in old.args))
+        return replace(old, arg=ref(old.arg)) if isinstance(old, Along) else old
+
+    def equation(old: Equation) -> Equation:
+        terms = tuple(replace(term, factors=tuple(map(factor, term.factors))) for term in old.terms)
+        return replace(old, lhs=ref(old.lhs), terms=terms)
+
+    def statement(old: Equation | Loop) -> Equation | Loop:
+        return replace(old, body=tuple(map(statement, old.body))) if isinstance(old, Loop) else equation(old)
+
+    return replace(
+        network,
+        tensors={
+            name: replace(tensor, axes=_turned(tensor.axes, 0, moved[name])) if name in moved else tensor
+            for name, tensor in network.tensors.items()
+        },
+        equations=tuple(map(equation, network.equations)),
+        program=tuple(map(statement, network.program)),
+        facts=tuple(
+            replace(fact, axis=order.index(fact.axis % len(order))) if (order := moved.get(fact.tensor)) else fact
+            for fact in network.facts
+        ),
+        latex=dict(_respelled(key, texts, moved, depths) for key, texts in network.latex.items()),
+        letters={_replaced(key, moved, depths): letter for key, letter in network.letters.items()},
+    )
+
+
+def _turned(parts: tuple[_Part, ...], depth: int, order: tuple[int, ...]) -> tuple[_Part, ...]:
+    """Indices or axes with those behind the first ``depth`` in another order."""
+    return (*parts[:depth], *(parts[depth + k] for k in order))
+
+
+def _replaced(key: Any, moved: Mapping[str, tuple[int, ...]], depths: Mapping[str, int]) -> Any:
+    """The place of an index, (tensor, position), where the tensor is stored."""
+    if isinstance(key, tuple) and key[0] in moved and key[1] >= depths[key[0]]:
+        return key[0], depths[key[0]] + moved[key[0]].index(key[1] - depths[key[0]])
+    return key
+
+
+def _respelled(
+    key: str, texts: tuple[str, ...], moved: Mapping[str, tuple[int, ...]], depths: Mapping[str, int]
+) -> tuple[str, tuple[str, ...]]:
+    """A line of ``[latex]`` for elements or slices; row and column in one script stay row and column."""
+    name, letters = key_of(key)
+    depth = depths.get(name, 0)
+    if name not in moved or len(letters) != depth + len(moved[name]):
+        return key, texts
+    pattern = spelling(texts[0], {x: k for k, x in enumerate(letters)})
+    if any({Hole(depth), Hole(depth + 1)} <= set(script) for script in (pattern.sub, pattern.sup)):
+        return key, texts
+    family, own = letters[:depth], _turned(letters, depth, moved[name])[depth:]
+    return f"{name}{''.join(f'[{letter}]' for letter in family)}[{','.join(own)}]", texts
 
 
 def _order(network: Network, preset: Preset, name: str) -> tuple[int, ...]:

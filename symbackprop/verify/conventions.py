@@ -99,6 +99,8 @@ class Setting:
     explicit: bool = False
     relations: Mapping[str, str] = field(default_factory=dict)
     einstein: bool = False
+    sizes: tuple[tuple[str, int | None, int], ...] = ()
+    """Sizes that the statement is about alone: name, index of a family, value."""
     precedence: Literal["juxtaposition", "hadamard"] | None = None
     operators: tuple[AuthorOperator, ...] = ()
     parameters: tuple[str, ...] = ()

@@ -281,8 +281,9 @@ class Derivatives:
         if target.scale is not None:
             v = self.field.norm(v * target.scale)
         dims = (*of.dims, *by.dims)
-        if by.is_scalar:
-            value = Val(v=v.reshape(v.shape[:-2]), dims=of.dims, turns=of.turns)
+        if by.is_scalar:  # or a vector of one entry, of which a derivative of a number is another
+            kept = by.dims if of.dims == (ONE, ONE) else of.dims
+            value = Val(v=v.reshape(v.shape[:-2]), dims=kept, turns=of.turns)
             return transposed(value) if of.is_vector and self.conventions.layout_vectors == "denominator" else value
         if of.is_scalar:
             value = Val(v=v.reshape((*v.shape[:-4], *v.shape[-2:])), dims=by.dims, turns=by.turns)

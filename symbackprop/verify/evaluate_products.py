@@ -88,6 +88,8 @@ class Products:
         if a.neutral or b.neutral:
             return self._neutral(node, a, b)
         meaning = self.conventions.products[sign]
+        if meaning == "outer" and all(v.is_vector or (v.is_scalar and v.dims != (ONE, ONE)) for v in (a, b)):
+            return self._outer(node, a, b)
         if a.is_scalar or b.is_scalar:
             return entrywise(self.field, a, b)
         if a.is_jacobian or b.is_jacobian:
@@ -133,7 +135,7 @@ class Products:
         return value if like.cell[1] == 1 else transposed(value)
 
     def _outer(self, node: Node, a: Val, b: Val) -> Val:
-        if not (a.is_vector and b.is_vector):
+        if not all(v.is_vector or v.is_scalar for v in (a, b)):
             message = f"an outer product of {a.shape} and {b.shape}"
             raise ShapeMisfit(node, message, a.shape, b.shape)
         column = a if a.cell[1] == 1 else transposed(a)

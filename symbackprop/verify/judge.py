@@ -19,7 +19,7 @@ from symbackprop.verify.conventions import Conventions, Setting, default, tried,
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
 from symbackprop.verify.judge_letters import assignments, independents
-from symbackprop.verify.judge_members import Task, of_sizes, of_the_loss, prepared
+from symbackprop.verify.judge_members import Task, numbered, of_the_loss, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
 from symbackprop.verify.world_precise import DIGITS
 
@@ -151,12 +151,12 @@ class _Trial:
 
 def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
     """The verdict on a statement with ``members`` and ``relations`` (and, if it has them, ``conditions``)."""
+    worlds = worlds.at(setting.sizes)
     try:
         task = prepared(statement, setting, worlds.network)
     except Undecidable as reason:
         return Verdict(verdict="undecided", message=reason.message, misfit=reason)
-    if of_sizes(task.members):
-        return Verdict(verdict="undecided", message="a choice of sizes, which claims nothing about gradients")
+    worlds = worlds.with_room(numbered(task.members, setting, worlds.network))
     verdict = _judged(task, setting, worlds)
     if task.gradients is not None and not verdict.is_right:
         other = _judged(task.gradients, setting, worlds)
@@ -172,8 +172,10 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
 
 def holds(statement: Any, setting: Setting, worlds: Worlds, readings: Iterable[Conventions] | None = None) -> bool:
     """True where the statement is right under the first of the readings that fits (the plain one by default)."""
+    worlds = worlds.at(setting.sizes)
     try:
         task = prepared(statement, setting, worlds.network)
+        worlds = worlds.with_room(numbered(task.members, setting, worlds.network))
         for reading in readings if readings is not None else (default(worlds.network, setting),):
             if _tried(task, setting, worlds, reading).passed:
                 return True

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.affine import Affine
+from symbackprop.affine import Affine, Size
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import unknown_scalars
 from symbackprop.verify.evaluate_nodes import free_letters, value_of
 from symbackprop.verify.evaluate_values import Undecidable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from symbackprop.network import Network
     from symbackprop.verify.conventions import Setting
@@ -119,8 +119,8 @@ def _task(statement: Any, setting: Setting, loss: str) -> Task:
     return _with_gradients(task, loss) if task.differentials and setting.claim is None else task
 
 
-def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting) -> bool:
-    """True where a layer or step is written as a number other than the first: then only the file's depth is meant."""
+def quantities_of(members: Sequence[ex.Node], network: Network, setting: Setting) -> Iterator[ex.Quantity]:
+    """The tensors of the network in some members, and in what the names in them stand for."""
     seen: set[str] = set()
     todo = list(members)
     while todo:
@@ -132,10 +132,32 @@ def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting)
                     seen.add(key)
                     todo.append(value)
             if isinstance(inner, ex.Quantity) and inner.tensor in network.tensors:
-                for form, bound in zip(inner.family, network.tensors[inner.tensor].family, strict=False):
-                    if form.is_constant and form != bound.lo:
-                        return True
-    return False
+                yield inner
+
+
+def of_one_depth(members: Sequence[ex.Node], network: Network, setting: Setting) -> bool:
+    """True where a layer or step is written as a number other than the first: then only the file's depth is meant."""
+    return any(
+        form.is_constant and form != bound.lo
+        for quantity in quantities_of(members, network, setting)
+        for form, bound in zip(quantity.family, network.tensors[quantity.tensor].family, strict=False)
+    )
+
+
+def numbered(members: Sequence[ex.Node], setting: Setting, network: Network) -> Mapping[tuple[str, int | None], int]:
+    """The largest entry that is written as a number, for each size (and index of a family of sizes) of an axis."""
+    found: dict[tuple[str, int | None], int] = {}
+    for quantity in quantities_of(members, network, setting):
+        tensor = network.tensors[quantity.tensor]
+        at = {bound.var: form for bound, form in zip(tensor.family, quantity.family, strict=False)}
+        for axis, pick in zip(tensor.axes, quantity.element, strict=False):
+            size = axis.substitute(at).single
+            if not isinstance(pick, Affine) or not pick.is_constant or not isinstance(size, Size):
+                continue
+            if all(form.is_constant for form in size.at):
+                key = (size.name, size.at[0].const if size.at else None)
+                found[key] = max(found.get(key, 0), pick.const + 1 - setting.base)
+    return found
 
 
 def of_the_loss(node: ex.Node, network: Network, setting: Setting, depth: int = 0) -> bool:
@@ -155,12 +177,11 @@ def of_the_loss(node: ex.Node, network: Network, setting: Setting, depth: int = 
     return False
 
 
-def of_sizes(members: Sequence[ex.Node]) -> bool:
-    """True for a statement about numbers alone, such as ``n = 3``."""
+def of_indices(members: Sequence[ex.Node]) -> bool:
+    """True for a statement about indices, sizes and numbers alone, such as ``n = 3``: a choice, or a condition."""
     plain = (ex.Letter, ex.Number, ex.Sum, ex.Product, ex.Quotient, ex.Power)
-    return all(isinstance(n, plain) for m in members for n in ex.walk(m)) and any(
-        isinstance(n, ex.Letter) and n.form.sizes for m in members for n in ex.walk(m)
-    )
+    nodes = [n for m in members for n in ex.walk(m)]
+    return all(isinstance(n, plain) for n in nodes) and any(isinstance(n, ex.Letter) for n in nodes)
 
 
 def _meaning(sign: str, setting: Setting, members: Sequence[ex.Node]) -> str:

@@ -10,18 +10,20 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
-from symbackprop import spec
+from symbackprop import notation, spec
 from symbackprop.affine import var
-from symbackprop.errors import SpecError
+from symbackprop.errors import SpecError, nearest
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of, name_for, whole_of
 from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantity, Unknown, Update, mapped, walk
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
+from symbackprop.handwritten.reader import dots_name
 from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.stated_facts import with_facts, with_functions
 from symbackprop.verify.conventions import Let, Setting
 from symbackprop.verify.judge import Verdict, Worlds, judge
+from symbackprop.verify.judge_members import of_indices
 from symbackprop.verify.judge_names import recognised
 
 if TYPE_CHECKING:
@@ -129,12 +131,15 @@ class Session:
         return replace(setting, shown_vectors=self.shown_vectors)
 
     def claimed(self, statement: Statement, setting: Setting, context: Context) -> Statement | None:
-        """What a statement claims: all of it, or where it defines a name what comes after; None for a definition alone.
+        """What a statement claims: all of it, or where it defines a name what comes after.
 
-        A name that is not known yet is defined by what it equals. Where that is an adjoint (of the last layer, say),
-        the name is that adjoint of every layer, and later equations about it are claims.
+        None for a definition alone, and for a choice of sizes or a condition on indices. A name that is not known yet
+        is defined by what it equals. Where that is an adjoint (of the last layer, say), the name is that adjoint of
+        every layer, and later equations about it are claims.
         """
         head, *values = statement.members
+        if setting.claim is None and of_indices(statement.members):
+            return None
         if setting.claim is not None or not values or not isinstance(head, Unknown):
             return statement
         if _has_unknown(values[0]):
@@ -211,6 +216,7 @@ def setting_of(
 ) -> Setting:
     """What the directives say, for the judge."""
     lets = {let.head: Let(letters=let.letters, value=let.value) for let in context.lets if let.value is not None}
+    lets |= {dots_name(k): Let(value=value) for k, value in enumerate(context.dots)}
     claim = context.claim
     return Setting(
         lets=lets,
@@ -230,6 +236,7 @@ def setting_of(
         explicit=directives.explicit,
         relations={relation.sign: relation.meaning for relation in directives.relations},
         einstein=directives.einstein,
+        sizes=directives.sizes.sizes if directives.sizes is not None else (),
         precedence=precedence,
         operators=context.operators,
     )
@@ -249,9 +256,10 @@ def session(document: Document, net: Network | str | None = None) -> Session:
     Raises: SpecError where there is none, or where it cannot be read.
     """
     if net is not None:
-        return _with_facts(document, spec.load(net) if isinstance(net, str) else net)
+        return _with_facts(document, _as_written(document, spec.load(net) if isinstance(net, str) else net))
     if document.net is not None:
-        return _with_facts(document, spec.load(str(documents.net_path(document.path, document.net))))
+        network = spec.load(str(documents.net_path(document.path, document.net)))
+        return _with_facts(document, _as_written(document, network))
     understood = understand(document)
     if understood.network is None:
         problems = "; ".join(problem.message for problem in understood.document.problems[:3])
@@ -261,6 +269,24 @@ def session(document: Document, net: Network | str | None = None) -> Session:
         )
         raise SpecError(message, source=document.path or None)
     return Session(understood.document, understood.network, shown_vectors=understood.vectors)
+
+
+def _as_written(document: Document, network: Network) -> Network:
+    """The network in the notation that the document states, its matrices lying as there.
+
+    Raises: SpecError for an unknown notation, and for what is no matrix of the network.
+    """
+    said = document.directives
+    if said.notation is not None:
+        network = replace(network, notation=notation.load(said.notation.preset).name)
+    names = [part for directive in said.transposed for part in directive.tensors]
+    for name in names:
+        tensor = network.tensors.get(name.text)
+        if tensor is None or len(tensor.axes) != 2:  # noqa: PLR2004 - a matrix
+            line, column = name.place(0)
+            message = f"no matrix '{name.text}'; {nearest(name.text, network.tensors)}"
+            raise SpecError(message, source=document.path or None, line=line, column=column)
+    return notation.relaid(network, {name.text: (1, 0) for name in names})
 
 
 def _with_facts(document: Document, network: Network) -> Session:

@@ -230,6 +230,8 @@ class World:
 # ---------------------------------------------------------------------------------------------------------------------
 # Several worlds
 
+Sizes = tuple[tuple[str, int | None, int], ...]
+"""Sizes by name, the index of one of a family (else None), and value."""
 OTHER_DEPTHS = ("one step deeper", "one step shallower")
 
 
@@ -239,18 +241,48 @@ class Worlds:
 
     ``floating`` are: the file's sizes (pairwise different), one depth more, one less, all sizes equal, and again the
     first with other numbers. ``exact`` is the same list modulo the prime, ``precise`` in numbers of many digits.
+    ``base`` are other sizes than those of the file; where they are ``fixed``, there are no others.
     """
 
     network: Network
+    base: Mapping[str, Any] | None = None
+    fixed: bool = False
     _made: dict[tuple[int, Kind], World | None] = field(default_factory=dict)
     _sizes: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    _others: dict[Any, Worlds] = field(default_factory=dict)
 
     @property
     def variants(self) -> list[tuple[str, dict[str, Any]]]:
         """Names and sizes of the worlds, in order."""
         if not self._sizes:
-            self._sizes = list(_variants(self.network))
+            base = self.base if self.base is not None else stand_in_sizes(self.network)
+            self._sizes = list(_variants(self.network, base, fixed=self.fixed))
         return self._sizes
+
+    def at(self, sizes: Sizes) -> Worlds:
+        """The worlds for a statement about some sizes alone; all worlds where it names none."""
+        return self._with(sizes, fixed=True) if sizes else self
+
+    def with_room(self, entries: Mapping[tuple[str, int | None], int]) -> Worlds:
+        """The worlds in which sizes have room for numbered entries, as far as the network file allows them."""
+        base = self.variants[0][1]
+        needed: list[tuple[str, int | None, int]] = []
+        for (name, index), number in sorted(entries.items(), key=str):
+            given, here = self.network.sizes.get(name), base.get(name)
+            most = given if isinstance(given, int) or index is None or given is None else given.get(index)
+            known = here if isinstance(here, int) or index is None or here is None else here.get(index)
+            if isinstance(known, int) and known < number and not (isinstance(most, int) and most < number):
+                needed.append((name, index, number))
+        return self._with(tuple(needed), fixed=self.fixed) if needed else self
+
+    def _with(self, sizes: Sizes, *, fixed: bool) -> Worlds:
+        key = (sizes, fixed)
+        if key not in self._others:
+            base = dict(self.variants[0][1])
+            for name, index, value in sizes:
+                base[name] = value if index is None else {**base[name], index: value}
+            self._others[key] = Worlds(network=self.network, base=base, fixed=fixed)
+        return self._others[key]
 
     def floating(self, *, one_depth: bool = False) -> Iterator[tuple[str, World]]:
         """The worlds in double precision, by name; ``one_depth`` leaves out depths that the file does not give."""
@@ -298,15 +330,19 @@ class Worlds:
         return self._made[key]
 
 
-def _variants(network: Network) -> Iterator[tuple[str, dict[str, Any]]]:
-    base = stand_in_sizes(network)
-    yield "sizes of the file", base
+def _variants(network: Network, base: Mapping[str, Any], *, fixed: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    first = dict(base)
+    if fixed:
+        yield "sizes of the document", first
+        yield "other numbers", first
+        return
+    yield "sizes of the file", first
     for step in (1, -1):
         deeper = _deeper(network, base, step)
         if deeper is not None:
             yield OTHER_DEPTHS[0 if step > 0 else 1], deeper
     yield "equal sizes", _equal(network, base)
-    yield "other numbers", base
+    yield "other numbers", first
 
 
 def _ends(network: Network, sizes: Mapping[str, Any]) -> dict[str, int]:

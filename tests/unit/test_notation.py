@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from symbackprop import notation, spec
+from symbackprop import gallery, notation, spec
+from symbackprop.emit.mathtext import Printer
 from symbackprop.errors import SpecError
 from symbackprop.notation.glyph import Symbol, latex, named, spelling
 from symbackprop.notation.preset import loads
@@ -165,3 +166,14 @@ def test_arrays_lie_as_written_without_relay():
     network = spec.load(str(ROOT / "symbackprop/gallery/seed_003.toml"))
     found = notation.layout(network, notation.load("columns"))
     assert found["X"] == (0, 1)
+
+
+@pytest.mark.parametrize("preset", notation.names())
+@pytest.mark.parametrize("name", gallery.names())
+def test_a_relaid_network_is_written_as_the_network_in_that_layout(name, preset):
+    network = spec.load(str(gallery.path(name)))
+    order = notation.layout(network, notation.load(preset), relay=True)
+    relaid = notation.relaid(network, order)
+    printer, other = Printer(network, preset, layout=order), Printer(relaid, preset)
+    assert list(map(other.equation, relaid.equations)) == list(map(printer.equation, network.equations))
+    assert list(map(other.shape, relaid.tensors)) == list(map(printer.shape, network.tensors))

@@ -1,0 +1,110 @@
+"""Our own handouts read back: every formula on the page is a claim, every claim is right, planted faults are found."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from symbackprop import api, gallery, notation
+from symbackprop.document import blocks as b
+from symbackprop.emit import latex
+from symbackprop.handwritten import document as documents
+from symbackprop.verify import pipeline
+from symbackprop.verify.classify import diagnose
+
+QUICK = ("seed_001", "seed_003", "seed_004")
+
+
+def made(name, preset=None):
+    """A derivation with the tree of its handout, and the LaTeX."""
+    derived = api.derive(str(gallery.path(name)), preset, relay=preset is not None)
+    tree = api.document(derived, api.LEVELS, "", None)
+    return derived, tree, latex.write(tree, derived.printer)
+
+
+def session(text, derived):
+    return pipeline.session(documents.read(text, "tex"), derived.network)
+
+
+def claims_of(block, composer):
+    """How many formulas of a block say that two things are equal, or how one becomes another."""
+    match block:
+        case b.Display(rows=rows):
+            composed = [composer.row(row.formula) for row in rows]
+            return sum(k == 0 or each != composed[k - 1] for k, each in enumerate(composed))  # both levels may agree
+        case b.KeyBox(blocks=inner):
+            return sum(claims_of(each, composer) for each in inner)
+        case b.Table(rows=rows, caption=caption):
+            spans = [*caption, *(span for row in rows for cell in row for span in cell)]
+        case b.Paragraph(spans=spans) | b.Heading(text=spans):
+            pass
+        case _:
+            spans = ()
+    return sum(is_claim(span) for span in spans)
+
+
+def is_claim(span):
+    """An equation in running text; sizes are chosen, not claimed."""
+    if isinstance(span, b.Equal):
+        return not all(isinstance(part, b.Form) for part in span.parts)
+    return isinstance(span, b.Indexed | b.Lifted | b.Rewritten | b.ChainRule | b.Update)
+
+
+def assert_all_right(name, preset):
+    derived, tree, text = made(name, preset)
+    found = session(text, derived)
+    assert not found.document.problems
+    assert not any(entry.directives.ignore for entry in found.document.entries)
+    verdicts = [(each.line, each.verdict.verdict, each.verdict.message) for each in found.claims()]
+    assert [each for each in verdicts if each[1] != "right"] == []
+    expected = sum(claims_of(block, latex.LatexComposer(derived.printer)) for block in tree.blocks)
+    assert len(verdicts) == expected, "a formula on the page was not judged"
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_claim_of_a_handout_is_right(name):
+    assert_all_right(name, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", notation.names())
+@pytest.mark.parametrize("name", gallery.names())
+def test_every_claim_is_right_in_every_notation(name, preset):
+    assert_all_right(name, preset)
+
+
+FAULTS = {
+    "a transpose in the key box": (
+        "seed_003",
+        r"\begin{keybox}",
+        r"H_{out}^T O_{delta}",
+        r"H_{out} O_{delta}",
+        "SB102",
+    ),
+    "a sign in one path": ("seed_003", r"\lead{Insert.}", r"+ \pathmark{2}", r"- \pathmark{2}", "SB215"),
+    "a layer in a path": ("seed_004", r"\lead{Insert.}", r"w_{12}^b", r"w_{13}^b", "SB202"),
+    "a factor of a local derivative": ("seed_003", r"\lead{Local", r"o_{out,1}^{(1)})}", r"h_{out,1}^{(1)})}", "SB207"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_planted_faults_are_found(fault):
+    name, after, old, new, code = FAULTS[fault]
+    derived, _, text = made(name)
+    start = text.index(after)
+    place = text.index(old, start)
+    text = text[:place] + new + text[place + len(old) :]
+    found = session(text, derived)
+    wrong = [each for each in found.claims() if each.verdict.verdict != "right"]
+    assert len(wrong) == 1
+    assert wrong[0].verdict.verdict == "wrong"
+    assert abs(wrong[0].line - (text.count("\n", 0, place) + 1)) <= text[place:].index(r"\end")
+    assert diagnose(wrong[0], found.worlds, source=text).code == code
+
+
+def test_a_path_under_the_dots_that_is_shown_as_another_is_found():
+    derived, _, text = made("seed_003")
+    dots = re.search(r"% symbackprop: dots = .*", text)[0]
+    found = session(text.replace(dots, dots.replace("w_{2,12}", "w_{2,13}"), 1), derived)
+    assert [each.verdict.verdict for each in found.claims() if each.verdict.verdict != "right"] == ["wrong"]

@@ -4,6 +4,7 @@
     transposed W1, W2                     matrices that are printed as the transpose of the network file's
     let O_{delta} = N * dMSE/dO_in        names that the notation gives to error signals
     let s_i = s[i]                        and to arrays that have none in the network file
+    vectors rows                          how arrays of one axis lie
     partial explicit                      ∂reader/∂element holds fixed what else the reader reads
 
 A person finds the same in the table of symbols.
@@ -41,7 +42,7 @@ def stated(view: View, used: Collection[str]) -> list[Directive]:
     for chain in view.derivation.chains.values():
         if adjoint_name(chain.tensor) in used and view.has_own_name(chain.tensor):
             found += _lets(view, adjoint_name(chain.tensor))
-    return [*found, Directive(("partial explicit",))]
+    return [*found, Directive((f"vectors {view.preset.orientation.vectors}",)), Directive(("partial explicit",))]
 
 
 def _lets(view: View, name: str) -> list[Directive]:

@@ -371,7 +371,7 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
         terms = pattern_of(graph, target_of(graph, element))
         if len(terms) == len(base) and all(moved(a, b) is not None for a, b in zip(base, terms, strict=True)):
             probes[letters[k]] = terms
-            rows.append(((Entry(element.ref),), _changes(base, terms)))
+            rows.append(((Entry(element.ref),), _changes(_equation(target.element.ref, base), terms)))
     if not rows:
         return []
     return [
@@ -387,16 +387,16 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
     ]
 
 
-def _changes(base: Sequence[Term], other: Sequence[Term]) -> Spans:
-    """The elements that differ, each as it was and as it is now."""
+def _changes(base: Equation, other: Sequence[Term]) -> Spans:
+    """The elements that differ, each as it was and as it is now, in the letters in which the first is printed."""
     found: dict[tuple[Ref, Ref], None] = {}
-    for before, after in zip(base, other, strict=True):
+    for before, after in zip(base.terms, other, strict=True):
         for a, b in zip(_elements(before), _elements(after), strict=True):
             if a != b:
                 found[a, b] = None
     spans: list[Span] = []
     for a, b in found:
-        spans += ["; " if spans else "", Entry(a), " becomes ", Entry(b)]
+        spans += ["; " if spans else "", Entry(a, base), " becomes ", Entry(b, base)]
     return tuple(spans)
 
 

@@ -47,10 +47,11 @@ def test_transposed_matrices_and_another_notation():
     columns = r"\[ \frac{\partial C}{\partial W} = x \frac{\partial C}{\partial z}^\top \]"
     rows = r"\[ \frac{\partial C}{\partial W} = x^\top \frac{\partial C}{\partial z} \]"
     turned = "% symbackprop: transposed W\n"
+    upright = "% symbackprop: notation columns\n% symbackprop: vectors columns\n"
     assert verdicts(columns) == ["wrong"]
-    assert verdicts("% symbackprop: notation columns\n" + turned + columns) == ["right"]
+    assert verdicts(upright + turned + columns) == ["right"]
+    assert verdicts(upright + turned + rows) == ["wrong"]
     assert verdicts(turned + rows) == ["right"]
-    assert verdicts("% symbackprop: notation columns\n" + turned + rows) == ["wrong"]
 
 
 @pytest.mark.parametrize(

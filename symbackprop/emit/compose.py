@@ -180,7 +180,7 @@ class Composer:
             case b.Sum():
                 return self._sum(formula)
             case b.RightSide(equation=equation):
-                return Piece(" ".join(self.printer.line(equation).parts), ADD, 1)
+                return Piece(y.spaced(self.printer.line(equation).parts), ADD, 1)
             case b.Derivative():
                 return self._derivative(formula)
             case b.Marked(body=body, kind=kind, path=path):

@@ -231,7 +231,7 @@ class _Writer:
 
     def directive(self, spans: Sequence[str | b.Formula]) -> Latex:
         """A comment line; formulas in it as on the page, words as they are."""
-        text = "".join(span if isinstance(span, str) else self.composer.inline(span) for span in spans)
+        text = "".join(span if isinstance(span, str) else self.show(self.composer.inline(span)) for span in spans)
         return Latex(f"% symbackprop: {text}")
 
     # -- text ----------------------------------------------------------------------------------------------------------

@@ -199,16 +199,16 @@ def _read_as(graph: Unrolled, target: Target, small: Unrolled, witness: Target) 
     """What the sum over all paths holds for, or what its dots stand for."""
     if not target.complete:
         return [directive((all_others(graph, target, small, witness),))]
-    return [_few(graph)] if target.count > 1 else []
+    return _few(graph) if target.count > 1 else []
 
 
-def _few(graph: Unrolled) -> Directive:
+def _few(graph: Unrolled) -> list[Directive]:
     """Sizes at which a sum over all paths is a list of a few."""
     found: list[str] = []
     for name, value in graph.values.sizes.items():
         members = {"": value} if isinstance(value, int) else {f"[{k}]": v for k, v in value.items() if k >= 0}
         found += [f"{name}{at} = {number}" for at, number in members.items() if number <= SHOWN]
-    return Directive((f"sizes {', '.join(found)}",))
+    return [Directive((f"sizes {', '.join(found)}",))] if found else []
 
 
 def _paths(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
@@ -315,7 +315,7 @@ def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target)
     whole = Plus((body,), dots=True) if more else body
     values = [others_of_bracket(target, small, witness, shared)] if target.count > len(target.shown) else []
     values += [other_examples(target, small, witness)] if more else []
-    said = [directive(values)] if values else [_few(graph)]
+    said = [directive(values)] if values else _few(graph)
     which = "of the example " if target.example is not None else ""
     same = f"{_number(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
     where = Entry(tail[0].above.ref)

@@ -1,17 +1,17 @@
 """What the dots of a path sum stand for, as a formula: the page says it in words, whoever checks the sum needs it all.
 
-Where the paths have a pattern, the dots are the Σ over all of them less those that are written out; else the other
-paths one by one, as long as they are few. What is neither is not a sum that can be checked (None).
+Where the paths have a pattern, the dots are the Σ over all of them less those that are written out; else a list of the
+other paths, as long as they are few, and the sum then holds at these sizes alone. What is neither cannot be checked.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from symbackprop.document.blocks import Bracket, Directive, Formula, Plus, RightSide, Sum, Times
+from symbackprop.document.blocks import Directive, Formula, RightSide
 from symbackprop.document.pattern import general, over_examples
-from symbackprop.index import Equation, Ref, adjoint_name, product
+from symbackprop.index import Equation, Ref, adjoint_name, collect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 FEW = 120
 """Links that may be written out one by one."""
 UNCHECKED = "ignore: the paths under the dots have no common pattern and are too many to be listed"
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What some dots stand for; ``listed`` where that holds at the sizes of the page alone."""
+
+    formula: Formula
+    listed: bool
 
 
 def pattern_of(graph: Unrolled, target: Target, *, ends: int = 0, examples: bool = True) -> tuple[Term, ...]:
@@ -52,51 +60,68 @@ def without(path: Path, ends: int) -> Path:
     return replace(path, links=path.links[: len(path.links) - ends])
 
 
-def directive(values: Sequence[Formula | None]) -> Directive:
-    """What the dots of the next formula stand for, one after the other."""
+def directives(values: Sequence[LeftOut | None], graph: Unrolled) -> list[Directive]:
+    """What the dots of the next formula stand for, one after the other, and at which sizes."""
     spans: list[str | Formula] = []
     for value in values:
         if value is None:
-            return Directive((UNCHECKED,))
-        spans += ["; $" if spans else "dots = $", value, "$"]
-    return Directive(tuple(spans))
+            return [Directive((UNCHECKED,))]
+        spans += ["; $" if spans else "dots = $", value.formula, "$"]
+    return [*(sizes_up_to(graph, FEW) if any(v.listed for v in values if v) else ()), Directive(tuple(spans))]
 
 
-def all_others(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> Formula | None:
+def sizes_up_to(graph: Unrolled, largest: int) -> list[Directive]:
+    """The sizes at which paths were listed, but for those of axes that no list runs through."""
+    found: list[str] = []
+    for name, value in graph.values.sizes.items():
+        members = {"": value} if isinstance(value, int) else {f"[{k}]": v for k, v in value.items() if k >= 0}
+        found += [f"{name}{at} = {n}" for at, n in members.items() if n <= largest and name != graph.network.batch]
+    return [Directive((f"sizes {', '.join(found)}",))] if found else []
+
+
+def all_others(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> LeftOut | None:
     """The sum over the paths that are not written out; ``witness`` has the same paths at sizes where all are listed."""
-    pattern = pattern_of(small, witness)
-    if pattern:
-        return _less(target, pattern, [path.product for path in target.shown])
-    if target.total * len(target.paths[0].links) > FEW:
-        return None
-    paths = graph.paths(target.element, limit=target.total)
-    return Plus(tuple(_written(path) for path in paths if path not in target.shown))
+    return _less(target, _all(graph, target, small, witness), [path.product for path in target.shown])
 
 
-def others_of_bracket(target: Target, small: Unrolled, witness: Target, ends: int) -> Formula | None:
+def others_of_bracket(graph: Unrolled, target: Target, small: Unrolled, witness: Target, ends: int) -> LeftOut | None:
     """The same for the beginnings of paths that share their last ``ends`` links."""
-    pattern = pattern_of(small, witness, ends=ends, examples=False)
-    return _less(target, pattern, [without(p, ends).product for p in target.shown]) if pattern else None
+    every = _all(graph, target, small, witness, ends=ends, examples=False)
+    return _less(target, every, [without(p, ends).product for p in target.shown])
 
 
-def other_examples(target: Target, small: Unrolled, witness: Target) -> Formula | None:
+def other_examples(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> LeftOut | None:
     """The sum over the paths through the other examples."""
-    pattern = pattern_of(small, witness)
-    return _less(target, pattern, [pattern_of(small, witness, examples=False)]) if pattern else None
+    own = _all(graph, target, small, witness, examples=False)
+    return _less(target, _all(graph, target, small, witness), [own[0]]) if own else None
 
 
-def _less(target: Target, pattern: Sequence[Term], written: Sequence[tuple[Term, ...]]) -> Formula:
-    """The terms of a pattern less those that are written out."""
-    terms = (*pattern, *(replace(term, coefficient=-term.coefficient) for terms in written for term in terms))
+def _all(  # noqa: PLR0913 - the paths at both sizes, and which part of them
+    graph: Unrolled, target: Target, small: Unrolled, witness: Target, *, ends: int = 0, examples: bool = True
+) -> tuple[tuple[Term, ...], bool] | None:
+    """The terms of the sum over all paths, and True where they are a list that holds at these sizes alone."""
+    pattern = pattern_of(small, witness, ends=ends, examples=examples)
+    if pattern:
+        return pattern, False
+    if len(target.paths) != target.count or target.count * len(target.paths[0].links) > FEW:
+        return None
+    terms = tuple(term for path in target.paths for term in without(path, ends).product)
+    if examples and target.example is not None and target.total != target.count:
+        summed = [over_examples(term, graph.network, target.example) for term in terms]
+        terms = tuple(term for term in summed if term is not None)
+        if len(terms) < len(summed):
+            return None
+    return terms, True
+
+
+def _less(
+    target: Target, every: tuple[tuple[Term, ...], bool] | None, written: Sequence[tuple[Term, ...]]
+) -> LeftOut | None:
+    """The terms of a sum less those that are written out."""
+    if every is None:
+        return None
+    terms, listed = every
+    less = [replace(term, coefficient=-term.coefficient) for each in written for term in each]
     element = target.element.ref
-    return RightSide(Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=terms))
-
-
-def _written(path: Path) -> Formula:
-    """The product of the local derivatives of a path."""
-    return Times(tuple(_bracketed(link.terms or (product(0),)) for link in path.links))
-
-
-def _bracketed(terms: tuple[Term, ...]) -> Formula:
-    body = Sum(terms)
-    return Bracket(body) if len(terms) > 1 else body
+    equation = Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=collect((*terms, *less)))
+    return LeftOut(RightSide(equation), listed)

@@ -37,7 +37,14 @@ from symbackprop.document.blocks import (
     Times,
 )
 from symbackprop.document.graph import Element, Link
-from symbackprop.document.left_out import all_others, directive, other_examples, others_of_bracket, pattern_of
+from symbackprop.document.left_out import (
+    all_others,
+    directives,
+    other_examples,
+    others_of_bracket,
+    pattern_of,
+    sizes_up_to,
+)
 from symbackprop.document.pattern import moved, normal, own_letters, with_letters
 from symbackprop.index import Equation, Ref, Term, adjoint_name, product, refs_of
 
@@ -198,17 +205,8 @@ def _left(graph: Unrolled, target: Target) -> Formula:
 def _read_as(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Directive]:
     """What the sum over all paths holds for, or what its dots stand for."""
     if not target.complete:
-        return [directive((all_others(graph, target, small, witness),))]
-    return _few(graph) if target.count > 1 else []
-
-
-def _few(graph: Unrolled) -> list[Directive]:
-    """Sizes at which a sum over all paths is a list of a few."""
-    found: list[str] = []
-    for name, value in graph.values.sizes.items():
-        members = {"": value} if isinstance(value, int) else {f"[{k}]": v for k, v in value.items() if k >= 0}
-        found += [f"{name}{at} = {number}" for at, number in members.items() if number <= SHOWN]
-    return [Directive((f"sizes {', '.join(found)}",))] if found else []
+        return directives([all_others(graph, target, small, witness)], graph)
+    return sizes_up_to(graph, SHOWN) if target.count > 1 else []
 
 
 def _paths(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
@@ -313,9 +311,9 @@ def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target)
     body: Formula = Times((bracket, *(_value(k) for k in tail)))
     more = target.example is not None and target.total > target.count
     whole = Plus((body,), dots=True) if more else body
-    values = [others_of_bracket(target, small, witness, shared)] if target.count > len(target.shown) else []
-    values += [other_examples(target, small, witness)] if more else []
-    said = [directive(values)] if values else _few(graph)
+    values = [others_of_bracket(graph, target, small, witness, shared)] if target.count > len(target.shown) else []
+    values += [other_examples(graph, target, small, witness)] if more else []
+    said = directives(values, graph) if values else sizes_up_to(graph, SHOWN)
     which = "of the example " if target.example is not None else ""
     same = f"{_number(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
     where = Entry(tail[0].above.ref)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
+from symbackprop.affine import Size
 from symbackprop.handwritten import atoms, author_operators
 from symbackprop.handwritten.expression import BigOperator, Call, Letter, Node, Operation, Product
 from symbackprop.handwritten.limits import limits
 from symbackprop.handwritten.names import Match, split_indices
 from symbackprop.handwritten.parse import Item, Items, tokens
 from symbackprop.handwritten.reader import Cursor, Reader, split
+from symbackprop.tables.reductions import AXIS_FUNCTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,11 +42,13 @@ def function(reader: Reader, cursor: Cursor, items: Items, match: Match, factor:
 
 
 def _picked(reader: Reader, node: Call, match: Match, last: Item) -> Node:
-    """``softmax_k(z)`` is an entry."""
+    """``softmax_k(z)`` is an entry; ``softmax_K(z)``, where K is a size, is taken along the axis of that size."""
     pieces = split_indices(match.rest_sub, None) or []
     forms = [form for form in map(reader.names.form, pieces) if form is not None]
     if node.function == "log" or len(forms) != len(pieces) or not forms:
         reader.fail("this index of a function cannot be read", last)
+    if len(forms) == 1 and isinstance(forms[0].single, Size) and node.function in AXIS_FUNCTION:
+        return replace(node, axis=forms[0])
     return Operation(
         name="element", arguments=(node, *(Letter(form=form) for form in forms)), span=node.span, source=node.source
     )

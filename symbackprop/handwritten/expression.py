@@ -87,12 +87,16 @@ class Unknown(Node):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Node):
-    """A function of elements, or of an axis: ``f'(z)`` is order 1. ``family``: its layer index."""
+    """A function of elements, or of an axis: ``f'(z)`` is order 1. ``family``: its layer index.
+
+    ``axis`` is the size of the axis along which it is taken, where the author says it (``softmax_o``).
+    """
 
     function: str
     arguments: tuple[Node, ...]
     order: int = 0
     family: tuple[Affine, ...] = ()
+    axis: Affine | None = None
 
 
 ProductSign = Literal["juxtaposition", "cdot", "circ", "odot", "otimes", "times", "star", "dot", "entrywise", "inner"]

@@ -6,7 +6,7 @@ author declares. A name matches a pattern script by script; what is left over ar
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Size, Var
@@ -266,11 +266,13 @@ class Names:
                 merged = None if merged is None else _merged(merged, inner)
                 if merged is None or len(merged) != entry.count:
                     continue
+                own = _with_whole_axes(entry, merged)
+                merged = {k: text for k, text in merged.items() if text != (":",)}
                 forms = [self.form(merged[k]) for k in sorted(merged)]
                 indices = tuple(form for form in forms if form is not None)
-                if len(indices) != len(forms) or not self._fits(entry, indices):
+                if len(indices) != len(forms) or not self._fits(own, indices):
                     continue
-                demanded = self._demanded(entry, indices)
+                demanded = self._demanded(own, indices)
                 others = {v.rstrip("'") for form in indices for v in form.variables} & self.telling
                 if not demanded and others:
                     continue  # the letter says that it is the other
@@ -284,7 +286,7 @@ class Names:
                     entry.certainty,
                 )
                 yield Match(
-                    entry=entry,
+                    entry=own,
                     indices=indices,
                     rest_sub=rest_sub,
                     rest_sup=rest_sup,
@@ -439,6 +441,17 @@ def _inner_matches(entry: Entry, listed: Tokens | None) -> Iterator[Mapping[int,
 
 def _pattern(entry: Entry) -> tuple[object, ...]:
     return (entry.sub, entry.sup, entry.primes, entry.letters, entry.looks, entry.inner)
+
+
+def _with_whole_axes(entry: Entry, found: Mapping[int, Tokens]) -> Entry:
+    """The entry with whole axes where a colon stands for an index of an element."""
+    kept = [k for k in sorted(found) if found[k] != (":",)]
+    if len(kept) == len(found) or entry.kind != "element":
+        return entry
+    place = {k: number for number, k in enumerate(kept)}
+    slots = tuple(slot if isinstance(slot, str) else place.get(slot, ":") for slot in entry.slots)
+    letters = tuple((place[k], own) for k, own in entry.letters if k in place)
+    return replace(entry, count=len(kept), slots=slots, letters=letters)
 
 
 def _merged(low: Mapping[int, Tokens], high: Mapping[int, Tokens]) -> dict[int, Tokens] | None:

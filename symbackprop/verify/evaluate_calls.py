@@ -118,7 +118,13 @@ class Calls:
         if a.rank != 2:  # noqa: PLR2004
             message = f"{node.function} of {a.shape}"
             raise Undecidable(node, message)
-        first = a.cell[1] == 1 or (a.cell[0] != 1 and self._axis_of(node.function) == 0)
+        axis = self._axis_of(node.function)
+        if node.axis is not None and 1 not in a.cell:
+            if node.axis not in a.dims:
+                message = f"{node.function} along an axis of length {node.axis}, of {a.shape}"
+                raise ShapeMisfit(node, message)
+            axis = axis if a.dims[axis] == node.axis else 1 - axis
+        first = a.cell[1] == 1 or (a.cell[0] != 1 and axis == 0)
         turned = transposed(a) if first else a
         v, jacobian = self.field.along(node.function, np.asarray(turned.v))
         keeps = AXIS_FUNCTION[node.function].keeps

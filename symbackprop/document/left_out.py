@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from symbackprop.document.scalar import Target
     from symbackprop.index import Term
 
-FEW = 120
+FEW = 300
 """Links that may be written out one by one."""
 UNCHECKED = "ignore: the paths under the dots have no common pattern and are too many to be listed"
 

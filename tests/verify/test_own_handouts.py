@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from symbackprop import api, gallery, notation
+from symbackprop import api, console, gallery, notation
+from symbackprop.cli import commands
 from symbackprop.document import blocks as b
 from symbackprop.emit import latex
 from symbackprop.handwritten import document as documents
@@ -108,3 +110,23 @@ def test_a_path_under_the_dots_that_is_shown_as_another_is_found():
     dots = re.search(r"% symbackprop: dots = .*", text)[0]
     found = session(text.replace(dots, dots.replace("w_{2,12}", "w_{2,13}"), 1), derived)
     assert [each.verdict.verdict for each in found.claims() if each.verdict.verdict != "right"] == ["wrong"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("options", [(), ("--notation", "columns")])
+def test_what_build_writes_passes_verify(options, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", str(tmp_path))  # no TeX
+
+    def run(*arguments):
+        return console.run(lambda: commands.main(list(arguments), prog_name="symbackprop", standalone_mode=False))
+
+    nets = [str(gallery.path(name)) for name in ("seed_003", "seed_004_general")]
+    assert run("build", *nets, "-o", str(tmp_path / "out"), *options) == 0
+    pages = sorted((tmp_path / "out").glob("*.tex"))
+    assert run("verify", *map(str, pages)) == 0
+    for page in pages:
+        capsys.readouterr()
+        assert run("verify", str(page), "--json", "--strict") == 0
+        verdicts = [claim["verdict"] for claim in json.loads(capsys.readouterr().out)["claims"]]
+        assert len(verdicts) > 30
+        assert set(verdicts) == {"right"}

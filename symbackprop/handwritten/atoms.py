@@ -30,6 +30,8 @@ from symbackprop.handwritten.reader import DOTS, TRANSPOSES, Cursor, Reader, spl
 from symbackprop.handwritten.tokens import ReadError
 
 _LIST = frozenset(("comma", "semicolon"))
+MOST_DIGITS = 100
+"""Digits of a number that is read."""
 _ONES = frozenset(
     ("mathbf", "mathbb", "bm", "boldsymbol", "vec", "mathbbm", "mathds", "bf", "bold", "pmb", "overrightarrow")
 )
@@ -79,6 +81,8 @@ def _number(reader: Reader, cursor: Cursor, item: Item) -> Node:
             return scripted(reader, ones, replace(item, subs=()))
     if item.subs:
         reader.fail("a number with an index", item)
+    if len(item.text) > MOST_DIGITS:
+        reader.fail(f"a number of more than {MOST_DIGITS} digits is not read", item)
     digits = len(item.text.partition(".")[2]) if "." in item.text else None
     node = Number(
         value=Fraction(item.text if not item.text.startswith(".") else "0" + item.text),

@@ -68,6 +68,12 @@ class Row:
         return [token for cell in self.cells for token in cell]
 
     @property
+    def spaced(self) -> list[Token]:
+        """All tokens and a blank."""
+        own = self.tokens
+        return [*own, Token(" ", own[-1].end, own[-1].end)] if own else []
+
+    @property
     def blank(self) -> bool:
         """True where nothing is in it."""
         return not any(token.text.strip() and token.text not in _BLANKS for token in self.tokens)
@@ -92,12 +98,7 @@ def pieces(display: Display, lines: Lines, problems: list[Problem]) -> list[Piec
     groups = _chains([part for row in rows for part in _columns(row, kind)], kind)
     found: list[Piece] = []
     for group in groups:
-        text = [
-            token
-            for row in group
-            for token in (*row.tokens, Token(" ", row.tokens[-1].end, row.tokens[-1].end))
-            if row.tokens
-        ]
+        text = [token for row in group for token in row.spaced]
         formula = formula_of(_parted(text), lines)
         if formula is None:
             continue

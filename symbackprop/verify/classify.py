@@ -20,6 +20,7 @@ from symbackprop.verify.judge import apart
 from symbackprop.verify.repair import Repair, repair
 from symbackprop.verify.repair_check import LAST_RESORT, WORK, Checker, Effort, stretched_readings
 from symbackprop.verify.repair_text import Writer
+from symbackprop.verify.report_notebook import one
 from symbackprop.verify.report_unicode import to_unicode
 
 if TYPE_CHECKING:
@@ -63,6 +64,9 @@ class Diagnostic:
         """The claim in the JSON output."""
         names = ("line", "column", "claim", "quantity", "verdict", "code", "message", "fix", "evidence")
         return {name: getattr(self, name) for name in names}
+
+    def _repr_html_(self) -> str:
+        return one(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,9 @@ class Derivatives:
                 node, self._moved(node, by), Target(seed=Seed(by=by), positions=Val(v=positions, dims=(ONE, ONE)))
             )
             parts.append(part if part.cell[1] == 1 else transposed(part))
+        if any(p.rank != 2 or p.cell[1] != 1 for p in parts):  # noqa: PLR2004 - a column each
+            message = "a gradient by all parameters that is no vector; an index can say which is meant"
+            raise Undecidable(node, message)
         grid = np.broadcast_shapes(*(p.v.shape[:-2] for p in parts))
         v = np.concatenate([np.broadcast_to(p.v, (*grid, *p.cell)) for p in parts], axis=-2)
         value = Val(v=v, dims=(Affine(v.shape[-2]), ONE))

@@ -168,7 +168,8 @@ def _equal_precisely(a: Array, b: Array) -> Agreement:
     weight = (a * a).sum()
     c = (a * b).sum() / weight if weight else 0
     one = c != 0 and np.max(np.abs(b - c * a)) <= ten**-NOT_EQUAL * np.max(np.abs(b))
-    raise Differs(place, float(a[place]), float(b[place]), float(c) if one else None)
+    ratio = float(c) if one and np.isfinite(float(c)) else None
+    raise Differs(place, float(a[place]), float(b[place]), ratio)
 
 
 def _ratio(a: Array, b: Array) -> float | None:

@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from symbackprop.verify.classify import Diagnostic
 
 COLUMNS = 100
-_COLOURS = {
+LONGEST = 5000
+"""Characters of a formula that are shown on a line."""
+COLOURS = {
     "right": "green", "right-under-convention": "cyan", "wrong": "red", "unreadable": "yellow", "undecided": "yellow",
 }  # fmt: skip
-_WORDS = {"right-under-convention": "right under a convention"}
+WORDS = {"right-under-convention": "right under a convention"}
 
 
 def counted(diagnostics: Iterable[Diagnostic]) -> str:
@@ -33,7 +35,7 @@ def counted(diagnostics: Iterable[Diagnostic]) -> str:
     counts: Counter[str] = Counter(d.verdict for d in diagnostics)
     if not counts:
         return "no claims found"
-    return ", ".join(f"{counts[name]} {_WORDS.get(name, name)}" for name in _COLOURS if counts[name])
+    return ", ".join(f"{counts[name]} {WORDS.get(name, name)}" for name in COLOURS if counts[name])
 
 
 def is_fault(diagnostic: Diagnostic, *, strict: bool = False) -> bool:
@@ -65,7 +67,7 @@ def terminal(file: str, diagnostics: Sequence[Diagnostic], *, verbose: bool = Fa
 def _block(file: str, d: Diagnostic) -> str:
     title = f" {d.code} {CODES[d.code].title}" if d.code else ""
     expected = ("  (as expected)" if d.verdict == "wrong" else "  (expected to be wrong)") if d.expected else ""
-    verdict = styled(_WORDS.get(d.verdict, d.verdict), fg=_COLOURS[d.verdict], bold=True)
+    verdict = styled(WORDS.get(d.verdict, d.verdict), fg=COLOURS[d.verdict], bold=True)
     lines = [f"{styled(f'{file}:{d.line}:{d.column}', bold=True)}: {verdict}{title}{expected}"]
     lines += _formula(d)
     if d.message:
@@ -81,7 +83,7 @@ def _block(file: str, d: Diagnostic) -> str:
 
 def _formula(d: Diagnostic) -> list[str]:
     """The formula on a line, and carets under what is meant."""
-    text = d.text or d.claim
+    text = (d.text or d.claim)[:LONGEST]
     line, carets = _program_line(text, *(d.mark or (0, 0))) if d.code_text else marked(text, *(d.mark or (0, 0)))
     if not line.strip():
         return []
@@ -131,7 +133,7 @@ def github(file: str, diagnostics: Iterable[Diagnostic], *, strict: bool = False
         kind = level(d, strict=strict)
         if kind is None:
             continue
-        title = f"{d.code} {CODES[d.code].title}" if d.code else _WORDS.get(d.verdict, d.verdict)
+        title = f"{d.code} {CODES[d.code].title}" if d.code else WORDS.get(d.verdict, d.verdict)
         message = summary(d)
         place = f"file={_property(file)},line={d.line},col={d.column},title={_property(title)}"
         lines.append(f"::{kind} {place}::{_data(message)}")
@@ -140,9 +142,9 @@ def github(file: str, diagnostics: Iterable[Diagnostic], *, strict: bool = False
 
 def summary(d: Diagnostic) -> str:
     """Message and fix, on two lines."""
-    message = d.message or (CODES[d.code].sentence if d.code else _WORDS.get(d.verdict, d.verdict))
+    message = d.message or (CODES[d.code].sentence if d.code else WORDS.get(d.verdict, d.verdict))
     if d.expected and d.verdict != "wrong":
-        message = f"expected to be wrong, and it is {_WORDS.get(d.verdict, d.verdict)}"
+        message = f"expected to be wrong, and it is {WORDS.get(d.verdict, d.verdict)}"
     return message + (f"\nFix: {d.fix}" if d.fix else "")
 
 
@@ -198,7 +200,7 @@ def html(file: str, network: str, text: str, diagnostics: Sequence[Diagnostic]) 
     rows = [
         {
             "number": number, "line": d.line, "column": d.column, "verdict": d.verdict,
-            "word": _WORDS.get(d.verdict, d.verdict), "code": d.code, "title": CODES[d.code].title if d.code else "",
+            "word": WORDS.get(d.verdict, d.verdict), "code": d.code, "title": CODES[d.code].title if d.code else "",
             "formula": _plain(d, d.text or d.claim), "message": d.message, "fix": d.fix,
             "fixed": _plain(d, d.fix) if d.fix else "", "evidence": d.evidence, "expected": d.expected,
         }
@@ -266,7 +268,7 @@ def _behind(text: str, end: int, *, markdown: bool) -> int:
 
 def _note(d: Diagnostic) -> str:
     title = f"{d.code}: {CODES[d.code].title}" if d.code else d.verdict
-    lines = [f"\\textbf{{{latex_text(f'{_WORDS.get(d.verdict, d.verdict)}, line {d.line}, {title}')}.}}"]
+    lines = [f"\\textbf{{{latex_text(f'{WORDS.get(d.verdict, d.verdict)}, line {d.line}, {title}')}.}}"]
     if d.message:
         lines.append(latex_text(d.message))
     fix = f"\n% symbackprop: ignore\n\\[ {d.fix} \\]" if d.fix and _is_safe(d.fix) else ""
@@ -276,7 +278,7 @@ def _note(d: Diagnostic) -> str:
 def _markdown_note(d: Diagnostic) -> str:
     title = f"{d.code}: {CODES[d.code].title}" if d.code else d.verdict
     fix = f"\n>\n> $$ {d.fix} $$" if d.fix else ""
-    return f"\n> **{_WORDS.get(d.verdict, d.verdict)}, line {d.line}, {title}.** {d.message}{fix}\n\n"
+    return f"\n> **{WORDS.get(d.verdict, d.verdict)}, line {d.line}, {title}.** {d.message}{fix}\n\n"
 
 
 def _is_safe(fix: str) -> bool:

@@ -18,6 +18,7 @@ from symbackprop.verify.classify import Diagnostic, diagnose
 from symbackprop.verify.judge import Worlds
 from symbackprop.verify.python import judge_program
 from symbackprop.verify.python_report import of_python
+from symbackprop.verify.report_notebook import notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +64,7 @@ class Report:
         return self.terminal(verbose=True)
 
     def _repr_html_(self) -> str:
-        return self.html()
+        return notebook(self.file, self.diagnostics)
 
 
 def run(path: str, *, net: str | None = None, fix: bool = True, require: Sequence[str] = ()) -> Report:

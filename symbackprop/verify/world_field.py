@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 PRIME = 2**61 - 1
+LARGEST_POWER = 10**6
+"""Exponents above are taken by logarithms."""
 
 
 class Inexact(Exception):  # noqa: N818 - not an error: this kind of number cannot say
@@ -116,7 +118,8 @@ class FloatField:
     def constant(self, value: Array) -> Fraction | None:
         """The whole number that all entries are."""
         found = np.unique(value)
-        return Fraction(int(found[0])) if found.size == 1 and float(found[0]).is_integer() else None
+        whole = found.size == 1 and abs(float(found[0])) <= LARGEST_POWER and float(found[0]).is_integer()
+        return Fraction(int(found[0])) if whole else None
 
     def named(self, name: str, order: int, args: Sequence[Any]) -> Array:
         """Stand-ins, formulas of the file and rows of the table, with their slopes of any order."""

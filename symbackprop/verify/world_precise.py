@@ -17,7 +17,7 @@ from symbackprop.index import slot
 from symbackprop.oracle import phase_of
 from symbackprop.tables.activations import ACTIVATION
 from symbackprop.tables.reductions import AXIS_FUNCTION
-from symbackprop.verify.world_field import Inexact, compiled, elementary_slope, jacobian_along, row_slope
+from symbackprop.verify.world_field import LARGEST_POWER, Inexact, compiled, elementary_slope, jacobian_along, row_slope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 DIGITS = 50
 EQUAL, NOT_EQUAL = 40, 35
 """Values that agree to the first number of digits are equal, to less than the second different."""
+LARGEST = 10**9
+"""Arguments of functions, and exponents, above which nothing is computed."""
 CONTEXT = mpmath.MPContext()
 CONTEXT.dps = DIGITS
 _NAN = CONTEXT.nan
@@ -42,13 +44,21 @@ def _log(x: Any) -> Any:
     return CONTEXT.log(x) if x > 0 else -CONTEXT.inf if x == 0 else _NAN
 
 
+def _bounded(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The function of arguments whose digits can be told; no number beyond."""
+    return lambda x: function(x) if abs(x) <= LARGEST else _NAN
+
+
 _ELEMENTARY: dict[str, Callable[[Any], Any]] = {
-    "exp": CONTEXT.exp, "log": _log, "sqrt": _sqrt, "erf": CONTEXT.erf, "sin": CONTEXT.sin, "cos": CONTEXT.cos,
-    "tanh": CONTEXT.tanh, "abs": abs, "sign": CONTEXT.sign,
+    "exp": _bounded(CONTEXT.exp), "log": _log, "sqrt": _sqrt, "erf": _bounded(CONTEXT.erf),
+    "sin": _bounded(CONTEXT.sin), "cos": _bounded(CONTEXT.cos), "tanh": _bounded(CONTEXT.tanh), "abs": abs,
+    "sign": CONTEXT.sign,
 }  # fmt: skip
 
 
 def _power(x: Any, exponent: Any) -> Any:
+    if abs(exponent) > LARGEST:
+        return _NAN
     if x == 0 and exponent < 0:
         return CONTEXT.inf
     value = x**exponent
@@ -101,7 +111,7 @@ class PreciseField:
         """The whole number that all entries are."""
         found = list(np.ravel(value))
         first = found[0]
-        whole = CONTEXT.isint(first) and all(x == first for x in found)
+        whole = abs(first) <= LARGEST_POWER and CONTEXT.isint(first) and all(x == first for x in found)
         return Fraction(int(first)) if whole else None
 
     def named(self, name: str, order: int, args: Sequence[Any]) -> Array:

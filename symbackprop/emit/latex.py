@@ -36,6 +36,8 @@ SIZES = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
 LONG_LEFT = 13.0
 """Left sides wider than this stand on a line of their own."""
 LONG_INDENT = 2.0
+GOES_ON = r" \\ &\quad "
+"""Between the lines of a formula that is broken in a table."""
 TABLE_HEIGHT = 30
 """Lines of one table, tall rows counted twice; what is longer goes on in another."""
 
@@ -173,6 +175,10 @@ class LatexComposer(Composer):
         return box if width(box) > LINE * 0.6 else y.Braced(box, name)
 
 
+_SIGNED = re.compile(r"((?:\\q?quad )*(?:=|\+|-|\\cdot)?) ?(.*)", re.DOTALL)
+"""A line's indentation and sign, and the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Line:
     """A line of a display: what stands left and right of the alignment mark, and the conditions at its end."""
@@ -190,7 +196,8 @@ class _Line:
         body = self.right + (rf"  {self.when}" if self.when else "")
         if lead + width_of(body) <= room:
             return self.text
-        return rf"{self.left}& \fitted{{{lead:.1f}em}}{{{body}}}"
+        sign, rest = _SIGNED.fullmatch(body).groups()  # type: ignore[union-attr]  # matches everything
+        return rf"{self.left}&{sign} \fitted{{{lead + width_of(sign):.1f}em}}{{{rest}}}"
 
 
 class _Writer:
@@ -342,7 +349,7 @@ class _Writer:
         groups: list[list[str]] = [[]]
         height = 0
         for cells in zip(*columns, strict=True):
-            lines = max(1, *(2 * cell.count(r"\tall") for cell in cells))
+            lines = max(1, *(2 * (cell.count(r"\tall") + cell.count(GOES_ON)) for cell in cells))
             height += lines
             if height > TABLE_HEIGHT:
                 groups.append([])
@@ -359,9 +366,8 @@ class _Writer:
         """A formula of a cell, with room above and below where it is tall."""
         box = self.composer.inline(formula)
         if width(box) > CELL:
-            first, *rest = map(self.show, pieces_of(box, CELL, width))
-            rows = r" \\ \quad".join(rf"\tall{{{piece}}}" for piece in [first, *rest])
-            return rf"\begin{{tabular}}[c]{{@{{}}l@{{}}}}{rows}\end{{tabular}}"
+            rows = GOES_ON.join(map(self.show, pieces_of(box, CELL, width)))
+            return rf"\tall{{\begin{{aligned}} &{rows} \end{{aligned}}}}"
         return rf"\tall{{{self.show(box)}}}" if y.holds(box, y.Frac, y.Summation, y.Cases) else f"${self.show(box)}$"
 
 
@@ -385,7 +391,7 @@ def _cell_width(cell: str) -> float:
     """About how wide a cell is, in em."""
     formulas = re.findall(r"\$([^$]*)\$|\\tall\{(.*?)\}(?= |$)", cell)
     words = re.sub(r"\$[^$]*\$|\\tall\{.*?\}(?= |$)", "", cell)
-    return 0.45 * len(words) + sum(width_of(a or b) for a, b in formulas)
+    return 0.45 * len(words) + sum(max(map(width_of, (a or b).split(GOES_ON))) for a, b in formulas)
 
 
 def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again: bool) -> Latex:

@@ -482,15 +482,18 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
         return np.asarray(array)
 
     def cases(self, node: ex.Cases) -> Val:
-        """The value whose conditions hold, at each point of the grid."""
+        """The value whose conditions hold, at each point of the grid; for each entry where they compare arrays."""
+        if any(conditions is None for _, conditions in node.rows):
+            message = "a condition in words; a directive 'cases' can say it"
+            raise Undecidable(node, message)
+        sides = [s for _, given in node.rows for c in given or () for s in (c.left, c.right)]
+        if any(not isinstance(s, ex.Letter | ex.Number) and not self.evaluate(s).is_scalar for s in sides):
+            return self._by_entries(node)
         left: Any = np.asarray(True)  # noqa: FBT003 - an array
         result: Val | None = None
         for value, conditions in node.rows:
-            if conditions is None:
-                message = "a condition in words; a directive 'cases' can say it"
-                raise Undecidable(node, message)
             holds = left
-            for condition in conditions:
+            for condition in conditions or ():
                 holds = holds & self.truth(condition)
             left = left & ~holds
             if not np.any(holds & self.mask):
@@ -506,6 +509,27 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
             message = "no case holds"
             raise OutOfRange(node, message, frozenset(free_letters(node, self.setting.lets)))
         return result
+
+    def _by_entries(self, node: ex.Cases) -> Val:
+        """Cases of arrays: each entry has the value of the first case whose conditions hold for it."""
+        left = number(self.field, 1)
+        total: Val | None = None
+        for value, conditions in node.rows:
+            holds = left
+            for condition in conditions or ():
+                holds = entrywise(self.field, holds, self.indicated(condition))
+            left = self.plus(node, left, entrywise(self.field, number(self.field, -1), holds))
+            mask = holds.v != 0
+            here = self.evaluate(value)
+            here = entrywise(self.field, replace(holds, v=self.field.array(np.ones(mask.shape, dtype=int))), here)
+            t = None if here.t is None else np.where(mask[..., None], here.t, 0)
+            here = replace(here, v=np.where(mask, here.v, 0), t=t)
+            total = here if total is None else self.plus(node, total, here)
+        assert total is not None, "cases have rows"  # noqa: S101
+        if np.any(left.v != 0):
+            message = "no case holds for some entries"
+            raise OutOfRange(node, message, frozenset(free_letters(node, self.setting.lets)))
+        return total
 
 
 def _flat(value: Val, picks: Sequence[Affine | ex.Slice]) -> Val:

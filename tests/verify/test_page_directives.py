@@ -79,3 +79,16 @@ def test_an_ignored_formula_may_have_its_reason():
 def test_unknown_notations_and_matrices_are_errors(line):
     with pytest.raises(SpecError, match=r"no notation 'diagonals'|no matrix '[xQ]'"):
         verdicts(f"% symbackprop: {line}\n" + PATHS)
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"),
+    [
+        (r"\begin{cases} 2 z & \lvert z \rvert \le 1 \\ 2 z & \text{otherwise} \end{cases}", "right"),
+        (r"\begin{cases} 2 z & z \le 0 \\ 2 \lvert z \rvert & z > 0 \end{cases}", "right"),
+        (r"\begin{cases} 2 z & z \le 0 \\ 3 z & z > 0 \end{cases}", "wrong"),
+        (r"\begin{cases} 2 z & z > 0 \end{cases}", "wrong"),
+    ],
+)
+def test_cases_of_arrays_are_taken_entry_by_entry(value, verdict):
+    assert verdicts(rf"\[ \frac{{\partial C}}{{\partial z}} = {value} \]") == [verdict]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from sympy import Function
+
 from symbackprop.affine import Affine, Var
 from symbackprop.errors import nearest
 from symbackprop.handwritten import names as table
@@ -31,8 +33,9 @@ from symbackprop.handwritten.expression import (
 from symbackprop.handwritten.limits import chain, comparison
 from symbackprop.handwritten.names import LET, SPELLED, Declared, Entry, Names
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
-from symbackprop.handwritten.reader import Context, Reader, scalar_name
+from symbackprop.handwritten.reader import Context, DeclaredFunction, Reader, scalar_name
 from symbackprop.handwritten.tokens import ReadError
+from symbackprop.index import Along, Opaque
 
 if TYPE_CHECKING:
     from symbackprop.handwritten.formula import Formula
@@ -132,6 +135,25 @@ def _network_names(key: _ByIdentity) -> Names:
     return names_network.build(key.network)
 
 
+def is_of_network(declared: DeclaredFunction, network: Network) -> bool:
+    """True where a function that a directive declares is one that the network uses and writes like that."""
+    key = _ByIdentity(network)
+    known = _network_names(key).table.get(table.head_of(declared.head, declared.letters).nucleus, ())
+    return any(e.kind in {"function", "loss"} and e.name in _functions_used(key) for e in known)
+
+
+@lru_cache(maxsize=64)
+def _functions_used(key: _ByIdentity) -> frozenset[str]:
+    """Names of the functions that stand in the equations of a network."""
+    factors = (f for equation in key.network.equations for term in equation.terms for f in term.factors)
+    found: set[str] = set()
+    for factor in factors:
+        template = getattr(factor, "template", None)
+        found |= {str(f.func.row) for f in template.atoms(Function) if hasattr(f.func, "row")} if template else set()
+        found |= {factor.name} if isinstance(factor, (Along, Opaque)) else set()
+    return frozenset(found)
+
+
 class _ByIdentity:
     """A network as a key: two are the same only where they are one object."""
 
@@ -155,6 +177,8 @@ def names_of(context: Context) -> Names:
     for let in _distinguished(context.lets, names):
         names.add(let)
     for declared in context.functions:
+        if is_of_network(declared, context.network):
+            continue
         head = table.head_of(declared.head, declared.letters)
         names.add(
             Entry(

@@ -17,7 +17,7 @@ from symbackprop.handwritten.context import function_of
 from symbackprop.handwritten.expression import BigOperator, Node, Number, Quantity
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.reader import Context
-from symbackprop.handwritten.resolve import statements
+from symbackprop.handwritten.resolve import is_of_network, statements
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.network import Fact, UserFunction
 from symbackprop.oracle import Interpreter, draw, members
@@ -62,7 +62,7 @@ def with_functions(document: Document, network: Network) -> Network:
     """The network with the functions that directives declare and it does not use: opaque ones."""
     declared = (f for entry in document.entries for f in entry.directives.functions)
     functions = dict(network.functions)
-    for found in map(function_of, declared):
+    for found in (function for function in map(function_of, declared) if not is_of_network(function, network)):
         kind = "opaque loss" if found.loss else "opaque"
         own = UserFunction(name=found.name, kind=kind, family=len(found.letters))
         functions.setdefault(found.name, own)

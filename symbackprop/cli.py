@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from symbackprop import console
-from symbackprop.console import DONE, FAILED, Progress
-from symbackprop.errors import OutputError, SpecError, UnsupportedError, nearest
+from symbackprop.console import DONE, FAILED, MISUSED, Progress
+from symbackprop.errors import OutputError, SpecError, SymbackpropError, UnsupportedError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -396,11 +396,14 @@ def _verified(  # noqa: PLR0913 - options of a command
     from symbackprop.verify import report, sarif
     from symbackprop.verify.run import run
 
-    reports = []
+    reports, unread = [], []
     with Progress(len(files)) as bar:
         for file in files:
             bar.step(f"judging {file}")
-            reports.append(run(file, net=net, fix=fix, require=require))
+            try:
+                reports.append(run(file, net=net, fix=fix, require=require))
+            except SymbackpropError as error:
+                unread.append(str(error))
     for each in reports:
         if not each.diagnostics:
             console.complain(f"{each.file}: no claims found")
@@ -415,9 +418,11 @@ def _verified(  # noqa: PLR0913 - options of a command
     if form == "sarif":
         log = sarif.log(((each.file, each.diagnostics) for each in reports), _installed(), strict=strict)
         console.write(json.dumps(log, indent=2, ensure_ascii=False) + "\n")
-    if annotate is not None:
+    for message in unread:
+        console.complain(message)
+    if annotate is not None and reports:
         _deliver(reports[0].annotated(), annotate, Path(files[0]).name, files[0])
-    exits = {each.exit_code(strict=strict) for each in reports}
+    exits = {MISUSED if unread else DONE, *(each.exit_code(strict=strict) for each in reports)}
     return FAILED if FAILED in exits else max(exits)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 import time
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 DONE, FAILED, MISUSED, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 1, 2, 130, 141, 143
 PATIENCE = 1.0
 """Seconds after which a progress bar appears."""
+
+
+def columns() -> int:
+    """Columns of text: 100, or as many as a narrower terminal has."""
+    return min(100, max(40, shutil.get_terminal_size((100, 24)).columns)) if _is_terminal(sys.stdout) else 100
 
 
 def guard() -> None:
@@ -92,8 +98,12 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _is_terminal(stream: Any) -> bool:
+    return stream is not None and stream.isatty()
+
+
 def _in_colour(stream: Any) -> bool:
-    return stream is not None and stream.isatty() and not os.environ.get("NO_COLOR")
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR")
 
 
 def styled(text: str, **style: Any) -> str:

@@ -133,7 +133,8 @@ class Writer:
                     total += part.axes[0] if part.axes else Affine(1)
                 return Text(f"concat({', '.join(part.text for part in parts)})", (total, *parts[0].axes[1:]))
             case Unknown(name=name):
-                raise NotForwardError(reason=f"'{name}' is not declared", node=node)
+                shape = rf"'${name} \in \mathbb{{R}}^{{…}}$'"
+                raise NotForwardError(reason=f"'{name}' is not declared; define it, or write {shape}", node=node)
             case _:
                 raise NotForwardError(reason=f"a {type(node).__name__.lower()} is no forward computation", node=node)
 

@@ -425,6 +425,8 @@ def _constant(reader: Reader, cursor: Cursor, item: Item) -> Node | None:
 
 def _unknown(reader: Reader, cursor: Cursor, item: Item) -> Node:
     """A symbol that nothing declares; letters of a word that nothing knows are one symbol."""
+    if item.nucleus in {(r"\int",), (r"\oint",), (r"\lim",)}:
+        reader.fail(f"'{item.nucleus[0]}' is not read: integrals and limits are not judged", item)
     first = item
     if len(item.nucleus) == 1 and item.bare:
         while (

@@ -457,7 +457,10 @@ class _Builder(NetworkText):
             return None, ""
         loss = self._loss(defined)
         if loss is None:
-            self._nothing("no scalar is defined in this document that could be the loss")
+            self._nothing(
+                "no scalar is defined in this document that could be the loss; write its equation, or a line "
+                r"'% symbackprop: function \ell loss' and 'L = \ell(…)'"
+            )
             return None, ""
         text = self._toml(leaves, loss)
         try:

@@ -98,7 +98,7 @@ def finding(  # noqa: PLR0913 - a claim and all it is judged by
     names = known_names(setting, network)
     if verdict.verdict == "right-under-convention":
         words = verdict.convention or ""
-        return Finding(code=of_convention(words), message=_capital(f"right, {_if(words)}"))
+        return Finding(code=of_convention(words), message=f"Right under a convention: {words}.")
     if verdict.verdict == "undecided":
         return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
     effort = Effort(work)
@@ -152,7 +152,8 @@ def _unmended(  # noqa: PLR0913 - a claim and all it is judged by
 ) -> Finding:
     """No small change helps: the code from the kind of misfit, and the right formula in the network's notation."""
     code = _guessed(statement, verdict, network, names)
-    message = _capital(verdict.message) or CODES[code].sentence.rstrip(".")
+    sought = CODES[code].sentence.rstrip(".") if fix else CODES[code].title
+    message = _capital(verdict.message or sought)
     right = right_formula(network, statement, setting) if fix else None
     if verdict.ratio is not None:
         message = f"the value is {apart(verdict.ratio, 1.0)[0]} times the right one"
@@ -185,16 +186,6 @@ def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Kn
 
 def _node(verdict: Verdict) -> ex.Node | None:
     return verdict.misfit.node if verdict.misfit is not None else None
-
-
-def _if(words: str) -> str:
-    return (
-        words
-        if words.startswith("up to")
-        else f"if {words}"
-        if " is " in words or " are " in words or "hold" in words
-        else words
-    )
 
 
 def _capital(text: str) -> str:
@@ -315,7 +306,7 @@ def unread_code(message: str) -> str:
         "order"), "SB403"),
         ("bracket", "SB402"), ("brace", "SB402"), ("parenthes", "SB402"), ("closes", "SB402"), (("never "
         "closed"), "SB402"),
-        ("missing", "SB402"), ("nothing", "SB402"), ("ends too early", "SB402"),
+        ("missing", "SB402"), ("nothing", "SB402"), ("has no partner", "SB402"), ("ends too early", "SB402"),
     )  # fmt: skip
     return next((code for mark, code in marks if mark in words), "SB404")
 

@@ -262,7 +262,8 @@ def session(document: Document, net: Network | str | None = None) -> Session:
         return _with_facts(document, _as_written(document, network))
     understood = understand(document)
     if understood.network is None:
-        problems = "; ".join(problem.message for problem in understood.document.problems[:3])
+        found = sorted(understood.document.problems, key=lambda problem: problem.line == 1)[:3]
+        problems = "; ".join(f"line {problem.line}: {problem.message}" for problem in found)
         message = (
             "no network: give one with --net, or a line '% symbackprop: net = FILE' in the document, or state shapes, "
             f"forward equations and the loss in it{' (' + problems + ')' if problems else ''}"

@@ -11,17 +11,16 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.console import styled
+from symbackprop.console import columns, styled
 from symbackprop.emit.environment import environment
 from symbackprop.verify.codes import CODES
 from symbackprop.verify.report_unicode import marked, to_unicode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from symbackprop.verify.classify import Diagnostic
 
-COLUMNS = 100
 LONGEST = 5000
 """Characters of a formula that are shown on a line."""
 COLOURS = {
@@ -71,7 +70,7 @@ def _block(file: str, d: Diagnostic) -> str:
     lines = [f"{styled(f'{file}:{d.line}:{d.column}', bold=True)}: {verdict}{title}{expected}"]
     lines += _formula(d)
     if d.message:
-        lines += textwrap.wrap(d.message, COLUMNS - 2, initial_indent="  ", subsequent_indent="  ")
+        lines += textwrap.wrap(d.message, columns() - 2, initial_indent="  ", subsequent_indent="  ")
     if d.fix:
         shown = d.fix.replace("\n", "\n       ")
         lines += [f"  {styled('fix:', bold=True)} {shown if d.code_text else to_unicode(d.fix)}"]
@@ -87,12 +86,13 @@ def _formula(d: Diagnostic) -> list[str]:
     line, carets = _program_line(text, *(d.mark or (0, 0))) if d.code_text else marked(text, *(d.mark or (0, 0)))
     if not line.strip():
         return []
-    if len(line) <= COLUMNS - 4 or "^" not in carets:
-        found = [line if len(line) <= 3 * COLUMNS else line[: 3 * COLUMNS] + " …"]
+    width = columns()
+    if len(line) <= width - 4 or "^" not in carets:
+        found = [line if len(line) <= 3 * width else line[: 3 * width] + " …"]
         return ["    " + found[0], *(["    " + styled(carets, fg="red")] if "^" in carets else [])]
     begin, end = carets.index("^"), len(carets)
-    start = max(0, min(begin - 20, end - (COLUMNS - 8)))
-    stop = max(start + COLUMNS - 8, min(end, begin + COLUMNS))
+    start = max(0, min(begin - 20, end - (width - 8)))
+    stop = start + width - 8
     head, tail = ("… " if start else ""), (" …" if stop < len(line) else "")
     return [f"    {head}{line[start:stop]}{tail}", "    " + " " * len(head) + styled(carets[start:stop], fg="red")]
 
@@ -201,7 +201,7 @@ def html(file: str, network: str, text: str, diagnostics: Sequence[Diagnostic]) 
         {
             "number": number, "line": d.line, "column": d.column, "verdict": d.verdict,
             "word": WORDS.get(d.verdict, d.verdict), "code": d.code, "title": CODES[d.code].title if d.code else "",
-            "formula": _plain(d, d.text or d.claim), "message": d.message, "fix": d.fix,
+            "formula": pieces(d), "message": d.message, "fix": d.fix,
             "fixed": _plain(d, d.fix) if d.fix else "", "evidence": d.evidence, "expected": d.expected,
         }
         for number, d in enumerate(diagnostics, 1)
@@ -210,6 +210,16 @@ def html(file: str, network: str, text: str, diagnostics: Sequence[Diagnostic]) 
     return template.render(
         file=file, network=network, counts=counted(diagnostics), segments=segments(text, diagnostics), rows=rows
     )
+
+
+def pieces(d: Diagnostic) -> list[tuple[str, bool]]:
+    """The formula as Unicode, cut where what is meant begins and ends; True for that."""
+    text = d.text or d.claim
+    line, carets = (_plain(d, text), "") if d.code_text else marked(text, *(d.mark or (0, 0)))
+    if "^" not in carets:
+        return [(line, False)]
+    begin, end = carets.index("^"), len(carets)
+    return [(line[:begin], False), (line[begin:end], True), (line[end:], False)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -338,23 +348,37 @@ def latex_text(text: str) -> str:
     down = {shown: plain for plain, shown in DOWN.items() if shown and shown != plain}
     greek = {letter: rf"\{name}" for name, letter in GREEK.items()}
     greek |= {letter.upper(): rf"\{name.capitalize()}" for name, letter in GREEK.items() if name in _UPPER}
-    pieces: list[tuple[str, str]] = []
-    for char in text:
-        if char in up:
-            pieces.append(("textsuperscript", "l" if up[char] == "ℓ" else up[char]))
-        elif char in down:
-            pieces.append(("textsubscript", "l" if down[char] == "ℓ" else down[char]))
-        elif char in _MATHS or char in greek:
-            pieces.append(("", rf"\ensuremath{{{_MATHS.get(char) or greek[char]}}}"))
+    mathematics = _MATHS | greek
+    found: list[tuple[str, str]] = []
+    for char, where in _scripted(text):
+        if char in up or char in down:
+            plain = up.get(char) or down[char]
+            found.append(("textsuperscript" if char in up else "textsubscript", "l" if plain == "ℓ" else plain))
+        elif char in mathematics:
+            found.append((where, rf"\ensuremath{{{mathematics[char]}}}"))
         elif char.isascii():
-            pieces.append(("", _ESCAPES.get(char, char)))
+            found.append((where, _ESCAPES.get(char, char)))
     out, last = "", ""
-    for kind, shown in pieces:
+    for kind, shown in found:
         if kind != last:
             out += ("}" if last else "") + (rf"\{kind}{{" if kind else "")
         out += shown
         last = kind
     return out + ("}" if last else "")
+
+
+_SCRIPT = re.compile(r"([\^_])(?:\(([^()]*)\)|(\[[^\[\]]*\]|\w+))")
+
+
+def _scripted(text: str) -> Iterator[tuple[str, str]]:
+    """Characters, with where they stand for those behind ``^`` and ``_``: ``W^[l]``, ``d_out``, ``x_(t,q)``."""
+    place = 0
+    for found in _SCRIPT.finditer(text):
+        yield from ((char, "") for char in text[place : found.start()])
+        where = "textsuperscript" if found[1] == "^" else "textsubscript"
+        yield from ((char, where) for char in found[2] or found[3])
+        place = found.end()
+    yield from ((char, "") for char in text[place:])
 
 
 _UPPER = frozenset(["gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "upsilon", "phi", "psi", "omega"])

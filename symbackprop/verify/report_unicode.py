@@ -54,7 +54,8 @@ _SYMBOLS = {
     "intercal": "ᵀ", "in": "∈", "le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "ne": "≠", "neq": "≠", "approx": "≈",
     "propto": "∝", "leftarrow": "←", "gets": "←", "to": "→", "rightarrow": "→", "infty": "∞", "dots": "…", "ldots": "…",
     "cdots": "⋯", "vdots": "⋮", "ddots": "⋱", "langle": "⟨", "rangle": "⟩", "lVert": "‖", "rVert": "‖", "Vert": "‖",
-    "prime": "′", "pm": "±", "equiv": "≡", "quad": " ", "qquad": "  ", "forall": "∀", "mid": "|", "sqrt": "√",
+    "prime": "′", "pm": "±", "equiv": "≡", "quad": " ", "qquad": "  ",
+    "forall": "∀", "int": "∫", "mid": "|", "sqrt": "√",
 }  # fmt: skip
 _DROPPED = frozenset(
     [
@@ -274,6 +275,8 @@ def _squeezed(shown: Shown) -> Shown:
     for char, at in shown:
         if char == " " and (not out or out[-1][0] in " ∂∇(/"):
             continue
+        if char == ")" and out and out[-1][0] == " ":
+            out.pop()
         out.append((char, at))
     while out and out[-1][0] == " ":
         out.pop()

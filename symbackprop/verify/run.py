@@ -6,6 +6,7 @@ report.diagnostics, report.exit_code(), report.terminal()
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ from symbackprop.verify.judge import Worlds
 from symbackprop.verify.python import judge_program
 from symbackprop.verify.python_report import of_python
 from symbackprop.verify.report_notebook import notebook
+
+_DERIVATIVE = re.compile(r"\\partial|\\nabla|\\delta|\\Delta|\\dot|'|\\prime|∂|∇|\bd[A-Za-z]|\bd\b|\{d")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,6 +90,8 @@ def judged(
         found = _program(document.text, network, document.path, fix=fix)
         named = net if isinstance(net, str) else (document.net or network.name)
         return _finished(document, named, found, require, ())
+    if net is None and document.net is None and not _has_claims(document):
+        return _finished(document, "", [], require, ())
     session = pipeline.session(document, net)
     claims = tuple(session.claims())
     named = net if isinstance(net, str) else (document.net or session.network.name)
@@ -102,6 +107,12 @@ def judged(
     diagnostics.sort(key=lambda d: (d.line, d.column))
     about = tuple(pipeline.quantity_about(claim) for claim in claims)
     return _finished(document, named, diagnostics, require, about)
+
+
+def _has_claims(document: Document) -> bool:
+    """True for a document with formulas about derivatives, with directives, or with code cells that hold gradients."""
+    directed = any(d.claim is not None or d.lets for d in (each.directives for each in document.entries))
+    return bool(directed or document.cells) or any(_DERIVATIVE.search(e.formula.text) for e in document.entries)
 
 
 def _network_of_program(document: Document, net: Network | str | None) -> Network:

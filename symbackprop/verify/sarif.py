@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from symbackprop.verify.codes import CODES
+from symbackprop.verify.codes import CODES, explain
 from symbackprop.verify.report import level, summary
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def log(files: Iterable[tuple[str, Sequence[Diagnostic]]], version: str, *, stri
                 "name": "".join(word.capitalize() for word in code.name.split("-")),
                 "shortDescription": {"text": code.title},
                 "fullDescription": {"text": code.sentence},
+                "help": {"text": explain(code.code)},
             }
             for code in CODES.values()
         ],

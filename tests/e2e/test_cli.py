@@ -232,6 +232,7 @@ def test_version_and_help_load_nothing_heavy():
         (("code", SMALL, "--target", "torch"), "target 'torch' is not yet supported; supported: numpy"),
         (("verify",), "verify needs a FILE"),
         (("verify", "nowhere.tex"), "nowhere.tex: cannot be read: No such file"),
+        (("verify", "nowhere.tex", "nowhere.md"), "nowhere.md: cannot be read: No such file"),
         (("verify", "nowhere.tex", "--format", "jsn"), "no format 'jsn'; did you mean 'json'"),
         (("verify", "a.tex", "b.tex", "--annotate", "c.tex"), "--annotate writes one copy"),
         (("verify", "--explain", "SB999"), "no code 'SB999'"),

@@ -10,11 +10,13 @@ import subprocess
 import pytest
 
 from symbackprop import spec
+from symbackprop.errors import SpecError
 from symbackprop.handwritten import document
 from symbackprop.verify import codes, report, sarif
 from symbackprop.verify.classify import Diagnostic, diagnose, unread_code
 from symbackprop.verify.pipeline import Session
 from symbackprop.verify.report_unicode import marked, placed, to_unicode
+from symbackprop.verify.run import judged
 
 TEXT = rf"""\documentclass{{article}}
 \begin{{document}}
@@ -36,7 +38,7 @@ With $\frac{{\partial C}}{{\partial b^{{(l)}}}} = \delta^{{(l)}} q$ and
 @pytest.fixture(scope="module")
 def found():
     session = Session(document.read(TEXT, "tex"), spec.loads(codes.EXAMPLE))
-    return [diagnose(judged, session.worlds, source=session.document.text) for judged in session.claims()]
+    return [diagnose(claim, session.worlds, source=session.document.text) for claim in session.claims()]
 
 
 def test_diagnostics_have_exactly_the_fields_of_the_output(found):
@@ -49,6 +51,38 @@ def test_diagnostics_have_exactly_the_fields_of_the_output(found):
         (7, "wrong", "SB201"),
         (9, "wrong", "SB101"),
     ]
+
+
+def test_scripts_in_messages_are_set_as_scripts():
+    assert report.latex_text("W^[l+1] and d_out") == r"W\textsuperscript{[l+1]} and d\textsubscript{out}"
+    assert report.latex_text("x_(t,q)ᵀ") == r"x\textsubscript{t,q}\textsuperscript{T}"
+
+
+def test_formulas_of_the_page_are_cut_where_the_mistake_is(found):
+    wrong = next(d for d in found if d.code == "SB201")
+    parts = report.pieces(wrong)
+    assert "".join(text for text, _ in parts) == to_unicode(wrong.text)
+    assert [text for text, here in parts if here] == ["W⁽ˡ⁾"]
+
+
+def test_rules_of_the_log_explain_themselves(found):
+    log = sarif.log([("notes.tex", found)], "1")
+    rules = log["runs"][0]["tool"]["driver"]["rules"]
+    assert all(rule["help"]["text"].startswith(rule["id"]) for rule in rules)
+
+
+def test_a_document_without_derivatives_needs_no_network():
+    text = "We pay $5 or $6 and $$e = m c^2$$ holds."
+    assert judged(document.read(text, "md")).diagnostics == ()
+
+
+def test_what_a_document_leaves_open_is_asked_for_by_name():
+    text = r"""Let $x \in \mathbb{R}^n$.
+\[ h = V x \]
+\[ E = \sum_i h_i \]
+\[ \frac{\partial E}{\partial x} = V^\top \mathbf{1} \]"""
+    with pytest.raises(SpecError, match=r"line 2: .*'V' is not declared; define it, or write '\$V"):
+        judged(document.read(text, "tex"))
 
 
 def test_refuted_claims_have_evidence_that_says_so(found):

@@ -161,6 +161,11 @@ class Writer:
             raise NotForwardError(reason="a slope is no forward computation", node=node)
         parts = [self.write(part) for part in node.arguments]
         name = node.function + "".join(f"[{form}]" for form in node.family)
+        if node.function == "max" and len(parts) == 2:  # noqa: PLR2004 - the larger of two
+            first, second = sorted(parts, key=lambda part: part.text == "0")
+            larger = f"where({first.text} > {second.text}, {first.text}, {second.text})"
+            text = f"relu({first.text})" if second.text == "0" else larger
+            return Text(text, _larger(first, second), row=first.row or second.row)
         given = self.network.functions.get(node.function)
         if given is not None and given.kind == "opaque loss":
             return Text(f"{name}({', '.join(part.text for part in parts)})")

@@ -150,14 +150,37 @@ def said(entry: Entry) -> Said:
         relation = items[place].text
         sizes = _sizes(items[place + 1 :]) if relation in {"\\in", "∈"} else None
         if sizes is not None:
-            names = [head_of(part, text) for part in _commas(items[:place])]
-            shapes += [Shape(head, sizes) for head in (*waiting, *names) if head is not None]
+            shapes += [Shape(head, sizes) for head in waiting]
+            shapes += _listed_shapes(_commas(items[:place]), sizes, text)
             waiting = []
-        elif relation in _DEFINES and (definition := _definition(items, place, entry)) is not None:
+            continue
+        equation, sizes = _without_set(items)
+        if sizes is not None and (head := head_of(equation[place + 1 :], text)) is not None:
+            shapes.append(Shape(head, sizes))
+        if relation in _DEFINES and (definition := _definition(equation, place, entry)) is not None:
             definitions.append(definition)
         else:
             rest = True
     return Said(tuple(shapes), tuple(definitions), alone, rest or bool(waiting))
+
+
+def _listed_shapes(parts: list[Items], sizes: tuple[Tokens, ...], text: str) -> list[Shape]:
+    r"""``x, y \in …``; ``x_1, \dots, x_N \in …`` is one family, whose letter is not said (""  in its range)."""
+    heads = [head for part in parts if (head := head_of(part, text)) is not None]
+    dotted = [k for k, part in enumerate(parts) if part[0].kind == "dots"]
+    if dotted and len(heads) > 1 and heads[0].look == heads[-1].look:
+        ends = [(a, b) for a, b in zip(heads[0].scripts, heads[-1].scripts, strict=True) if a != b]
+        if len(ends) == 1:
+            place = heads[-1].scripts.index(ends[0][1])
+            return [Shape(replace(heads[-1], index=place), sizes, Range("", ends[0][0].inside, ends[0][1].inside))]
+    return [Shape(head, sizes) for head in heads]
+
+
+def _without_set(items: Items) -> tuple[Items, tuple[Tokens, ...] | None]:
+    r"""``h = x \in \mathbb{R}^n`` without the set at its end, and the sizes that it names."""
+    relations = [k for k, item in enumerate(items) if item.kind == "relation"]
+    sizes = _sizes(items[relations[-1] + 1 :]) if items[relations[-1]].text in {"\\in", "∈"} else None
+    return (items if sizes is None else items[: relations[-1]]), sizes
 
 
 def _unlisted(pieces: Iterable[Any]) -> Iterator[Items]:

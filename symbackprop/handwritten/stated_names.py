@@ -6,6 +6,7 @@ that of a family, and so is what stands in its place in another member (``W_1``,
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from symbackprop.handwritten.document import Document, Entry
     from symbackprop.handwritten.formula import Problem
-    from symbackprop.handwritten.shapes import Definition, Head, Range, Said
+    from symbackprop.handwritten.shapes import Definition, Head, Range, Said, Shape
 
 
 @dataclass(slots=True)
@@ -63,6 +64,7 @@ class Survey:
             kept = tuple(each for each in found.definitions if key(each.head.text) not in lets)
             self.said.append((entry, replace(found, definitions=kept, rest=found.rest or kept != found.definitions)))
         self.let_letters = self._let_letters()
+        self._name_listed()
         self._place_ranges()
         rights = [self._tokens(each) for _, found in self.said for each in found.definitions]
         self.letters = shapes.letters_of((found for _, found in self.said), rights)
@@ -72,6 +74,34 @@ class Survey:
         heads = [self._indexed(head, right) for head, right in self._heads()]
         self.families = {head.shape for head in heads if head.index >= 0} | set(self.lists)
         self.said = [(entry, self._placed(found)) for entry, found in self.said]
+
+    def _name_listed(self) -> None:
+        r"""Families declared by a list, ``x_1, \dots, x_N``, with the letter that the document gives their members."""
+        texts = [" ".join(each) for each in map(self._all_tokens, self.document.entries)]
+
+        def named(shape: Shape) -> Shape:
+            if shape.range is None or shape.range.letter:
+                return shape
+            head = shape.head
+            script = head.scripts[head.index]
+            pattern = re.escape(" ".join((*head.nucleus, script.sign))) + r" (?:\{ )?(?:[(\[] )?(\\?[A-Za-z]+)(?= |$)"
+            written = [found for text in texts for found in re.findall(pattern, text)]
+            token = next((each for each in written if each not in script.inside and letter_name(each)), "i")
+            own = replace(script, inside=(token,))
+            scripts = (*head.scripts[: head.index], own, *head.scripts[head.index + 1 :])
+            general = replace(
+                head, scripts=scripts, index=-1, text=replace(head, scripts=scripts, elements=("",)).spelled
+            )
+            return replace(shape, head=general, range=replace(shape.range, letter=letter_name(token)))
+
+        self.said = [(entry, replace(found, shapes=tuple(map(named, found.shapes)))) for entry, found in self.said]
+
+    @staticmethod
+    def _all_tokens(entry: Entry) -> tuple[str, ...]:
+        try:
+            return tokens(parse(entry.formula.text).items)
+        except ReadError:
+            return ()
 
     def _heads(self) -> Iterator[tuple[Head, tuple[str, ...]]]:
         """All names that are declared or defined, these with the tokens of their right sides."""

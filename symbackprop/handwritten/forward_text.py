@@ -149,9 +149,11 @@ class Writer:
         text = node.tensor + "".join(f"[{form}]" for form in node.family)
         if not node.element:
             return Text(text, axes)
-        if any(isinstance(form, Slice) for form in node.element):
+        one = Affine(1)
+        element = [one if axis == one else form for form, axis in zip(node.element, axes, strict=True)]
+        if any(isinstance(form, Slice) for form in element):
             raise NotForwardError(reason="a slice is not read in a forward equation", node=node)
-        forms = [form for form in node.element if isinstance(form, Affine)]
+        forms = [form for form in element if isinstance(form, Affine)]
         # Written letters run over the axis from its first element; written numbers count from 1.
         inside = ", ".join(self._form(form, shift=0 if form.variables else 1) for form in forms)
         return Text(f"{text}[{inside}]")

@@ -32,7 +32,6 @@ from symbackprop.handwritten.stated_text import NetworkText, is_activation, know
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Tensor
 from symbackprop.network import Network, UserFunction
-from symbackprop.spec.letters import default_batch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -436,17 +435,6 @@ class _Builder(NetworkText):
             functions=known,
             latex={name: tuple(texts) for name, texts in self._spellings().items()},
         )
-
-    def _batch(self) -> str | None:
-        """The axis of examples, as the network will have it."""
-        leaves = [
-            (self._is_parameter(name), tensor)
-            for name in self.names.values()
-            if (tensor := name.tensor()) and name.leaf
-        ]
-        inputs = (tensor for is_parameter, tensor in leaves if not is_parameter)
-        found = default_batch(inputs, (tensor for is_parameter, tensor in leaves if is_parameter))
-        return None if found is None else str(found)
 
     def _network(self) -> tuple[Network | None, str]:
         """The checked network, and its text."""

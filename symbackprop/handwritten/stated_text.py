@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.handwritten.stated_shapes import Declarations
+from symbackprop.spec.letters import default_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,12 +91,35 @@ class NetworkText(Declarations):
             yield f"    {text}" if loop is not None else text
 
     def _spellings(self) -> dict[str, list[str]]:
-        """How each name is written: as it is defined, and with what it depends on in brackets."""
+        """How each name is written: as it is defined, with what it depends on in brackets, and its examples."""
         found = {name: [text] for name, text in self.spelled.items() if not name.endswith("(")}
         for name, text in self.spelled.items():
             if name.endswith("(") and name[:-1] in found:
                 found[name[:-1]].append(text)
+        batch = self._batch() or ""
+        for each in self.names.values():
+            axes = [str(axis) for axis in each.axes or ()]
+            if len(axes) == 2 and batch in axes and not each.letter:  # noqa: PLR2004 - a matrix of examples
+                found |= self._examples(each, axes.index(batch))
         return found
+
+    def _examples(self, name: Name, place: int) -> dict[str, list[str]]:
+        """``x^{(i)}`` and ``a^{[2](i)}``, the examples of the matrices ``X`` and ``A^{[2]}``, unless that is a name."""
+        script = re.fullmatch(r"([A-Z])(?:\^\{?(\[[^\]]*\])\}?)?", name.latex.strip())
+        if script is None:
+            return {}
+        small = script[1].lower()
+        if any(re.match(rf"{small}(?![A-Za-z])", text) for text in self.spelled.values()):
+            return {}
+        key = f"{name.identifier}[{'i,:' if place == 0 else ':,i'}]"
+        return {key: [f"{small}^{{{script[2] or ''}(i)}}"]}
+
+    def _batch(self) -> str | None:
+        """The axis of examples, as the network will have it."""
+        leaves = [(name, tensor) for name in self.names.values() if name.leaf and (tensor := name.tensor()) is not None]
+        inputs = [tensor for name, tensor in leaves if not self._is_parameter(name)]
+        found = default_batch(inputs, [tensor for name, tensor in leaves if self._is_parameter(name)])
+        return None if found is None else str(found)
 
     def _is_parameter(self, leaf: Name) -> bool:
         """True for what the document differentiates by, and for the usual letters of weights."""

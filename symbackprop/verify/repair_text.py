@@ -156,12 +156,13 @@ class Writer:
         """A text with the parts of some children replaced."""
         pieces: list[str] = []
         place = 0
+        start = _head_end(source) if isinstance(parent, ex.Call) else 0
         pairs = list(zip(before, after, strict=True))
         if all(old.span is not None for old in before):
             pairs.sort(key=lambda pair: pair[0].span.start if pair[0].span else 0)
         for old, new in pairs:
             text = self.own(old)
-            at = source.find(text, place) if text else -1
+            at = _found(text, source, max(place, start))
             if at < 0 or (text == source and len(before) > 1):
                 return None
             shown = text if new == old else self._fitting(parent, old, new, source[:at], source[at + len(text) :])
@@ -278,7 +279,7 @@ class Writer:
     def _prefix(self, call: ex.Call) -> str | None:
         """The text of a call before its first argument and bracket."""
         source = self.own(call)
-        at = source.find(call.arguments[0].source) if call.arguments and call.arguments[0].source else -1
+        at = _found(call.arguments[0].source, source, _head_end(source)) if call.arguments else -1
         if at <= 0:
             return None
         return re.sub(r"(?:\\left|\\[bB]igg?l?)?\s*\\?[(\[{]?\s*$", "", source[:at]).strip() or None
@@ -513,6 +514,25 @@ def _outside(text: str) -> str:
         out += char if not depth else ""
         depth -= char in ")}]"
     return out
+
+
+def _found(text: str, source: str, start: int) -> int:
+    r"""Where a text stands in another and is no part of a command, as ``a`` is of ``\\sigma``; -1 where it does not."""
+    at = source.find(text, start) if text else -1
+    while at >= 0:
+        end = at + len(text)
+        within = text[0].isalpha() and re.search(r"\\[A-Za-z]*$", source[:at])
+        goes_on = re.search(r"\\[A-Za-z]+$", text) and source[end : end + 1].isalpha()
+        if not (within or goes_on):
+            return at
+        at = source.find(text, at + 1)
+    return -1
+
+
+def _head_end(source: str) -> int:
+    """Where the name of a function ends at the start of its call."""
+    found = re.match(r"\s*(?:\\(?:mathrm|operatorname|text)\s*\*?\s*\{[^{}]*\}|\\[A-Za-z]+|[A-Za-z]+)", source)
+    return found.end() if found else 0
 
 
 def _enclosed(text: str) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from symbackprop import spec
 from symbackprop.affine import var
 from symbackprop.handwritten import document
-from symbackprop.verify import codes
+from symbackprop.verify import codes, run
 from symbackprop.verify.classify import diagnose
 from symbackprop.verify.pipeline import Session
 from symbackprop.verify.repair_index import letters_in, reindexed
@@ -107,3 +107,11 @@ def test_every_small_change_can_be_written_and_said():
             text = search.writer.text(change.after)
             assert text.count("{") == text.count("}")
             assert explainer.one(change)
+
+
+def test_letters_of_commands_are_not_taken_for_arguments():
+    text = r"""$x \in \mathbb{R}^n$, $W \in \mathbb{R}^{m \times n}$, $y \in \mathbb{R}^m$
+\[ u = W x, \quad a = \sigma(u), \quad E = \sum_i (a_i - y_i)^2 \]
+\[ \frac{\partial E}{\partial u} = 2 (a - y) \odot \sigma'(a) \]"""
+    (claim,) = run.judged(document.read(text, "tex"))
+    assert claim.fix == r"\frac{\partial E}{\partial u} = 2 (a - y) \odot \sigma'(u)"

@@ -19,7 +19,7 @@ def of_python(claim: PythonClaim) -> Diagnostic:
     verdict, mend = claim.verdict, claim.mend
     code, message, fix, mark, text = None, verdict.message, None, None, claim.text
     if verdict.verdict == "right-under-convention":
-        code, message = of_convention(verdict.convention or ""), f"Right, {_if(verdict.convention or '')}"
+        code, message = of_convention(verdict.convention or ""), f"Right under a convention: {verdict.convention}."
     elif verdict.verdict != "wrong" or mend is None:
         code = _UNREAD.get(verdict.verdict) or (_code(verdict) if verdict.verdict == "wrong" else None)
         message = message[:1].upper() + message[1:]
@@ -36,10 +36,6 @@ def of_python(claim: PythonClaim) -> Diagnostic:
         code=code, message=message, fix=fix, evidence=evidence(verdict), text=text, mark=mark, code_text=True,
         changes=(code,) if verdict.verdict == "wrong" and code else (),
     )  # fmt: skip
-
-
-def _if(words: str) -> str:
-    return words if words.startswith(("up to", "with")) else f"if {words}"
 
 
 def _code(verdict: Verdict) -> str:

@@ -215,7 +215,7 @@ def html(file: str, network: str, text: str, diagnostics: Sequence[Diagnostic]) 
 def pieces(d: Diagnostic) -> list[tuple[str, bool]]:
     """The formula as Unicode, cut where what is meant begins and ends; True for that."""
     text = d.text or d.claim
-    line, carets = (_plain(d, text), "") if d.code_text else marked(text, *(d.mark or (0, 0)))
+    line, carets = (text, "") if d.code_text else marked(text, *(d.mark or (0, 0)))
     if "^" not in carets:
         return [(line, False)]
     begin, end = carets.index("^"), len(carets)

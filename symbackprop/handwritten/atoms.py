@@ -21,6 +21,7 @@ from symbackprop.handwritten.expression import (
     Product,
     Quantity,
     Quotient,
+    Slice,
     Sum,
     Transpose,
 )
@@ -218,8 +219,10 @@ def _element(reader: Reader, node: Node, subs: tuple[Items, ...], item: Item) ->
     arguments: list[Node] = []
     for each_form in found:
         if isinstance(each_form, tuple):
-            reader.fail("a slice of an expression is not read; give it a name", item)
-        arguments.append(Letter(form=each_form))
+            lo, hi = (reader.names.form(end) if end else None for end in each_form)
+            arguments.append(Slice(lo=lo, hi=hi))
+        else:
+            arguments.append(Letter(form=each_form))
     forms = tuple(form for form in found if not isinstance(form, tuple))
     place = reader.at_range(item.start, item.end)
     if isinstance(node, Applied) and node.rank and not node.index:

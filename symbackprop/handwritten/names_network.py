@@ -148,12 +148,30 @@ def _add_spelled(names: Names, spelling: Spelling, whole: Entry, letters: tuple[
         _add_pattern(names, replace(whole, own_letters=own), text, kept)
     elif len(letters) == whole.family + (whole.rank or 0):
         # Documents that define s_j and s_k give them names that say which is over which.
-        told = whole.name in spelling.shared or (kept and whole.name.endswith("_over_" + "_".join(kept)))
+        told = (
+            whole.name in spelling.shared
+            or _is_shared(names.network, text, kept)
+            or (kept and whole.name.endswith("_over_" + "_".join(kept)))
+        )
         demanded = tuple(enumerate(kept)) if told else ()
         entry = replace(whole, kind="element", count=len(kept), slots=slots, letters=demanded)
         _add_pattern(names, entry, text, kept)
         if not whole.family and not demanded and ":" not in slots:
             _add_example(names, entry, text, kept)
+
+
+def _is_shared(network: Network, text: str, letters: tuple[str, ...]) -> bool:
+    """True for the spelling of an element that several tensors have, told apart by their letters."""
+    own = head_of(text, letters)
+    tensors = set()
+    for key, texts in network.latex.items():
+        name, others = key_of(key)
+        kept = tuple(x for x in others if x != ":")
+        for other in texts if kept and name in network.tensors else ():
+            head = head_of(other, kept)
+            if (head.nucleus, head.sub, head.sup, head.primes) == (own.nucleus, own.sub, own.sup, own.primes):
+                tensors.add(name)
+    return len(tensors) > 1
 
 
 def _add_example(names: Names, entry: Entry, text: str, letters: tuple[str, ...]) -> None:

@@ -67,7 +67,7 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
     r"""``\nabla_W C``; by what the function is written to depend on, or by all parameters, where no index says so."""
     by: Node | None = None
     if item.subs:
-        by = reader.value(tuple(i for group in item.subs for i in group))
+        by = _outputs(reader, reader.value(tuple(i for group in item.subs for i in group)))
     following = cursor.peek()
     above = tokens(tuple(i for group in item.sups for i in group))
     if item.primes or above not in {(), ("2",)}:
@@ -92,6 +92,14 @@ def _nabla(reader: Reader, cursor: Cursor, item: Item, factor: Factor) -> Node:
         inner = Derivative(of=of.of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))
         return Transpose(of=inner, **reader.at(item, end))
     return Derivative(of=of, by=by, explicit=reader.context.explicit, gradient=True, **reader.at(item, end))
+
+
+def _outputs(reader: Reader, by: Node) -> Node:
+    r"""The last layer of a computed family without its index: ``\nabla_a C`` is by the outputs."""
+    tensor = reader.context.network.tensors.get(by.tensor) if isinstance(by, Quantity) else None
+    if not isinstance(by, Quantity) or tensor is None or by.family or tensor.role in {"parameter", "input"}:
+        return by
+    return replace(by, family=tuple(bound.hi for bound in tensor.family))
 
 
 def _gradient_of(reader: Reader, cursor: Cursor, factor: Factor) -> Node:

@@ -56,6 +56,7 @@ _ARROWS = {
     "+=": "accumulate",
     "-=": "accumulate",
 }
+_ASSIGNS = frozenset(("=", ":=", r"\coloneqq", r"\coloneq", r"\colonequals"))
 _IMPLICATIONS = frozenset((r"\Rightarrow", r"\implies", r"\iff", r"\Leftrightarrow", r"\therefore", r"\because"))
 _CONDITIONAL = frozenset(("for", "if", "when", "with", "at", "all", "every", "each", "in", "from", "whenever"))
 _STATEMENTS = frozenset(("where", "and", "so", "hence", "thus", "then", "therefore", "gives", "is", "or"))
@@ -532,7 +533,7 @@ def _updates(reader: Reader, members: list[Node], relations: tuple[str, ...], si
         changes = any(isinstance(node, Differential) for member in members[1:] for node in walk(member))
         if not changes and relations[0] in {"=", ":="}:
             target, kind = target.of, "increment"
-    if kind is None and relations[0] in {"=", ":="} and isinstance(target, Quantity):
+    if kind is None and relations[0] in _ASSIGNS and isinstance(target, Quantity):
         steps = all(isinstance(m, Sum) and (target, 1) in zip(m.terms, m.signs, strict=True) for m in members[1:])
         kind = "assign" if steps else None
     if kind is None:

@@ -25,6 +25,8 @@ BACKWARD = re.compile(
 _APPLIED = re.compile(
     r"(?<![A-Za-z\\])(\\(?:sigma|phi|varphi|psi|rho)|[fgh])(\s*(?:\^|_)\s*(?:\{[^{}]*\}|\S))?\s*(?:\\left)?\("
 )
+_SLOPE = re.compile(r"\\sigma\s*(?:'|\^\s*\{?\s*(?:\\prime|'))|\\d?dot\s*\{?\s*\\sigma")
+"""A slope of σ, for which only a function left unnamed has a use."""
 _OPAQUE_NAMES = frozenset(("f", "g", "h", "sigma", "phi", "psi", "rho"))
 
 
@@ -62,7 +64,8 @@ class Declarations(Survey):
         if stem in self.functions or (not sure and (stem not in _OPAQUE_NAMES or self._is_tensor(text))):
             return
         prose = self.document.text.lower()
-        if not sure and stem == "sigma" and not letters and ("sigmoid" in prose or "logistic" in prose):
+        logistic = "sigmoid" in prose or "logistic" in prose or _SLOPE.search(prose) is None
+        if not sure and stem == "sigma" and not letters and logistic:
             self.spelled["sigmoid"] = text.strip()
             self.functions["sigma"] = UserFunction(name="sigma", kind="sigmoid")
             return

@@ -220,6 +220,8 @@ def _product_sign(cursor: Cursor, item: Item, factors: list[Node]) -> ProductSig
     """The sign of a product; "skip" for a full stop that ends a formula; None for a factor."""
     if item.kind == "binary":
         return _SIGNS.get(item.text)
+    if item.kind == "colon" and cursor.peek(1) is not None:
+        return "inner"  # the product of Frobenius
     if item.kind == "stop":
         following = cursor.peek(1)
         ends = following is None or following.kind in _STOPS or not factors

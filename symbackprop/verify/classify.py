@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from symbackprop import adjoint
+from symbackprop.affine import Affine, Var
 from symbackprop.emit.mathtext import Printer
 from symbackprop.errors import SymbackpropError
 from symbackprop.handwritten import expression as ex
+from symbackprop.handwritten.formula import plain
+from symbackprop.handwritten.resolve import Context, statements
 from symbackprop.lift import lift
 from symbackprop.notation import layout, load
 from symbackprop.verify.codes import CODES, of_convention
-from symbackprop.verify.edits import Known, rank, scene
+from symbackprop.verify.edits import Known, everywhere, rank, scene
 from symbackprop.verify.evaluate import OutOfRange, ShapeMisfit
 from symbackprop.verify.explain import Explainer
 from symbackprop.verify.judge import apart
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from symbackprop.verify.conventions import Setting
     from symbackprop.verify.judge import Verdict, Worlds
 
+_SMALL, _CLOSE = 24, 1e-9
 Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
 
 
@@ -127,8 +132,9 @@ def _repaired(  # noqa: PLR0913, PLR0917 - a claim and all it is judged by
     """The repair under plain readings; failing that, under a convention, with a fifth of the effort."""
     kept = effort.left // 5
     effort.left -= kept
+    derived = derived_terms(worlds.network, statement, setting)
     checker = Checker(statement, setting, worlds, effort=effort)
-    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member)
+    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member, derived=derived)
     if found is not None:
         return found
     effort.left = kept
@@ -155,11 +161,17 @@ def _unmended(  # noqa: PLR0913 - a claim and all it is judged by
     sought = CODES[code].sentence.rstrip(".") if fix else CODES[code].title
     message = _capital(verdict.message or sought)
     right = right_formula(network, statement, setting) if fix else None
-    if verdict.ratio is not None:
+    if verdict.ratio is not None and _simple(verdict.ratio):
         message = f"the value is {apart(verdict.ratio, 1.0)[0]} times the right one"
     if right is not None:
-        message += "; no small change mends it, the right formula is given"
+        tried = "" if "no small change" in message else "no small change mends it, "
+        message += f"; {tried}the right formula is given"
     return Finding(code=code, message=_capital(message) + ".", fix=right, node=_node(verdict), codes=(code,))
+
+
+def _simple(ratio: float) -> bool:
+    """True for the ratio of small numbers; that of two numbers at one point alone says nothing."""
+    return abs(ratio - float(Fraction(ratio).limit_denominator(_SMALL))) < _CLOSE
 
 
 def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Known, ...]) -> str:
@@ -168,7 +180,7 @@ def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Kn
     here = scene(network, members, names)
     if isinstance(verdict.misfit, OutOfRange):
         return "SB204"
-    if verdict.ratio is not None:
+    if verdict.ratio is not None and _simple(verdict.ratio):
         return "SB215" if verdict.ratio == -1 else "SB216"
     if not isinstance(verdict.misfit, ShapeMisfit):
         return "SB290"
@@ -208,33 +220,62 @@ def evidence(verdict: Verdict) -> str | None:
 
 
 def right_formula(network: Network, statement: Any, setting: Setting) -> str | None:
-    """The derivative of the loss that a statement is about, in the network's notation; None for other quantities."""
-    target = _target(tuple(statement.members), setting, network)
-    if target is None:
+    """The derivative of a scalar that a statement is about, in the network's notation; None for other quantities."""
+    subject = _subject(tuple(statement.members), setting, network)
+    if subject is None:
         return None
+    scalar, target = subject
     try:
-        derivation, printer = _derived(_Held(network))
+        derivation, printer = _derived(_Held(network), scalar, target.tensor)
         chain = derivation.chains.get(target.tensor)
         if chain is None:
             return None
         if any(not isinstance(e, ex.Slice) for e in target.element):
             return str(printer.equation(chain.equation))
         preset = printer.preset
-        lifted = lift(chain.equation, derivation, layout(network, preset, relay=False), preset.orientation.vectors)
+        own = layout(derivation.network, preset, relay=False)
+        lifted = lift(chain.equation, derivation, own, preset.orientation.vectors)
         return str(printer.matrix(chain.equation, lifted))
     except SymbackpropError:
         return None
 
 
-def _target(members: tuple[ex.Node, ...], setting: Setting, network: Network) -> ex.Quantity | None:
-    loss = ex.Quantity(tensor=network.loss)
+def derived_terms(network: Network, statement: Any, setting: Setting) -> tuple[ex.Node, ...]:
+    """The terms of the right formula with the claim's indices; () for one term alone, or where there is none."""
+    subject = _subject(tuple(statement.members), setting, network)
+    shown = right_formula(network, statement, setting)
+    if subject is None or shown is None:
+        return ()
+    target = subject[1]
+    try:
+        (read, *_) = statements(plain(shown), Context(network=network, base=setting.base))
+    except SymbackpropError:
+        return ()
+    head, value = read.members[0], read.members[-1]
+    if not isinstance(head, ex.Derivative) or not isinstance(head.by, ex.Quantity):
+        return ()
+    values = [row for row, _ in value.rows] if isinstance(value, ex.Cases) else [value]
+    slots = zip((*head.by.family, *head.by.element), (*target.family, *target.element), strict=False)
+    image = {
+        old.single.name: new for old, new in slots
+        if isinstance(old, Affine) and isinstance(new, Affine) and isinstance(old.single, Var)
+    }  # fmt: skip
+    signed = (pair for v in values if isinstance(v, ex.Sum) for pair in zip(v.terms, v.signs, strict=True))
+    terms = (term if sign > 0 else ex.Sum(terms=(term,), signs=(-1,)) for term, sign in signed)
+    return tuple(everywhere(term, lambda form: form.substitute(image)) for term in terms)
+
+
+def _subject(members: tuple[ex.Node, ...], setting: Setting, network: Network) -> tuple[str, ex.Quantity] | None:
+    """The scalar that is differentiated, and by what."""
     heads = [m for m in (setting.claim, *members[:1]) if m is not None]
     for head in heads:
         node = setting.lets[head.name].value if isinstance(head, ex.Named) and head.name in setting.lets else head
         if isinstance(node, ex.Update):
             node = ex.Derivative(of=ex.Quantity(tensor=network.loss), by=node.target)
-        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and node.of == loss:
-            return node.by
+        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and isinstance(node.of, ex.Quantity):
+            of = network.tensors.get(node.of.tensor)
+            if of is not None and not of.axes and not of.family:
+                return node.of.tensor, node.by
     return None
 
 
@@ -253,10 +294,18 @@ class _Held:
         return isinstance(other, _Held) and other.network is self.network
 
 
-@lru_cache(maxsize=8)
-def _derived(held: _Held) -> tuple[Any, Printer]:
-    preset = load(held.network.notation)
-    derivation = adjoint.derive(held.network, preset.choices)
+@lru_cache(maxsize=16)
+def _derived(held: _Held, scalar: str, by: str) -> tuple[Any, Printer]:
+    """The derivation of a scalar of the network by its parameters, and by one more array that it is given."""
+    network = held.network
+    roles = {scalar: "loss", by: "parameter"} if by in network.inputs else {scalar: "loss"}
+    if scalar != network.loss or by in network.inputs:
+        tensors = {n: replace(t, role=roles.get(n, t.role)) for n, t in network.tensors.items()}
+        parameters = (*network.parameters, by) if by in network.inputs else network.parameters
+        network = replace(network, loss=scalar, parameters=parameters, tensors=tensors)
+    preset = load(network.notation)
+    preset = replace(preset, choices=replace(preset.choices, pull="none"), adjoints=())
+    derivation = adjoint.derive(network, preset.choices)
     return derivation, Printer(derivation, preset)
 
 

@@ -105,6 +105,8 @@ class Setting:
     operators: tuple[AuthorOperator, ...] = ()
     parameters: tuple[str, ...] = ()
     """What ``∇`` without a subscript differentiates by; () for the parameters of the network."""
+    settled_vectors: Literal["rows", "columns"] | None = None
+    """How vectors lie in the claims before that showed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,9 +136,8 @@ def default(network: Network, setting: Setting) -> Conventions:
     vectors = setting.vectors or setting.shown_vectors
     if vectors is None:
         vectors = load(network.notation).orientation.examples if network.notation else "columns"
-        contradicted = _orientation(network)
-        if contradicted is not None:
-            vectors = contradicted
+        if not network.notation:
+            vectors = _orientation(network) or vectors
     return Conventions(
         vectors=vectors,
         layout_vectors=setting.layout_vectors,
@@ -216,8 +217,9 @@ def _choices(
                 yield f"product {sign}", {"products": {sign: meaning}}, (words,)
     if derivatives and not setting.explicit:
         yield "explicit", {"explicit": True}, ("partial derivatives hold everything else fixed (explicit)",)
-    if setting.vectors is None and _orientation(network) is None and whole:
-        other = "columns" if plain.vectors == "rows" else "rows"
+    other: Literal["rows", "columns"] = "columns" if plain.vectors == "rows" else "rows"
+    free = setting.vectors is None and setting.settled_vectors in {None, other}
+    if free and whole and _orientation(network) in {None, other}:
         yield "vectors", {"vectors": other}, (f"vectors are {other}",)
 
 

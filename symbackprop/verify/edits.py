@@ -1,7 +1,8 @@
 """Small changes of a formula: where in the tree, what stands there before and after, and what kind of mistake it mends.
 
-A ``Row`` proposes changes of one node in its place; the tables of rows stand in ``edits_indices``, ``edits_products``
-and ``edits_values``. Changes compose: each is a new tree, and the author's text of all that stays is kept in it.
+A ``Row`` proposes changes of one node in its place; the tables of rows stand in ``edits_indices``, ``edits_products``,
+``edits_values`` and ``edits_terms``. Changes compose: each is a new tree, and the author's text of all that stays is
+kept in it.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ class Scene:
     entrywise: ex.ProductSign = "odot"
     layers: frozenset[str] = frozenset()
     """Letters that stand for layers or times."""
+    derived: tuple[Node, ...] = ()
+    """Terms of the right formula, as the network's notation has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +138,14 @@ class Row:
     also: tuple[str, ...] = ()
 
 
-def scene(
-    network: Network, members: Members, names: Sequence[Known] = (), *, base: int = 1, claim: Node | None = None
+def scene(  # noqa: PLR0913 - a statement and all that changes may draw on
+    network: Network,
+    members: Members,
+    names: Sequence[Known] = (),
+    *,
+    base: int = 1,
+    claim: Node | None = None,
+    derived: Sequence[Node] = (),
 ) -> Scene:
     """The scene of a statement; ``claim`` is what a directive says that it is about."""
     about = claim if claim is not None else next(iter(members), None)
@@ -162,6 +171,7 @@ def scene(
         layers=frozenset(
             v for n in nodes if isinstance(n, ex.Quantity | ex.Call) for form in n.family for v in form.variables
         ),
+        derived=tuple(derived),
     )
 
 
@@ -199,10 +209,11 @@ def put_member(members: Members, path: Path, new: Node) -> Members:
 
 
 def places(members: Members, targets: Sequence[int], scene_: Scene) -> Iterator[Place]:
-    """Every node of the given members in its place, outermost first."""
+    """Every node of the given members that has a value, in its place, outermost first."""
 
     def visit(node: Node, path: Path, above: tuple[Node, ...]) -> Iterator[Place]:
-        yield Place(node, path, above, scene_)
+        if not isinstance(node, ex.Condition | ex.Slice):
+            yield Place(node, path, above, scene_)
         for k, child in enumerate(ex.children(node)):
             yield from visit(child, (*path, k), (node, *above))
 

@@ -76,7 +76,8 @@ def layers_together(place: Place) -> Iterator[Proposal]:
     own = [n for n in ex.walk(node) if family_forms(n)]
     if len(own) < 2:  # noqa: PLR2004 - one alone is another row
         return
-    for letter in sorted(place.scene.layers & set(letters_of(node))):
+    inside = node.body if isinstance(node, ex.BigOperator) else node
+    for letter in sorted(place.scene.layers & set(letters_of(inside))):
         for step in (1, -1):
             image = {letter: var(letter) + step}
             yield Proposal(everywhere(node, lambda form, image=image: form.substitute(image)), 1.3)  # type: ignore[misc]
@@ -104,7 +105,7 @@ def other_element(place: Place) -> Iterator[Proposal]:
     element = _elements(place.node)
     layers = place.scene.layers
     own = {v for form in element if isinstance(form, Affine) for v in form.variables}
-    extra = 0.4 * place.left
+    extra = 0.8 * place.left
     pool = [x for x in dict.fromkeys((*place.bound, *place.scene.free, *place.scene.bound)) if x not in layers]
     for k, form in enumerate(element):
         if not isinstance(form, Affine) or (isinstance(place.node, ex.Named) and form.variables & layers):

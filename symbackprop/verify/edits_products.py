@@ -150,7 +150,8 @@ def unbracket(place: Place) -> Iterator[Proposal]:
             factors = (*node.factors[:k], *factor.factors, *node.factors[k + 1 :])
             signs = (*node.signs[: k + 1], *factor.signs[1:], *node.signs[k + 1 :])
             yield Proposal(ex.Product(factors=factors, signs=signs), 1.6, part=factor)
-        if isinstance(factor, ex.Sum) and len(factor.terms) > 1 and k == len(node.factors) - 1:
+        last = k == len(node.factors) - 1
+        if last and isinstance(factor, ex.Sum) and len(factor.terms) > 1 and not isinstance(factor.terms[0], ex.Number):
             first = product((*node.factors[:k], factor.terms[0]), node.signs)
             yield Proposal(ex.Sum(terms=(first, *factor.terms[1:]), signs=factor.signs), 1.6, part=factor)
 
@@ -177,7 +178,8 @@ def bracket_sum(place: Place) -> Iterator[Proposal]:
                     terms=(inside, *node.terms[1:end]), signs=(1, *(s * node.signs[0] for s in node.signs[1:end]))
                 )
                 after = product((*head.factors[:cut], total), head.signs[: cut + 1])
-                yield Proposal(_within(node, 0, end, after, node.signs[0]), 1.1, part=total)
+                cost = 1.4 if all(isinstance(f, ex.Number) for f in head.factors[:cut]) else 1.1
+                yield Proposal(_within(node, 0, end, after, node.signs[0]), cost, part=total)
 
 
 def _within(node: ex.Sum, start: int, end: int, middle: Node, sign: int = 1) -> Node:
@@ -210,7 +212,7 @@ def other_sign(place: Place) -> Iterator[Proposal]:
 def add_diag(place: Place) -> Iterator[Proposal]:
     """A factor as a diagonal matrix."""
     node = place.node
-    in_product = isinstance(place.parent, ex.Product) or (not place.above and place.path[0] > 0)
+    in_product = isinstance(place.parent, ex.Product | ex.Sum) or (not place.above and place.path[0] > 0)
     if in_product and isinstance(node, ex.Call | ex.Sum | ex.Named | ex.Quantity) and not is_scalar(node, place.scene):
         cost = 1.1 if isinstance(node, ex.Call) else 1.5
         yield Proposal(ex.Operation(name="diag", arguments=(node,)), cost, also=("SB104",))

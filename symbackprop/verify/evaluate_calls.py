@@ -25,6 +25,7 @@ from symbackprop.verify.evaluate_values import (
     added,
     applied,
     entrywise,
+    negated,
     number,
     powered,
     total,
@@ -66,6 +67,7 @@ class Calls:
         def whole(self, form: Affine, node: ex.Node) -> int: ...
         def truth(self, condition: ex.Condition) -> Any: ...
         def indicated(self, condition: ex.Condition) -> Val: ...
+        def plus(self, node: ex.Node, a: Val, b: Val) -> Val: ...
         def picked(self, node: ex.Node, value: Val, picks: Sequence[Affine | ex.Slice]) -> Val: ...
 
     # -- functions -----------------------------------------------------------------------------------------------------
@@ -75,6 +77,8 @@ class Calls:
         entry = self.network.functions.get(node.function)
         if entry is not None and entry.kind == "opaque loss":
             return self._opaque(node)
+        if node.function in {"max", "min"} and len(node.arguments) > 1 and not node.order:
+            return self._extreme(node)
         if node.function in AXIS_FUNCTION:
             return self._along(node)
         if len(node.arguments) != 1:
@@ -104,6 +108,23 @@ class Calls:
             return self.field.named(name, order + 1, [*ahead, x])
 
         return applied(self.field, argument, value, slope)
+
+    def _extreme(self, node: ex.Call) -> Val:
+        """The largest or smallest of several values, entry by entry: ``max(0, Z)``.
+
+        Raises: Inexact among numbers modulo p, which have no order.
+        """
+        if self.field.exact:
+            message = f"a {node.function} modulo a prime"
+            raise Inexact(message)
+        side = 1 if node.function == "max" else -1
+        result = self.evaluate(node.arguments[0])
+        for argument in node.arguments[1:]:
+            other = self.evaluate(argument)
+            more = self.plus(node, other, negated(self.field, result))
+            gain = applied(self.field, more, lambda x: x * (side * x > 0), lambda x: (side * x > 0) * 1.0)
+            result = self.plus(node, result, gain)
+        return result
 
     def _along(self, node: ex.Call) -> Val:
         """Softmax and its kin, along a vector or along the axis that the network takes of matrices."""
@@ -225,7 +246,7 @@ class Calls:
     def _element(self, node: ex.Operation) -> Val:
         """An entry of an expression, or of a name that stands for one."""
         inner, *letters = node.arguments
-        picks = [n.form for n in letters if isinstance(n, ex.Letter)]
+        picks = [n.form if isinstance(n, ex.Letter) else n for n in letters if isinstance(n, ex.Letter | ex.Slice)]
         return self.picked(node, self.evaluate(inner), picks)
 
     def _kronecker(self, node: ex.Operation) -> Val:

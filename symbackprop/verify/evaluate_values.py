@@ -184,9 +184,11 @@ def multiplied(field: Field, a: Val, b: Val) -> Val:
     """The matrix product of cells m × k and k × n."""
     t: Array | None = None
     if a.t is not None:
-        t = np.moveaxis(np.moveaxis(a.t, -1, 0) @ b.v, 0, -1)
+        deeper = a.t.reshape((1,) * max(0, b.v.ndim + 1 - a.t.ndim) + a.t.shape)
+        t = np.moveaxis(np.moveaxis(deeper, -1, 0) @ b.v, 0, -1)
     if b.t is not None:
-        more = np.moveaxis(a.v @ np.moveaxis(b.t, -1, 0), 0, -1)
+        deeper = b.t.reshape((1,) * max(0, a.v.ndim + 1 - b.t.ndim) + b.t.shape)
+        more = np.moveaxis(a.v @ np.moveaxis(deeper, -1, 0), 0, -1)
         t = more if t is None else t + more
     return Val(
         v=field.norm(a.v @ b.v), t=None if t is None else field.norm(t), dims=(a.dims[0], b.dims[1]),

@@ -19,7 +19,7 @@ from symbackprop.verify.conventions import Conventions, Setting, default, tried,
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
 from symbackprop.verify.judge_letters import assignments, independents
-from symbackprop.verify.judge_members import Task, numbered, of_the_loss, prepared
+from symbackprop.verify.judge_members import GRADIENTS, Task, numbered, of_the_loss, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
 from symbackprop.verify.world_precise import DIGITS
 
@@ -99,7 +99,8 @@ class Verdict:
     ``convention`` says in words under which convention; ``reading`` is that reading. ``wrong_member`` counts the
     members of the statement from 0; ``misfit`` is the node whose shapes do not fit, or whose index is outside its
     range, with ``message`` about it. ``ratio`` is the constant by which a wrong member differs, if it is one.
-    ``settles`` is the precedence that this right claim shows, for the claims after it.
+    ``settles`` is the precedence that this right claim shows, for the claims after it; ``settles_vectors`` whether
+    vectors are rows or columns.
     """
 
     verdict: Kind
@@ -112,6 +113,7 @@ class Verdict:
     ratio: float | None = None
     reading: Conventions | None = None
     settles: Literal["juxtaposition", "hadamard"] | None = None
+    settles_vectors: Literal["rows", "columns"] | None = None
 
     @property
     def is_right(self) -> bool:
@@ -161,13 +163,17 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
     if task.gradients is not None and not verdict.is_right:
         other = _judged(task.gradients, setting, worlds)
         if other.is_right:
-            words = "dX stands for the derivative of the loss by X"
-            both = "; ".join(w for w in (words, other.convention) if w)
-            return replace(other, verdict="right-under-convention", convention=both)
+            return _under(other, GRADIENTS)
         if verdict.verdict == "wrong" and task.lone:
             message = "no directive says what the name with d on the left stands for"
             return replace(verdict, verdict="undecided", message=message)
-    return verdict
+    return _under(verdict, task.assumed) if task.assumed and verdict.is_right else verdict
+
+
+def _under(verdict: Verdict, words: str) -> Verdict:
+    """A right verdict under one more convention."""
+    both = "; ".join(w for w in (words, verdict.convention) if w)
+    return replace(verdict, verdict="right-under-convention", convention=both)
 
 
 def holds(statement: Any, setting: Setting, worlds: Worlds, readings: Iterable[Conventions] | None = None) -> bool:
@@ -257,13 +263,25 @@ def _right(task: Task, setting: Setting, worlds: Worlds, trial: _Trial) -> Verdi
         )
         if not _tried(task, setting, worlds, replace(trial.reading, precedence=other), quick=True).passed:
             settles = trial.reading.precedence
+    oriented: Literal["rows", "columns"] | None = None
+    if setting.vectors is None and setting.settled_vectors is None and not convention and _multiplies(task.members):
+        turned: Literal["rows", "columns"] = "columns" if trial.reading.vectors == "rows" else "rows"
+        if not _tried(task, setting, worlds, replace(trial.reading, vectors=turned), quick=True).passed:
+            oriented = trial.reading.vectors
     return Verdict(
         verdict="right-under-convention" if convention else "right",
         convention=convention,
         evidence=_evidence(trial),
         reading=trial.reading,
         settles=settles,
+        settles_vectors=oriented,
     )
+
+
+def _multiplies(members: Sequence[ex.Node]) -> bool:
+    """True where arrays are multiplied, whose orientation then shows."""
+    products = [n for m in members for n in ex.walk(m) if isinstance(n, ex.Product)]
+    return any(sum(isinstance(f, ex.Quantity | ex.Named | ex.Transpose) for f in p.factors) > 1 for p in products)
 
 
 def _mixes(members: Sequence[ex.Node]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size
 from symbackprop.handwritten import expression as ex
+from symbackprop.index import refs_of
 from symbackprop.verify.conventions import unknown_scalars
 from symbackprop.verify.evaluate_nodes import free_letters, value_of
 from symbackprop.verify.evaluate_values import Undecidable
@@ -51,7 +52,8 @@ class Task:
     positive value (learning rates). ``gradients`` is the same statement with differentials read as gradients, and
     ``lone`` says that its left side is a bare differential. ``one_depth``: only the depth of the file is meant;
     ``own_shapes``: gradients have the shapes of their variables, so that no layout is tried.
-    ``shape`` is what the statement says the last member has; ``vague``: an approximation without decimals.
+    ``shape`` is what the statement says the last member has; ``vague``: an approximation without decimals. ``assumed``
+    is in words what differentials were taken for.
     """
 
     members: tuple[ex.Node, ...]
@@ -66,6 +68,10 @@ class Task:
     own_shapes: bool = False
     shape: tuple[Affine, ...] | None = None
     vague: bool = False
+    assumed: str = ""
+
+
+GRADIENTS = "dX stands for the derivative of the loss by X"
 
 
 def prepared(statement: Any, setting: Setting, network: Network) -> Task:
@@ -73,7 +79,7 @@ def prepared(statement: Any, setting: Setting, network: Network) -> Task:
 
     Raises: Undecidable for a relation that says nothing about values.
     """
-    task = _task(statement, setting, network.loss)
+    task = _task(statement, setting, network)
     decimals = any(isinstance(n, ex.Number) and n.digits is not None for m in task.members for n in ex.walk(m))
     task = replace(
         task,
@@ -86,7 +92,8 @@ def prepared(statement: Any, setting: Setting, network: Network) -> Task:
     return task
 
 
-def _task(statement: Any, setting: Setting, loss: str) -> Task:
+def _task(statement: Any, setting: Setting, network: Network) -> Task:
+    loss = network.loss
     members: tuple[ex.Node, ...] = tuple(statement.members)
     signs: tuple[str, ...] = tuple(getattr(statement, "relations", ())) or ("=",) * (len(members) - 1)
     conditions = tuple(getattr(statement, "conditions", ()))
@@ -116,7 +123,7 @@ def _task(statement: Any, setting: Setting, loss: str) -> Task:
         members=members, relations=tuple(meanings), conditions=conditions, scalars=scalars, shift=shift,
         differentials=any(isinstance(n, ex.Differential) for m in members for n in ex.walk(m)),
     )  # fmt: skip
-    return _with_gradients(task, loss) if task.differentials and setting.claim is None else task
+    return _with_gradients(task, network) if task.differentials and setting.claim is None else task
 
 
 def quantities_of(members: Sequence[ex.Node], network: Network, setting: Setting) -> Iterator[ex.Quantity]:
@@ -237,7 +244,7 @@ def _update(
     update: ex.Update, members: tuple[ex.Node, ...], conditions: tuple[ex.Condition, ...], setting: Setting, loss: str
 ) -> Task:
     """An update judged by its increment: a negative multiple of the gradient, or for ``+=`` the gradient itself."""
-    values = [update.value, *(m for m in members if m is not update)]
+    values = [m.value if isinstance(m, ex.Update) else m for m in (update, *(m for m in members if m is not update))]
     if update.kind == "accumulate":
         quantity = setting.claim if setting.claim is not None else update.target
         if isinstance(quantity, ex.Quantity):
@@ -295,13 +302,17 @@ def _summed(member: ex.Node, first: ex.Node, setting: Setting) -> ex.Node:
     return term(member)
 
 
-def _with_gradients(task: Task, loss: str) -> Task:
-    """Where the left side is a bare differential: the reading in which dX is the derivative of the loss by X."""
-    first, *others = task.members
-    bare = isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity | ex.Named)
-    if bare and isinstance(first, ex.Differential) and isinstance(first.of, ex.Quantity) and first.of.tensor == loss:
+def _with_gradients(task: Task, network: Network) -> Task:
+    """Where the left side is a bare differential: the reading in which dX is the derivative of the loss by X.
+
+    What stands on both sides tells the readings apart: changes are handed on from arrays to what is made of them,
+    derivatives of the loss the other way.
+    """
+    first, loss = task.members[0], network.loss
+    if not isinstance(first, ex.Differential) or not isinstance(first.of, ex.Quantity | ex.Named):
         return task
-    lone = bare and not any(isinstance(node, ex.Differential) for member in others for node in ex.walk(member))
+    if first.of == ex.Quantity(tensor=loss):
+        return task
 
     def gradient(node: ex.Node) -> ex.Node:
         if isinstance(node, ex.Differential):
@@ -309,4 +320,22 @@ def _with_gradients(task: Task, loss: str) -> Task:
         return ex.mapped(node, gradient)
 
     read = replace(task, members=tuple(map(gradient, task.members)), differentials=False, own_shapes=True)
-    return replace(task, gradients=read if bare else None, lone=lone)
+    found = (n.of for m in task.members[1:] for n in ex.walk(m) if isinstance(n, ex.Differential))
+    others = {of.tensor for of in found if isinstance(of, ex.Quantity)}
+    if not others or not isinstance(first.of, ex.Quantity):
+        return replace(task, gradients=read, lone=True)
+    if all(first.of.tensor in _sources(network, other) for other in others):
+        return replace(read, assumed=GRADIENTS)
+    return replace(task, gradients=read, lone=not others <= _sources(network, first.of.tensor))
+
+
+def _sources(network: Network, tensor: str) -> set[str]:
+    """The tensors that a tensor is made of, and those that they are made of."""
+    found: set[str] = set()
+    left = [tensor]
+    while left:
+        for equation in network.definitions(left.pop()):
+            refs = {ref.tensor for term in equation.terms for factor in term.factors for ref in refs_of(factor)}
+            left += refs - found
+            found |= refs
+    return found

@@ -69,6 +69,8 @@ class Session:
     precedence: Literal["juxtaposition", "hadamard"] | None = None
     shown_vectors: Literal["rows", "columns"] | None = None
     """How the forward equations of the document use vectors."""
+    vectors: Literal["rows", "columns"] | None = None
+    """How the claims so far that are right use them."""
     defined: list[Declared] = field(default_factory=list)
     """Names that the document has defined so far."""
 
@@ -97,9 +99,10 @@ class Session:
             statement = self.claimed(whole, setting, context)
             if statement is None:
                 continue
-            verdict = self.verdict(statement, setting)
+            statement, verdict = self.verdict(statement, setting)
             if verdict.is_right and verdict.settles is not None and self.precedence is None:
                 self.precedence = verdict.settles
+            self.vectors = self.vectors or verdict.settles_vectors
             yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss)
 
     def read(self, entry: Entry) -> tuple[tuple[Statement, ...], Context]:
@@ -128,7 +131,7 @@ class Session:
     def setting(self, entry: Entry, context: Context) -> Setting:
         """What holds at a formula, for the judge."""
         setting = setting_of(entry.directives, context, self.precedence)
-        return replace(setting, shown_vectors=self.shown_vectors)
+        return replace(setting, shown_vectors=self.shown_vectors, settled_vectors=self.vectors)
 
     def claimed(self, statement: Statement, setting: Setting, context: Context) -> Statement | None:
         """What a statement claims: all of it, or where it defines a name what comes after.
@@ -170,16 +173,20 @@ class Session:
                 return head + mark + moved, _moved(adjoint, by, replace(by, family=(var(letter),)))
         return name, adjoint
 
-    def verdict(self, statement: Statement, setting: Setting) -> Verdict:
-        """The verdict under the best reading: of several, the first that is right, else the first."""
-        first = judge(statement, setting, self.worlds)
-        if first.is_right:
+    def verdict(self, statement: Statement, setting: Setting) -> tuple[Statement, Verdict]:
+        """The verdict under the best reading, and that reading: the first that is right, or that has values at all."""
+        first = statement, judge(statement, setting, self.worlds)
+        if first[1].is_right:
             return first
+        best = first
         for members in statement.alternatives:
-            other = judge(replace(statement, members=members), setting, self.worlds)
-            if other.is_right:
-                return other
-        return first
+            other = replace(statement, members=members)
+            verdict = judge(other, setting, self.worlds)
+            if verdict.is_right:
+                return other, verdict
+            if best[1].misfit is not None and verdict.verdict == "wrong" and verdict.misfit is None:
+                best = other, verdict
+        return best
 
 
 def _has_unknown(node: Node) -> bool:

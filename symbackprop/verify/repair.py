@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.handwritten import expression as ex
-from symbackprop.verify import edits_indices, edits_products, edits_values
+from symbackprop.verify import edits_indices, edits_products, edits_terms, edits_values
 from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
 from symbackprop.verify.repair_check import Checker, Effort
 from symbackprop.verify.repair_text import Writer, statement_text
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from symbackprop.verify.edits import Known, Scene
     from symbackprop.verify.repair_check import Outcome
 
-ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS)
+ROWS: tuple[Row, ...] = (*edits_products.ROWS, *edits_indices.ROWS, *edits_values.ROWS, *edits_terms.ROWS)
 _TIER = 0.35
 """How much dearer a second find may be to be compared with the first."""
 _PROGRESS = 0.8
@@ -82,11 +82,12 @@ class Search:
         targets: Sequence[int] = (),
         base: int = 1,
         claim: ex.Node | None = None,
+        derived: Sequence[ex.Node] = (),
         effort: Effort | None = None,
     ) -> None:
         self.members: Members = tuple(statement.members)
         self.relations: tuple[str, ...] = tuple(statement.relations)
-        self.scene = scene(network, self.members, names, base=base, claim=claim)
+        self.scene = scene(network, self.members, names, base=base, claim=claim, derived=derived)
         self.targets = tuple(targets) or default_targets(self.members)
         self.outcome = outcome
         self.effort = effort or Effort()
@@ -290,25 +291,45 @@ def _trivial(before: Members, after: Members, scene_: Scene) -> bool:
         for k, member in enumerate(after):
             if any(member == other for j, other in enumerate(after) if j != k) and before[k] != member:
                 return True
+    if any(map(_cancels, after)) and not any(map(_cancels, before)):
+        return True
+    if isinstance(after[0], ex.Named | ex.Derivative) and _repeats(after) and not _repeats(before):
+        return True
     return len(after) > 1 and _is_number(after[0], scene_) and not _is_number(before[0], scene_)
+
+
+def _repeats(members: Members) -> bool:
+    """True where the left side stands on the right as well, so that the statement says nothing about it."""
+    return any(_holds(member, members[0]) for member in members[1:])
+
+
+def _cancels(member: ex.Node) -> bool:
+    """True for a member that holds ``a - a``."""
+    sums = (n for n in ex.walk(member) if isinstance(n, ex.Sum))
+    pairs = (list(zip(n.terms, n.signs, strict=True)) for n in sums)
+    return any((term, -sign) in found for found in pairs for term, sign in found)
 
 
 def _is_number(node: ex.Node, scene_: Scene) -> bool:
     return isinstance(node, ex.Number) and rank(node, scene_) == 0
 
 
-def repair(
+def repair(  # noqa: PLR0913 - a claim and all it is judged by
     network: Network,
     statement: Any,
     checker: Checker,
     *,
     names: Sequence[Known] = (),
     wrong_member: int | None = None,
+    derived: Sequence[ex.Node] = (),
 ) -> Repair | None:
-    """The smallest repair of a statement that is not right, or None where none is found with the checker's effort."""
+    """The smallest repair of a statement that is not right, or None where none is found with the checker's effort.
+
+    ``derived`` are terms of the right formula, any of which the statement may lack.
+    """
     members = tuple(statement.members)
     if len(members) > 2 and checker.setting.claim is None:  # noqa: PLR2004 - a chain
-        whole = _chain(network, statement, checker, names)
+        whole = _chain(network, statement, checker, names, derived)
         if whole is not None:
             return whole
     targets: tuple[int, ...] = ()
@@ -317,12 +338,14 @@ def repair(
         targets = (*later, 0) if 0 not in later else later
     search = Search(
         network, statement, checker.outcome, names=names, targets=targets, base=checker.setting.base,
-        claim=checker.setting.claim, effort=checker.effort,
+        claim=checker.setting.claim, derived=derived, effort=checker.effort,
     )  # fmt: skip
     return search.run()
 
 
-def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[Known]) -> Repair | None:
+def _chain(
+    network: Network, statement: Any, checker: Checker, names: Sequence[Known], derived: Sequence[ex.Node]
+) -> Repair | None:
     """A chain made right member by member, each against the first; a member that resists is left out."""
     members: Members = tuple(statement.members)
     left_out: list[int] = []
@@ -335,7 +358,7 @@ def _chain(network: Network, statement: Any, checker: Checker, names: Sequence[K
         pair.effort = replace(checker.effort, left=share)
         found = Search(
             network, pair.statement, pair.outcome, names=names, targets=(1,), base=checker.setting.base,
-            claim=checker.setting.claim, effort=pair.effort,
+            claim=checker.setting.claim, derived=derived, effort=pair.effort,
         ).run()  # fmt: skip
         checker.effort.spend(share - pair.effort.left)
         if found is None:

@@ -143,7 +143,8 @@ class Checker:
             task = prepared(changed, self.setting, self.worlds.network)
             for _, world in islice(self.worlds.floating(one_depth=task.one_depth), _WORLDS):
                 for env in islice(assignments(world, task.members, self.setting, reading), _POINTS):
-                    found = self._at(task, world, reading, env)
+                    with np.errstate(all="ignore"):
+                        found = self._at(task, world, reading, env)
                     if found is not None:
                         return found
         except Misread:

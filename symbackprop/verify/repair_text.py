@@ -33,7 +33,7 @@ _TURNED_AFTER = re.compile(r",?\s*" + _TURN + r"\s*\}")
 _PRIME = re.compile(r"\^\s*\{?\s*(?:\\prime|'+)\s*\}?|'")
 _SIGNS: dict[str, str] = {
     "juxtaposition": " ", "cdot": r" \cdot ", "circ": r" \circ ", "odot": r" \odot ", "otimes": r" \otimes ",
-    "times": r" \times ", "star": " * ", "dot": " . ", "entrywise": " .* ", "inner": r" \cdot ",
+    "times": r" \times ", "star": " * ", "dot": " . ", "entrywise": " .* ", "inner": " : ",
 }  # fmt: skip
 
 
@@ -408,10 +408,12 @@ class Writer:
             return rf"\delta_{{{''.join(shown)}}}"
         if node.name == "element":
             base, *indices = node.arguments
-            shown = [self.text(i) for i in indices]
+            shown = [":" if isinstance(i, ex.Slice) else self.text(i) for i in indices]
             return rf"\left[{self.text(base)}\right]_{{{','.join(shown)}}}"
         if node.name == "dots":
             return r"\dots"
+        if node.name == "identity" and not node.arguments:
+            return "I"
         if node.name == "parameters":
             return ""
         if node.name == "trace":

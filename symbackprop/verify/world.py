@@ -86,10 +86,10 @@ class World:
         return self.field.array(self.rng.standard_normal(shape))
 
     def _leaf(self, node: Node, array: Array) -> Array:
-        """A leaf as drawn; modulo the prime, residues for which the sums of the facts hold."""
-        if not self.exact:
-            return self.field.array(array)
-        value = self.random(array.shape)
+        """A leaf as drawn, or residues modulo the prime; but in doubles, the sums of the facts hold exactly."""
+        value = self.random(array.shape) if self.exact else self.field.array(array)
+        if self.kind == "doubles":
+            return value
         for fact in self.network.facts:
             if fact.tensor == node[0] and fact.kind == "sum":
                 axis = fact.axis % array.ndim

@@ -177,7 +177,7 @@ def _number(x: Any) -> Any:
         return CONTEXT.mpf(x.numerator) / x.denominator
     if isinstance(x, sp.Float):
         return CONTEXT.make_mpf(x._mpf_)
-    return CONTEXT.mpf(x)
+    return CONTEXT.mpf(x.item() if isinstance(x, np.generic) else x)
 
 
 def _each(function: Callable[[Any], Any], value: Any) -> Array:

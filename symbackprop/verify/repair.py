@@ -291,6 +291,8 @@ def _trivial(before: Members, after: Members, scene_: Scene) -> bool:
         for k, member in enumerate(after):
             if any(member == other for j, other in enumerate(after) if j != k) and before[k] != member:
                 return True
+    if isinstance(after[0], ex.Derivative) and after[0].of == after[0].by:
+        return True
     if any(map(_cancels, after)) and not any(map(_cancels, before)):
         return True
     if isinstance(after[0], ex.Named | ex.Derivative) and _repeats(after) and not _repeats(before):

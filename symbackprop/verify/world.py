@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import sympy as sp
 
 from symbackprop.affine import Affine, Size
 from symbackprop.errors import SpecError
+from symbackprop.index import Apply, Where
 from symbackprop.oracle import Values, draw, members, stand_in_sizes
+from symbackprop.tables.activations import ACTIVATION
 from symbackprop.verify.world_equation import Local, Node, match
 from symbackprop.verify.world_field import PRIME, Field, FloatField, Inexact, ModField
 from symbackprop.verify.world_precise import PreciseField
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 Kind = Literal["doubles", "exact", "precise"]
+SCALED = "numbers of other scales"
+SCALES = (0.1, 1.0, 3.0)
+"""Of the leaves in worlds for networks with kinks, so that both sides of a kink are met."""
 MOST_MOVED = 200
 """Entries by which second derivatives are taken."""
 
@@ -36,8 +42,10 @@ __all__ = ["PRIME", "Inexact", "Node", "World", "Worlds"]
 class World:
     """A network at given sizes with random numbers; see the module's first lines."""
 
-    def __init__(self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, kind: Kind = "doubles") -> None:
-        self.network, self.sizes, self.seed, self.kind = network, sizes, seed, kind
+    def __init__(
+        self, network: Network, sizes: Mapping[str, Any], seed: int = 0, *, kind: Kind = "doubles", scaled: bool = False
+    ) -> None:
+        self.network, self.sizes, self.seed, self.kind, self.scaled = network, sizes, seed, kind, scaled
         self.exact = kind == "exact"
         self._lookup = Values(sizes=sizes, arrays={}).size
         self.field, leaves = self._begun()
@@ -54,9 +62,12 @@ class World:
         self._equations: dict[str, list[Any]] = {}
         for equation in network.equations:
             self._equations.setdefault(equation.lhs.tensor, []).append(equation)
+        told = {fact.tensor for fact in network.facts}
         for node, array in leaves.items():
             below = network.tensors[node[0]].below
-            self.arrays[node] = array if below is not None else self._leaf(node, array)
+            free = below is None and node[0] not in told
+            drawn = array * self.rng.choice(SCALES) if self.scaled and free else array
+            self.arrays[node] = array if below is not None else self._leaf(node, drawn)
         for node in self.nodes:
             self.value(*node)
 
@@ -320,7 +331,9 @@ class Worlds:
         if key not in self._made:
             try:
                 with np.errstate(all="ignore"):
-                    self._made[key] = World(self.network, self.variants[k][1], seed=k, kind=kind)
+                    self._made[key] = World(
+                        self.network, self.variants[k][1], seed=k, kind=kind, scaled=self.variants[k][0] == SCALED
+                    )
             except Inexact:
                 self._made[key] = None
             except (SpecError, KeyError):
@@ -343,6 +356,15 @@ def _variants(network: Network, base: Mapping[str, Any], *, fixed: bool) -> Iter
             yield OTHER_DEPTHS[0 if step > 0 else 1], deeper
     yield "equal sizes", _equal(network, base)
     yield "other numbers", first
+    yield from ((SCALED, first) for _ in range(5 if _kinked(network) else 0))
+
+
+def _kinked(network: Network) -> bool:
+    """True where an equation compares, or has a function with a kink."""
+    templates = [f.template for e in network.equations for t in e.terms for f in t.factors if isinstance(f, Apply)]
+    names = {str(call.func) for template in templates for call in template.atoms(sp.Function)}
+    compares = any(template.has(Where) for template in templates)
+    return compares or any(name in ACTIVATION and ACTIVATION[name].kinks for name in names)
 
 
 def _ends(network: Network, sizes: Mapping[str, Any]) -> dict[str, int]:

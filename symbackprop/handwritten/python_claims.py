@@ -245,9 +245,7 @@ class Claims(Calls):
             return
         if isinstance(value, int) and not isinstance(value, bool) and self.network.tensors[tensor].axes:
             return  # a size: dk = K.shape[1]
-        itself = again or ast.unparse(target) in {
-            ast.unparse(part) for part in ast.walk(source) if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)
-        }
+        itself = again or _mentions(source, target)
         if not itself and self._starts(value, source):
             return
         whole = value
@@ -286,7 +284,9 @@ class Claims(Calls):
 
     def claim(self, tensor: str, at: tuple[int, ...], value: Any, node: ast.expr) -> None:
         old = self.records.get((tensor, at))
-        if not self._starts(value, node) and not (old is not None and old.value is value):
+        gap = isinstance(value, Unknown)
+        noted = old is not None and (old.value is value or (gap and isinstance(old.value, Unknown)))
+        if not self._starts(value, node) and not noted:
             self._keep((tensor, at), value, ast.copy_location(ast.Expr(node), node))
 
     def changed(self, target: ast.expr, node: ast.expr) -> None:
@@ -323,6 +323,12 @@ class Claims(Calls):
         self.records[key] = _Record(
             *key, node, value, exact=exact, loose=loose, stages=stages
         )  # fmt: skip
+
+
+def _mentions(source: ast.expr, target: ast.expr) -> bool:
+    """True where an expression reads what an assignment sets."""
+    same = [part for part in ast.walk(source) if type(part) is type(target)]
+    return bool(same) and ast.unparse(target) in map(ast.unparse, same)
 
 
 def _plain_shape(array: Any) -> tuple[int, ...]:

@@ -20,6 +20,8 @@ class Program:
     tree: ast.Module
     functions: Mapping[str, ast.FunctionDef]
     classes: Mapping[str, ast.ClassDef]
+    mentioned: frozenset[str]
+    """All names that are used anywhere."""
     lines: tuple[int, ...] = ()
     """For every line, the line of the file it stands in; empty where that is the same."""
 

@@ -69,8 +69,7 @@ def parse(text: str, *, source: str = "", lines: tuple[int, ...] = ()) -> Progra
     """
     try:
         tree = ast.parse(text)
-        functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-        classes = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        nodes = list(ast.walk(tree))
     except SyntaxError as error:
         message = f"not Python: {error.msg}"
         line = error.lineno
@@ -80,7 +79,11 @@ def parse(text: str, *, source: str = "", lines: tuple[int, ...] = ()) -> Progra
     except (ValueError, RecursionError, MemoryError) as error:
         message = f"not Python that can be read: {str(error) or 'nested too deeply'}"
         raise SpecError(message, source=source or None) from None
-    return Program(text, tree, functions, classes, lines)
+    functions = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    named |= {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return Program(text, tree, functions, classes, frozenset(named), lines)
 
 
 def assignments(
@@ -108,12 +111,9 @@ class Run(Claims):
             self._apart(self.program.tree.body)
             for name in self.program.classes:
                 self._class(name)
-            mentioned = {
-                part.id if isinstance(part, ast.Name) else part.attr
-                for part in ast.walk(self.program.tree)
-                if isinstance(part, ast.Name | ast.Attribute)
-            }
-            for function in sorted(self.program.functions.values(), key=lambda each: each.name in mentioned):
+            for function in sorted(
+                self.program.functions.values(), key=lambda each: each.name in self.program.mentioned
+            ):
                 if id(function) not in self.called and self.assigns_gradients(function):
                     self._function(function, Scope(self.scopes[0]))
         except StopError as stop:

@@ -114,15 +114,17 @@ def _mends(
     wrong = [key for key in sorted(verdicts) if verdicts[key].verdict == "wrong"]
     right = {key for key, verdict in verdicts.items() if verdict.is_right}
     findings = judged.rounds[0][1]
+    extra = {key for key, claim in judged.claims.items() if claim.extra}
     usual = {findings[key].ratio for key in right if key in findings} | {1.0}
 
     def quickly(changed: Program) -> tuple[set[Key], int]:
-        run, _, found = _followed(changed, network, numbered[0], judged.reading)
-        return {key for key, each in found.items() if each.right or _among(each.ratio, usual)}, run.steps
+        run, claims, found = _followed(changed, network, numbered[0], judged.reading)
+        downhill = {key for key, claim in claims.items() if claim.extra and (found[key].ratio or 0) > 0}
+        return downhill | {key for key, each in found.items() if each.right or _among(each.ratio, usual)}, run.steps
 
     def fully(changed: Program) -> set[Key]:
         again = verdicts_of(in_worlds(changed, network, numbered, judged.reading), network)
-        return {key for key, verdict in again.items() if verdict.is_right}
+        return {key for key, verdict in again.items() if verdict.is_right} | (extra - set(again))
 
     court = Court(network, numbered[0][1], judged.reading, quickly, fully)
     return mended(program, court, right, wrong) if wrong else {}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 _PRODUCTS = frozenset(("dot", "matmul"))
 _PLAIN = (ast.Name, ast.Attribute, ast.Subscript, ast.Call, ast.Constant, ast.Tuple)
+_VALUES = (ast.BinOp, ast.UnaryOp, ast.Call, ast.Name, ast.Attribute, ast.Subscript)
 _MATRIX = 2
 
 
@@ -96,7 +97,8 @@ def edits(statement: ast.stmt, source: Source, scene: Scene) -> list[Edit]:
     found: list[Edit] = []
     maker = _Maker(source, scene)
     for root in _roots(statement):
-        found += maker.of_root(root)
+        if root is getattr(statement, "value", None) and isinstance(root, _VALUES):
+            found += maker.of_root(root)
         for node in written(root):
             if isinstance(node, ast.expr):
                 found += maker.of_node(node)
@@ -201,16 +203,16 @@ class _Maker:
 
     def kind_of_product(self, node: ast.expr) -> Iterator[Edit]:
         """The entrywise product for the matrix product, and the other way round."""
-        sentence = "{} multiplies {}; here the product is {}."
+        sentence = "The operator {} multiplies {}; here the product is {}."
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult | ast.Mult):
             left, right = self.source.atom(node.left), self.source.atom(node.right)
             matrix = isinstance(node.op, ast.MatMult)
-            text = f"{self.source.of(node.left)} {'*' if matrix else '@'} {right}"
+            own, other = "@*" if matrix else "*@"
             words = sentence.format(
-                "@" if matrix else "*", "rows with columns" if matrix else "entry by entry",
+                own, "rows with columns" if matrix else "entry by entry",
                 "entrywise, *" if matrix else "the matrix product, @",
             )  # fmt: skip
-            yield self.edit("SB104", 2, node, text, words)
+            yield self.operator(node, own, other, "SB104", 2, words)
             if matrix:
                 yield self.edit(
                     "SB104", 3, node, f"np.outer({left}, {right})", "Two vectors make a matrix by np.outer."
@@ -250,16 +252,22 @@ class _Maker:
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             yield self.edit("SB215", 0, node, self.source.of(node.operand), "The sign is wrong: no minus here.")
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
-            left, right = self.source.of(node.left), self.source.atom(node.right)
             plus = isinstance(node.op, ast.Sub)
-            text = f"{left} {'+' if plus else '-'} {right}"
-            yield self.edit("SB215", 1, node, text, f"The sign is wrong: {text} is meant.")
-            if not plus:
-                minus = f"-{self.source.atom(node.left)} + {right}"
-                yield self.edit("SB215", 1, node, minus, f"The sign is wrong: {minus} is meant.")
+            own, other = "-+" if plus else "+-"
+            yield self.operator(node, own, other, "SB215", 1, f"The sign is wrong: {other} is meant, not {own}.")
             if plus:
                 turned = f"{self.source.of(node.right)} - {self.source.atom(node.left)}"
                 yield self.edit("SB215", 0, node, turned, f"The difference is the other way round: {turned}.")
+            else:
+                minus = f"-{self.source.atom(node.left)}"
+                yield self.edit("SB215", 1, node.left, minus, f"The sign is wrong: {minus} is meant.")
+
+    def operator(  # noqa: PLR0913, PLR0917 - an edit and its parts
+        self, node: ast.BinOp, own: str, other: str, code: str, cost: int, sentence: str
+    ) -> Edit:
+        """Another operator between two operands."""
+        start = self.source.text.index(own, self.source.span(node.left)[1])
+        return Edit(code, cost, start, start + len(own), other, sentence)
 
     def dropped(self, node: ast.expr) -> Iterator[Edit]:
         """A factor, a divisor, a term or a power too many."""
@@ -421,7 +429,7 @@ class _Maker:
             left, right = self.source.of(node.left), self.source.of(node.comparators[0])
             for sign in (">", "<=", "<", ">="):
                 text = f"{left} {sign} {right}"
-                yield self.edit("SB211", 1, node, text, f"The condition is {text}, not {self.source.of(node)}.")
+                yield self.edit("SB211", 0, node, text, f"The condition is {text}, not {self.source.of(node)}.")
 
     # -- the whole right side ------------------------------------------------------------------------------------------
 
@@ -430,7 +438,8 @@ class _Maker:
         text, atom = self.source.of(root), self.source.atom(root)
         sum_like = isinstance(root, ast.BinOp) and isinstance(root.op, ast.Add | ast.Sub)
         bare = atom if sum_like or not isinstance(root, ast.BinOp) else text
-        yield self.edit("SB215", 1, root, f"-{atom}", "The sign is wrong: a minus is missing.")
+        cost = 3 if isinstance(root, ast.Name) else 1
+        yield self.edit("SB215", cost, root, f"-{atom}", "The sign is wrong: a minus is missing.")
         for count in self.scene.counts:
             words = f"The division by {count} is missing: the loss is a mean."
             yield self.edit("SB216", 1, root, f"{bare} / {count}", words)

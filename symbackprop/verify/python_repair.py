@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from symbackprop.verify.world import World
 
 Key = tuple[int, int, str]
-RUNS = 250
+RUNS = 350
 """Edits of one claim that are tried."""
-STEPS = 8_000
+STEPS = 16_000
 """Statements that are followed for one claim."""
 _MOST_ROUNDS = 4
-_MOST_STATEMENTS = 12
+_MOST_STATEMENTS = 20
+_FAR = 8
+"""Statements from here on are equally far away."""
 _SIDE_EFFECTS = frozenset(("append", "insert", "extend", "pop", "update", "reverse", "at", "fill"))
 
 
@@ -123,7 +125,7 @@ class _Search:
         statements = _slice(self.program, row, self._right_rows())
         scenes = self._scenes(statements)
         every = [
-            (edit.cost + place / 4, edit, statement) for place, statement in enumerate(statements)
+            (edit.cost + min(place, _FAR) / 4, edit, statement) for place, statement in enumerate(statements)
             for edit in edits(statement, self.source, scenes[statement.lineno])
         ]  # fmt: skip
         for _, edit, statement in sorted(every, key=lambda each: each[0]):

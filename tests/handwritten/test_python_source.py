@@ -448,6 +448,19 @@ def test_hostile_programs_end_soon(code):
     assert time.perf_counter() - start < 10
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "for i in range(60):\n    for j in range(60):\n        for k in range(60):\n            dw = X.T @ y",
+        "z = np.ones((1000, 1000))\nfor i in range(60):\n    for j in range(60):\n        z = z + 1\ndw = X.T @ y",
+    ],
+)
+def test_a_program_that_is_too_long_is_unreadable(code):
+    (claim,) = judged(SQUARES, code)
+    assert claim.verdict.verdict == "unreadable"
+    assert claim.verdict.message.startswith("the program is longer than what is followed")
+
+
 def test_the_code_of_a_notebook_is_one_program_with_lines_of_its_file():
     cells = [
         {"cell_type": "code", "source": ["%matplotlib inline\n", "error = X @ w + b - y"]},

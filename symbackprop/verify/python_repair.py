@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Key = tuple[int, int, str]
 RUNS = 350
 """Edits of one claim that are tried."""
-STEPS = 16_000
+STEPS = 12_000
 """Statements that are followed for one claim."""
 _MOST_ROUNDS = 4
 _MOST_STATEMENTS = 20
@@ -125,7 +125,7 @@ class _Search:
         statements = _slice(self.program, row, self._right_rows())
         scenes = self._scenes(statements)
         every = [
-            (edit.cost + min(place, _FAR) / 4, edit, statement) for place, statement in enumerate(statements)
+            (edit.cost + min(place, _FAR) / 8, edit, statement) for place, statement in enumerate(statements)
             for edit in edits(statement, self.source, scenes[statement.lineno])
         ]  # fmt: skip
         for _, edit, statement in sorted(every, key=lambda each: each[0]):
@@ -212,13 +212,18 @@ def _slice(program: Program, row: int, right: set[int]) -> list[ast.stmt]:
     for name, function in program.functions.items():
         inside = [node for node in every if function.lineno <= node.lineno <= (function.end_lineno or 0)]
         by_name.setdefault(f"{name}()", []).extend(inside)
+    for node in every:
+        for name in _read(node):
+            if name.endswith("()"):
+                by_name.setdefault(f"{name} called", []).append(node)
+    owners = _owners(program)
     start = [node for node in every if node.lineno == row or (node.lineno <= row <= (node.end_lineno or 0))]
     start = [node for node in start if not isinstance(node, ast.For)][:1]
     found, todo = list(start), list(start)
     while todo and len(found) < _MOST_STATEMENTS:
         level: list[ast.stmt] = []
         for node in todo:
-            for name in _read(node):
+            for name in [*_read(node), f"{getattr(owners.get(node.lineno), 'name', '')}() called"]:
                 for each in by_name.get(name, ()):
                     if each not in found and each not in level and program.line(each.lineno) not in right:
                         level.append(each)

@@ -38,7 +38,7 @@ MISTAKES = [
     ("two_class", "self.dW2 = self.A1.T.dot(self.dZ2)", "self.dW2 = self.A1.dot(self.dZ2)", "SB102"),
     ("two_einsum", 'dW2 = np.einsum("nh,nk->hk", A1, dZ2)', 'dW2 = np.einsum("nh,nk->kh", A1, dZ2)', "SB203"),
     ("columns_course", "dW1 = (1 / m) * np.dot(dZ1, X.T)", "dW1 = (1 / m) * np.dot(X.T, dZ1)", "SB101"),
-    ("labels_layers", "return dout * (x > 0)", "return dout * (x < 0)", "SB211"),
+    ("labels_net", "dact[act <= 0] = 0", "dact[act >= 0] = 0", "SB211"),
     ("deep_numbered", 'upstream = delta @ params[f"W{l}"]', 'upstream = params[f"W{l}"] @ delta', "SB102"),
     ("deep_numbered", 'cache[f"a{l - 1}"])', 'cache[f"a{l}"])', "SB201"),
     ("chars_rnn", "dbh += dhraw", "dbh = dhraw", "SB213"),

@@ -20,6 +20,7 @@ from symbackprop.handwritten.expression import (
     Elided,
     Named,
     Node,
+    Operation,
     Product,
     Quantity,
     Unknown,
@@ -124,6 +125,8 @@ class Conventions:
     later_first: bool = True
     """In a product over layers or steps, the factor of the later one stands further left."""
     turning: bool = False
+    ones: Literal["rows", "columns"] = "columns"
+    """How a vector of ones lies: as vectors do, or, where nothing says how they do, the other way."""
     slices: Literal["as they lie", "vectors"] = "as they lie"
     factor: Fraction | None = None
     size_factor: tuple[str, int] | None = None
@@ -140,6 +143,7 @@ def default(network: Network, setting: Setting) -> Conventions:
             vectors = _orientation(network) or vectors
     return Conventions(
         vectors=vectors,
+        ones=vectors,
         layout_vectors=setting.layout_vectors,
         layout_matrices=setting.layout_matrices,
         products={**PLAIN, **declared_products(setting)},
@@ -202,6 +206,8 @@ def _choices(
     whole = [n for n in nodes if isinstance(n, Quantity) and not n.element]
     if any(isinstance(n, Quantity) and 0 < _slices(n) < len(n.element) for n in nodes):
         yield "slices", {"slices": "vectors"}, ()
+    if setting.vectors is None and any(isinstance(n, Operation) and n.name == "ones" for n in nodes):
+        yield "ones", {"ones": "columns" if plain.ones == "rows" else "rows"}, ()
     if any(isinstance(n, BigOperator) and n.kind == "product" for n in nodes):
         yield "order", {"later_first": not plain.later_first}, ()
     if setting.precedence is None and signs & {"circ", "odot", "entrywise", "star"} and len(signs) > 1:

@@ -282,8 +282,8 @@ class Calls:
         count = self._count(node)
         if count is None:
             return replace(number(self.field, 1), neutral="ones")
-        column = Val(v=self.field.array(np.ones((count[0], 1), dtype=int)), dims=(count[1], ONE))
-        return transposed(column) if self.setting.vectors == "rows" else column
+        ones = Val(v=self.field.array(np.ones((count[0], 1), dtype=int)), dims=(count[1], ONE))
+        return transposed(ones) if self.conventions.ones == "rows" else ones
 
     def squared_norm(self, node: ex.Operation) -> Val:
         """The sum of the squares of all entries."""

@@ -88,8 +88,9 @@ class Products:
         if a.neutral or b.neutral:
             return self._neutral(node, a, b)
         meaning = self.conventions.products[sign]
-        if meaning == "outer" and all(v.is_vector or (v.is_scalar and v.dims != (ONE, ONE)) for v in (a, b)):
-            return self._outer(node, a, b)
+        flat = (a.is_vector or a.is_scalar) and (b.is_vector or b.is_scalar)
+        if meaning == "outer" and flat and not (a.is_scalar and b.is_scalar):
+            return self._outer(a, b)  # a vector of one entry is a vector here
         if a.is_scalar or b.is_scalar:
             return entrywise(self.field, a, b)
         if a.is_jacobian or b.is_jacobian:
@@ -97,7 +98,8 @@ class Products:
         if meaning == "entrywise":
             return self.entrywise(node, a, b)
         if meaning == "outer":
-            return self._outer(node, a, b)
+            message = f"an outer product of {a.shape} and {b.shape}"
+            raise ShapeMisfit(node, message, a.shape, b.shape)
         if meaning == "inner":
             return self.inner(node, a, b)
         return self._matrix(node, a, b, dot=meaning == "dot")
@@ -134,10 +136,7 @@ class Products:
         value = Val(v=column, dims=(a.dims[0], ONE))
         return value if like.cell[1] == 1 else transposed(value)
 
-    def _outer(self, node: Node, a: Val, b: Val) -> Val:
-        if not all(v.is_vector or v.is_scalar for v in (a, b)):
-            message = f"an outer product of {a.shape} and {b.shape}"
-            raise ShapeMisfit(node, message, a.shape, b.shape)
+    def _outer(self, a: Val, b: Val) -> Val:
         column = a if a.cell[1] == 1 else transposed(a)
         row = b if b.cell[0] == 1 else transposed(b)
         return multiplied(self.field, column, row)

@@ -1,4 +1,4 @@
-"""Names that an author defines and never declares, recognised as the adjoint that the definition gives."""
+"""Names that an author defines and never declares, recognised as the tensor or adjoint that the definition gives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, Size
+from symbackprop.affine import Affine, Size, var
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import default
 from symbackprop.verify.evaluate_nodes import free_letters, value_of
@@ -27,18 +27,23 @@ class _Pair:
 
 
 def recognised(value: ex.Node, setting: Setting, worlds: Worlds) -> ex.Node | None:
-    """The adjoint, in the letters of ``value``, that ``value`` equals everywhere; None where it equals none.
+    """The tensor or adjoint, in the letters of ``value``, that ``value`` equals everywhere; None where it equals none.
 
     Computed tensors are tried before inputs and parameters, so that δ = ∂C/∂z and not ∂C/∂b. A value that differs from
     an adjoint by a size or a number that is a factor of the loss comes back with that factor.
     """
     network = worlds.network
+    plain = (default(network, setting),)
+    for quantity in _candidates(value, setting, network):
+        computed = quantity.tensor not in network.inputs and quantity.tensor not in network.parameters
+        if computed and value != quantity and holds(_Pair((quantity, value)), setting, worlds, plain):
+            return quantity
     for scale in (None, *_scales(network)):
         for quantity in _candidates(value, setting, network):
             adjoint: ex.Node = ex.Derivative(of=ex.Quantity(tensor=network.loss), by=quantity)
             if scale is not None:
                 adjoint = ex.Product(factors=(scale, adjoint), signs=("juxtaposition", "juxtaposition"))
-            if holds(_Pair((adjoint, value)), setting, worlds, (default(network, setting),)):
+            if holds(_Pair((adjoint, value)), setting, worlds, plain):
                 return adjoint
     return None
 
@@ -51,8 +56,10 @@ def _scales(network: Network) -> Iterator[ex.Node]:
 
 def _candidates(value: ex.Node, setting: Setting, network: Network) -> Iterator[ex.Quantity]:
     seen = list(_quantities(value, setting))
-    families = list(dict.fromkeys(q.family for q in seen if q.family))
     letters = list(free_letters(value, setting.lets))
+    families = list(dict.fromkeys(q.family for q in seen if q.family))
+    moved = dict.fromkeys(name for f in families for form in f for name in sorted(form.variables) if name in letters)
+    families = list(dict.fromkeys((*families, *((var(name),) for name in moved))))
     elements = list(dict.fromkeys(e for q in seen for e in q.element if isinstance(e, Affine)))
     free = [e for e in elements if e.variables <= set(letters)]
     order = [n for n, t in network.tensors.items() if n not in network.inputs and n not in network.parameters]

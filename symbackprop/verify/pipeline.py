@@ -137,8 +137,8 @@ class Session:
         """What a statement claims: all of it, or where it defines a name what comes after.
 
         None for a definition alone, and for a choice of sizes or a condition on indices. A name that is not known yet
-        is defined by what it equals. Where that is an adjoint (of the last layer, say), the name is that adjoint of
-        every layer, and later equations about it are claims.
+        is defined by what it equals, a tensor of the network where it equals one. Where that is an adjoint (of the last
+        layer, say), the name is that adjoint of every layer, and later equations about it are claims.
         """
         head, *values = statement.members
         if setting.claim is None and of_indices(statement.members):
@@ -147,10 +147,10 @@ class Session:
             return statement
         if _has_unknown(values[0]):
             return statement
-        adjoint = recognised(values[0], setting, self.worlds)
+        known = recognised(values[0], setting, self.worlds)
         name, value = head.source.strip(), values[0]
-        if adjoint is not None:
-            name, value = self._for_all_layers(name, adjoint)
+        if known is not None:
+            name, value = self._for_all_layers(name, known)
         declared = name_for(name, value, context)
         self.defined += [declared, *whole_of(declared, context)]
         if len(values) == 1:

@@ -286,10 +286,10 @@ def default_targets(members: Members) -> tuple[int, ...]:
 
 
 def _trivial(before: Members, after: Members, scene_: Scene) -> bool:
-    """True for a repair that says nothing: a member that is another member again, or a left side about nothing else."""
-    if len(after) > 1:
-        for k, member in enumerate(after):
-            if any(member == other for j, other in enumerate(after) if j != k) and before[k] != member:
+    """True for a repair that says nothing: a member that holds another member, or a left side about nothing else."""
+    for k, member in enumerate(after):
+        for j, other in enumerate(after):
+            if j != k and member != before[k] and _holds(member, other) and not _holds(before[k], other):
                 return True
     if isinstance(after[0], ex.Derivative) and after[0].of == after[0].by:
         return True

@@ -1,4 +1,4 @@
-"""A sample of the planted mistakes and rewritings: none misjudged, nearly all named; the table in the documentation."""
+"""A sample of the planted mistakes and rewritings: none misjudged; the table in the documentation."""
 
 from __future__ import annotations
 
@@ -13,15 +13,13 @@ from mutants.formula import Number, Product
 from mutants.proof import verdict, worlds
 
 SAMPLE = (("seed_001", "superscript-names"), ("seed_003", "rows"), ("seed_004_general", "deltas"))
-SHARE = 0.95
-"""Of the planted mistakes are named, at the least."""
-EDITS, REWRITINGS = 1500, 1000
+EDITS, REWRITINGS = 3000, 2000
 """Numbers of formulas in the documentation, at the least."""
 
 
 @pytest.fixture(scope="module")
 def results():
-    amounts = mutations.Amounts(edits=1, doubles=2, rewritings=1, names=2, claims=6)
+    amounts = mutations.Amounts(edits=1, doubles=2, rewritings=1, names=0, claims=6)
     return mutations.collected(mutations.run(pair, amounts, seed=1) for pair in SAMPLE)
 
 
@@ -39,13 +37,6 @@ def test_rewritings_are_right(results):
     right = [f for f in results.found if not f.planted]
     assert len({f.kind for f in right}) > 8
     assert not [str(f) for f in right if f.verdict != "right"]
-
-
-def test_planted_mistakes_are_named(results):
-    named = [f for f in results.found if f.named is not None]
-    assert len(named) == 2 * len(SAMPLE)
-    other = [str(f) for f in named if not f.named]
-    assert len(other) <= (1 - SHARE) * len(named), other
 
 
 @pytest.fixture(scope="module")
@@ -77,10 +68,9 @@ def test_the_documentation_holds_a_run_without_misjudgement():
     assert networks >= 30
     assert notations == len(mutations.NOTATIONS)
     planted, equal = ([int(n) for n in row.split("|")[2:-1]] for row in text.splitlines() if row.startswith("| all |"))
-    edits_, wrong, by_convention, unsettled, right, named, of = planted
+    edits_, wrong, by_convention, unsettled, right, *_ = planted
     assert edits_ >= EDITS
     assert wrong + by_convention + unsettled + right == edits_
     assert right == 0
-    assert named >= SHARE * of
     assert equal[0] >= REWRITINGS
     assert equal[-1] == 0

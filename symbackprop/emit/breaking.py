@@ -7,6 +7,7 @@ leaves its two edges on two lines. Fractions, scripts, cases and marked factors 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from symbackprop.emit import layout as y
@@ -17,14 +18,16 @@ if TYPE_CHECKING:
 _ADDITIVE = frozenset(("+", "-"))
 _PRODUCT = frozenset((r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"))
 
+RELATIONS = frozenset((y.EQUALS, y.Sign(r"\leftarrow")))
+
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A place to break at; ``cost`` grows with depth of brackets, ``factor`` says that it is between two factors."""
+    """A place to break at; ``cost`` grows with depth of brackets, ``dotted`` asks for a dot there."""
 
     place: int
     cost: int
-    factor: bool = False
+    dotted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +56,17 @@ def pieces_of(box: y.Box, room: float, measure: Callable[[y.Box], float]) -> lis
             break
         best = min(far, key=lambda b: (b.cost, -b.place))
         pieces.append(_row(tokens[: best.place]))
-        tokens = [*([_Token(y.DOT, 0)] if best.factor else []), *tokens[best.place :]]
+        tokens = [*([_Token(y.DOT, 0)] if best.dotted else []), *tokens[best.place :]]
     return [*pieces, _row(tokens)]
+
+
+def sums_of(box: y.Box) -> list[y.Box]:
+    """The terms of a sum with their signs, members of a chain with theirs: a formula cut at signs outside brackets."""
+    tokens = _tokens(box, 0)
+    places = [b.place for b in _breaks(tokens) if not b.cost]
+    places += [k for k, t in enumerate(tokens) if k and not t.depth and t.box in RELATIONS]
+    edges = [0, *sorted(places), len(tokens)]
+    return [_row(tokens[start:end]) for start, end in pairwise(edges)]
 
 
 def _row(tokens: list[_Token]) -> y.Box:
@@ -99,7 +111,8 @@ def _breaks(tokens: list[_Token]) -> list[Break]:
         if isinstance(before, y.Sign | y.Summation | y.Numbered) or isinstance(after, y.Words):
             continue
         if not isinstance(after, y.Sign):
-            found.append(Break(place, 10 * depth + 4, factor=True))
+            dotted = not (isinstance(before, y.Tinted) and isinstance(after, y.Tinted))  # tints tell factors apart
+            found.append(Break(place, 10 * depth + 4, dotted=dotted))
         elif after.token in _ADDITIVE:
             found.append(Break(place, 10 * depth))
         elif after.token in _PRODUCT:

@@ -16,8 +16,9 @@ from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composed, Composer, Right
 from symbackprop.emit.environment import environment
+from symbackprop.emit.measure import extent
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.targets import TARGETS
+from symbackprop.emit.writer import Writer, used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ def _markup_only(value: Any) -> Any:
 
 def width(box: y.Box | None) -> float:
     """About how wide a formula is, in em."""
-    return width_of(TARGETS["latex"].show(box)) if box is not None else 0.0
+    return extent(box) if box is not None else 0.0
 
 
 class LatexComposer(Composer):
@@ -200,11 +201,11 @@ class _Line:
         return rf"{self.left}&{sign} \fitted{{{lead + width_of(sign):.1f}em}}{{{rest}}}"
 
 
-class _Writer:
+class _Writer(Writer):
     """Blocks to markup."""
 
     def __init__(self, printer: Printer) -> None:
-        self.composer = LatexComposer(printer)
+        super().__init__(LatexComposer(printer))
         self.labels: set[str] = set()
 
     def blocks(self, blocks: Sequence[b.Block]) -> Latex:
@@ -216,25 +217,17 @@ class _Writer:
             out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n") + self.block(block)
         return out
 
-    def block(self, block: b.Block) -> Latex:
-        """One block."""
-        match block:
-            case b.Heading(level=level, text=text):
-                return Latex(rf"\{'section' if level == 1 else 'subsection'}{{{self.spans(text)}}}")
-            case b.Paragraph(spans=spans, lead=lead):
-                return Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
-            case b.Display(rows=rows):
-                return self.display(rows)
-            case b.Table():
-                return self.table(block)
-            case b.KeyBox(title=title, blocks=inner):
-                return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(inner)}\n\\end{{keybox}}")
-            case b.Listing(text=text, language=language):
-                return listing(text, language)
-            case b.Directive(spans=spans):
-                return self.directive(spans)
-        message = f"no way to write {type(block).__name__}"
-        raise TypeError(message)
+    def heading(self, level: int, text: b.Spans) -> Latex:
+        return Latex(rf"\{'section' if level == 1 else 'subsection'}{{{self.spans(text)}}}")
+
+    def paragraph(self, lead: str, spans: b.Spans) -> Latex:
+        return Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
+
+    def key_box(self, title: str, blocks: Sequence[b.Block]) -> Latex:
+        return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks)}\n\\end{{keybox}}")
+
+    def listing(self, text: str, language: str) -> Latex:
+        return listing(text, language)
 
     def directive(self, spans: Sequence[str | b.Formula]) -> Latex:
         """A comment line; formulas in it as on the page, words as they are."""
@@ -247,23 +240,23 @@ class _Writer:
         """Running text; formulas in it may break at nothing but the spaces around them."""
         return Latex("").join(self.span(span) for span in spans)
 
-    def span(self, span: b.Span) -> Latex:
-        match span:
-            case str():
-                return escape(span)
-            case b.Code(text=text):
-                return Latex(rf"\code{{{_breakable(text)}}}")
-            case b.Strong(text=text):
-                return Latex(rf"\textbf{{{escape(text)}}}")
-            case b.See(label=label):
-                return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
-            case b.Chip(kind=kind):
-                return Latex(rf"\chip{{{b.KINDS.get(kind, 'F')}}}")
-        return Latex(f"${self.show(self.composer.inline(span))}$")
+    def text(self, text: str) -> Latex:
+        return escape(text)
 
-    def show(self, box: y.Box) -> str:
-        """A formula as LaTeX."""
-        return self.composer.target.show(box)
+    def code(self, text: str) -> Latex:
+        return Latex(rf"\code{{{_breakable(text)}}}")
+
+    def strong(self, text: str) -> Latex:
+        return Latex(rf"\textbf{{{escape(text)}}}")
+
+    def see(self, label: str) -> Latex:
+        return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
+
+    def chip(self, letter: str) -> Latex:
+        return Latex(rf"\chip{{{letter}}}")
+
+    def formula(self, box: y.Box) -> Latex:
+        return Latex(f"${self.show(box)}$")
 
     # -- displays ------------------------------------------------------------------------------------------------------
 
@@ -342,7 +335,7 @@ class _Writer:
 
     def table(self, block: b.Table) -> Latex:
         """A table with its caption above; long ones in several parts, wide ones set smaller by TeX itself."""
-        used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
+        used = used_columns(block)
         head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
         columns = [[self.cell(row[k]) for row in block.rows] for k in used]
         align = _alignment([block.align[k] for k in used], columns)

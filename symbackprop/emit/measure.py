@@ -8,7 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
+from symbackprop.emit.target_latex import Latex
+
+if TYPE_CHECKING:
+    from symbackprop.emit import layout as y
+
+LATEX = Latex()
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}_^&]|\s+|.", re.DOTALL)
 _SCRIPT = 0.74
 _RELATIONS = frozenset(["=", "<", ">"]) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
@@ -101,6 +108,12 @@ def width(latex: str) -> float:
     True
     """
     return _Scanner(latex).group(end="")
+
+
+@lru_cache(maxsize=65536)
+def extent(box: y.Box) -> float:
+    """Estimated width of a formula's boxes, in em."""
+    return width(LATEX.show(box))
 
 
 class _Scanner:

@@ -121,12 +121,21 @@ class MathML(Target):
     def sign(self, box: y.Sign) -> str:
         if box.token == ",":
             return '<mo separator="true">,</mo>'
-        return _token(character(box.token), "")
+        char = character(box.token)
+        if char == "/":
+            return '<mo form="infix" lspace="0" rspace="0">/</mo>'
+        if char in _OPERATORS:
+            return f'<mo form="infix">{_operator(char)}</mo>'
+        return _token(char, "")
 
     def words(self, box: y.Words) -> str:
         return f"<mtext>{escape(box.text)}</mtext>"
 
     def beside(self, box: y.Beside) -> str:
+        """Boxes that touch; a first sign belongs to what follows it."""
+        first, *rest = box.parts
+        if isinstance(first, y.Sign) and first.token in {"-", "+"}:
+            return _row([f'<mo form="prefix">{_operator(first.token)}</mo>', *map(self.show, rest)])
         return _row(map(self.show, box.parts))
 
     def spaced(self, box: y.Spaced) -> str:
@@ -233,10 +242,14 @@ def _token(char: str, font: str) -> str:
     if char in _FENCES:
         return _fence(char, 0)
     if char in _OPERATORS:
-        return f"<mo>{escape('−' if char == '-' else char)}</mo>"
+        return f"<mo>{_operator(char)}</mo>"
     if char == ",":
         return "<mo>,</mo>"
     return _letters(char, font)
+
+
+def _operator(char: str) -> str:
+    return escape("−" if char == "-" else char)
 
 
 def _letters(text: str, font: str) -> str:

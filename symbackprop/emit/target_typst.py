@@ -83,7 +83,7 @@ _SIGNS = {
     "∂": "partial",
     "∇": "nabla",
     "…": "dots.h",
-    "⋯": "dots.h.c",
+    "⋯": 'class("normal", dots.h.c)',
     "←": "arrow.l",
     "→": "arrow.r",
     "′": "prime",
@@ -199,7 +199,7 @@ class Typst(Target):
 
     def edge(self, box: y.Edge) -> str:
         sign = _SIGNS[box.kind[box.closing]]
-        return f"lr({sign}, size: {120 + 60 * box.height}%)" if box.height else sign
+        return f"stretch({sign}, size: #{140 + 80 * box.height}%)" if box.height else sign
 
     def norm(self, box: y.Norm) -> str:
         inner = f"lr(bar.v.double {self.show(box.inside)} bar.v.double)"

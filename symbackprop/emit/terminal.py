@@ -10,14 +10,15 @@ import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
-from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer, Right
+from symbackprop.emit.writer import Writer, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from symbackprop.document import blocks as b
     from symbackprop.emit.mathtext import Printer
 
 COLUMNS = 100
@@ -34,75 +35,54 @@ def write(document: b.Document, printer: Printer) -> str:
     return "\n".join([*head, "", *(text + "\n" for text in body if text)]).rstrip() + "\n"
 
 
-class _Writer:
+class _Writer(Writer):
     """Blocks to lines of text."""
 
     def __init__(self, printer: Printer) -> None:
-        self.composer = Composer(printer)
-        self.numbers: dict[str, int] = {}
-        self.tables = 0
+        super().__init__(Composer(printer))
         self.sections = 0
 
-    def number(self, blocks: Sequence[b.Block]) -> None:
-        """Numbers of displays that have a label, in order."""
-        for block in blocks:
-            for row in block.rows if isinstance(block, b.Display) else ():
-                if row.label:
-                    self.numbers.setdefault(row.label, len(self.numbers) + 1)
-
-    def block(self, block: b.Block) -> str:
-        """One block."""
-        match block:
-            case b.Heading(level=level, text=text):
-                return self.heading(level, self.spans(text))
-            case b.Paragraph(spans=spans, lead=lead):
-                return textwrap.fill(
-                    (f"{lead} " if lead else "") + self.spans(spans),
-                    COLUMNS,
-                    break_long_words=False,
-                    break_on_hyphens=False,
-                )
-            case b.Display(rows=rows):
-                return self.display(rows)
-            case b.Table():
-                return self.table(block)
-            case b.KeyBox(title=title, blocks=inner):
-                return f"{title}\n\n" + "\n\n".join(self.block(each) for each in inner)
-            case b.Listing(text=text):
-                return textwrap.indent(text.rstrip(), " " * INDENT)
-            case b.Directive():
-                return ""
-        message = f"no way to write {type(block).__name__}"
-        raise TypeError(message)
-
-    def heading(self, level: int, text: str) -> str:
+    def heading(self, level: int, text: b.Spans) -> str:
         """A section with its number and a rule below, a part of it with a lighter one."""
+        shown = self.spans(text)
         if level == 1:
             self.sections += 1
-            text = f"{self.sections}  {text}"
-        return f"{text}\n{('-' if level == 1 else '·') * min(_wide(text), COLUMNS)}"
+            shown = f"{self.sections}  {shown}"
+        return f"{shown}\n{('-' if level == 1 else '·') * min(_wide(shown), COLUMNS)}"
+
+    def paragraph(self, lead: str, spans: b.Spans) -> str:
+        text = (f"{lead} " if lead else "") + self.spans(spans)
+        return textwrap.fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
+
+    def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
+        return f"{title}\n\n" + "\n\n".join(self.block(each) for each in blocks)
+
+    def listing(self, text: str, language: str) -> str:
+        del language
+        return textwrap.indent(text.rstrip(), " " * INDENT)
 
     # -- text ----------------------------------------------------------------------------------------------------------
 
     def spans(self, spans: b.Spans) -> str:
-        """Running text."""
         return "".join(self.span(span) for span in spans)
 
-    def span(self, span: b.Span) -> str:
-        match span:
-            case str():
-                return _clean(span)
-            case b.Code(text=text) | b.Strong(text=text):
-                return _clean(text)
-            case b.See(label=label):
-                return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
-            case b.Chip(kind=kind):
-                return b.KINDS.get(kind, "F")
-        return self.show(self.composer.inline(span))
+    def text(self, text: str) -> str:
+        return _clean(text)
 
-    def show(self, box: y.Box) -> str:
-        """A formula as text."""
-        return self.composer.target.show(box)
+    def code(self, text: str) -> str:
+        return _clean(text)
+
+    def strong(self, text: str) -> str:
+        return _clean(text)
+
+    def see(self, label: str) -> str:
+        return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
+
+    def chip(self, letter: str) -> str:
+        return letter
+
+    def formula(self, box: y.Box) -> str:
+        return self.show(box)
 
     def wide(self, box: y.Box) -> float:
         """Columns a formula takes."""
@@ -165,7 +145,7 @@ class _Writer:
 
     def table(self, block: b.Table) -> str:
         """Columns under their heads; those that are empty are left out."""
-        used = [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]
+        used = used_columns(block)
         cells = [[block.columns[k] for k in used], *([self.spans(row[k]) for k in used] for row in block.rows)]
         widths = [max(_wide(line[k]) for line in cells) for k in range(len(used))]
         lines = [

@@ -1,0 +1,233 @@
+"""A handout as one HTML file: MathML that browsers set by themselves, no script, nothing loaded from elsewhere.
+
+Displayed formulas are cut where a line may end, and the pieces flow like words, so they fit every screen. What cannot
+be cut is set smaller, by its estimated width. Hovering over a symbol, or focusing it, shows at the foot of the window
+what it means: rules of the style sheet alone.
+"""
+
+from __future__ import annotations
+
+import base64
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
+
+from symbackprop.document import blocks as b
+from symbackprop.emit import layout as y
+from symbackprop.emit.breaking import pieces_of, sums_of
+from symbackprop.emit.compose import Composer
+from symbackprop.emit.environment import environment
+from symbackprop.emit.measure import extent as width
+from symbackprop.emit.target_mathml import class_of
+from symbackprop.emit.writer import Writer, used_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.emit.compose import Composed, Right
+    from symbackprop.emit.mathtext import Printer
+
+PHONE = 14.0
+"""Pieces of formulas wider than this, in em, are cut between factors too."""
+FONTS = ("math", "regular", "italic", "bold")
+_PARTS = {
+    1: (Markup("<section>\n{}\n"), Markup("</section>\n")),
+    2: (Markup("<details open><summary>{}</summary>\n"), Markup("</details>\n")),
+}
+"""What opens and closes a section, and a part of one."""
+
+
+def write(document: b.Document, printer: Printer, *, language: str = "en") -> str:
+    """The document as the text of an HTML file; ``printer`` writes MathML."""
+    writer = _Writer(printer)
+    writer.number(document.blocks)
+    body = writer.blocks(document.blocks)
+    return (
+        environment("html")
+        .get_template("handout.html.j2")
+        .render(
+            title=document.title,
+            subtitle=document.subtitle,
+            language=language,
+            body=body,
+            legend=writer.legend(document.blocks),
+            fonts={name: _font(name) for name in FONTS},
+        )
+    )
+
+
+def _font(name: str) -> str:
+    """A font of the package, for a data address."""
+    data = (resources.files("symbackprop") / "fonts" / f"pagella-{name}.woff2").read_bytes()
+    return base64.b64encode(data).decode("ascii")
+
+
+class _Writer(Writer):
+    """Blocks to markup."""
+
+    def __init__(self, printer: Printer) -> None:
+        super().__init__(Composer(printer))
+        self.tables = self.sections = 0
+
+    # -- sections ------------------------------------------------------------------------------------------------------
+
+    def blocks(self, blocks: Sequence[b.Block]) -> Markup:
+        """Sections, and within them parts that fold away."""
+        out, closing = Markup(""), {1: Markup(""), 2: Markup("")}
+        for block in blocks:
+            if isinstance(block, b.Heading):
+                for level in (2, 1)[: 3 - block.level]:
+                    out += closing[level]
+                    closing[level] = Markup("")
+                opening, closing[block.level] = _PARTS[block.level]
+                out += opening.format(self.heading(block.level, block.text))
+            else:
+                out += self.block(block) + Markup("\n")
+        return out + closing[2] + closing[1]
+
+    def heading(self, level: int, text: b.Spans) -> Markup:
+        if level > 1:
+            return Markup("<h3>{}</h3>").format(self.spans(text))
+        self.sections += 1
+        return Markup('<h2><span class="n">{}</span>{}</h2>').format(self.sections, self.spans(text))
+
+    def paragraph(self, lead: str, spans: b.Spans) -> Markup:
+        head = Markup('<strong class="lead">{}</strong> ').format(lead) if lead else Markup("")
+        return Markup("<p>{}{}</p>").format(head, self.spans(spans))
+
+    def key_box(self, title: str, blocks: Sequence[b.Block]) -> Markup:
+        inner = Markup("\n").join(self.block(each) for each in blocks)
+        return Markup('<aside class="key" aria-label="{}">\n<p class="title">{}</p>\n{}\n</aside>').format(
+            title, title, inner
+        )
+
+    def listing(self, text: str, language: str) -> Markup:
+        return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>').format(language, text.rstrip())
+
+    # -- text ----------------------------------------------------------------------------------------------------------
+
+    def spans(self, spans: b.Spans) -> Markup:
+        return Markup("").join(self.span(span) for span in spans)
+
+    def text(self, text: str) -> Markup:
+        return escape("".join(c if c.isprintable() else " " for c in text))
+
+    def code(self, text: str) -> Markup:
+        return Markup("<code>{}</code>").format(text)
+
+    def strong(self, text: str) -> Markup:
+        return Markup("<strong>{}</strong>").format(text)
+
+    def see(self, label: str) -> Markup:
+        if label not in self.numbers:
+            return Markup("the forward pass")
+        return Markup('<a href="#{}">({})</a>').format(label, self.numbers[label])
+
+    def chip(self, letter: str) -> Markup:
+        return Markup('<span class="chip hue{}">{}</span>').format(letter, letter)
+
+    def formula(self, box: y.Box) -> Markup:
+        """A formula in a line of text; one that is long is cut where a line may end."""
+        return Markup(" ").join(self.math(piece) for piece in self.cut(box))
+
+    # -- formulas ------------------------------------------------------------------------------------------------------
+
+    def math(self, box: y.Box, *, display: bool = False) -> Markup:
+        """One piece; with its estimated width where a phone would not have the room."""
+        style = ' displaystyle="true"' if display else ""
+        wide = width(box)
+        if wide > PHONE:
+            style += f' style="--w:{wide:.0f}"'
+        return Markup(f"<math{style}>{self.show(box)}</math>")  # noqa: S704 - the target escapes
+
+    def cut(self, box: y.Box) -> list[y.Box]:
+        """Pieces of a formula between which a line may end."""
+        if width(box) <= PHONE:
+            return [box]
+        return [piece for part in sums_of(box) for piece in pieces_of(part, PHONE, width)]
+
+    def display(self, rows: Sequence[b.Row]) -> Markup:
+        """Formulas below each other, aligned at their equals signs where there is room."""
+        out: list[Markup] = []
+        above = None
+        for row in rows:
+            composed = self.composed(row)
+            if composed == above:  # both levels may agree
+                continue
+            above = composed
+            out.append(self.row(row, composed))
+        return Markup('<div class="display">\n{}\n</div>').format(Markup("\n").join(out))
+
+    def composed(self, row: b.Row) -> Composed:
+        """The row in parts; cases with long values stand below each other without a brace."""
+        composed = self.composer.row(row.formula)
+        long = any(
+            y.holds(part, y.Cases) and width(part) > 2 * PHONE for right in composed.rights for part in right.parts
+        )
+        return self.composer.row(row.formula, apart=True) if long else composed
+
+    def row(self, row: b.Row, composed: Composed) -> Markup:
+        left = Markup("") if composed.left is None else self.math(composed.left, display=True)
+        number = Markup("")
+        if row.label:
+            number = Markup('<a class="number" id="{}" href="#{}">({})</a>').format(
+                row.label, row.label, self.numbers[row.label]
+            )
+        rights = composed.rights or ()
+        lines = [
+            self.right(right, equals=composed.left is not None, left=left if not k else Markup(""))
+            for k, right in enumerate(rights)
+        ]
+        if not lines:
+            lines = [Markup('<div class="line"><span class="right">{}</span>').format(left)]
+        ends = [*([Markup("</div>")] * (len(lines) - 1)), number + Markup("</div>")]
+        return Markup("\n").join(line + end for line, end in zip(lines, ends, strict=True))
+
+    def right(self, right: Right, *, equals: bool, left: Markup) -> Markup:
+        """One line from its equals sign on, as pieces that flow; it is closed by who knows its number."""
+        parts: list[Markup] = []
+        for k, part in enumerate(right.parts):
+            first, *rest = self.cut(part)
+            if equals and not k:
+                first = y.spaced([y.EQUALS, first])
+            pieces = Markup(" ").join(self.math(piece, display=True) for piece in (first, *rest))
+            parts.append(Markup('<span class="part">{}</span>').format(pieces) if right.stacked else pieces)
+        when = Markup("")
+        if right.when is not None:
+            when = Markup(' <span class="when">for {}</span>').format(self.math(right.when))
+        body = Markup(" ").join(parts) + when
+        return Markup('<div class="line"><span class="left">{}</span><span class="right">{}</span>').format(left, body)
+
+    # -- tables --------------------------------------------------------------------------------------------------------
+
+    def table(self, block: b.Table) -> Markup:
+        """A table whose rows become blocks of lines on a phone, each with its column's name."""
+        self.tables += 1
+        used = used_columns(block)
+        head = Markup("").join(Markup('<th scope="col">{}</th>').format(block.columns[k]) for k in used)
+        rows = Markup("\n").join(
+            Markup("<tr>{}</tr>").format(
+                Markup("").join(
+                    Markup('<td data-label="{}">{}</td>').format(block.columns[k], self.spans(row[k])) for k in used
+                )
+            )
+            for row in block.rows
+        )
+        caption = Markup('<b class="hue">Table {}.</b> {}').format(self.tables, self.spans(block.caption))
+        return Markup(
+            "<table>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>"
+        ).format(caption, head, rows)
+
+    def legend(self, blocks: Sequence[b.Block]) -> list[tuple[str, Markup]]:
+        """Each symbol of the notation table with what is said of it there: its class, and a line of text."""
+        found: list[tuple[str, Markup]] = []
+        table = next((block for block in blocks if isinstance(block, b.Table) and block.label == "symbols"), None)
+        for row in table.rows if table is not None else ():
+            symbol = row[0][0]
+            if not isinstance(symbol, b.Whole):
+                continue
+            said = [self.spans(cell) for cell in (row[0], row[1], row[3]) if cell]
+            code = Markup(", in the code {}").format(self.spans(row[4])) if row[4] else Markup("")
+            found.append((class_of(symbol.tensor), Markup(" · ").join(said) + code))
+        return found

@@ -1,0 +1,128 @@
+"""What all writers of handouts share: which block and which span there is, and the numbers of displays.
+
+A writer says how each looks; blocks and spans come from ``document.blocks``, formulas from its composer as boxes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from symbackprop.document import blocks as b
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from symbackprop.emit import layout as y
+    from symbackprop.emit.compose import Composer
+
+
+class Writer(ABC):
+    """The base of all writers; their markup is text of a type of their own."""
+
+    def __init__(self, composer: Composer) -> None:
+        self.composer = composer
+        self.numbers: dict[str, int] = {}
+
+    def number(self, blocks: Sequence[b.Block]) -> None:
+        """Numbers of displays that have a label, in order."""
+        for block in blocks:
+            if isinstance(block, b.KeyBox):
+                self.number(block.blocks)
+            for row in block.rows if isinstance(block, b.Display) else ():
+                if row.label:
+                    self.numbers.setdefault(row.label, len(self.numbers) + 1)
+
+    def show(self, box: y.Box) -> str:
+        """A formula as text of the target."""
+        return self.composer.target.show(box)
+
+    def block(self, block: b.Block) -> Any:
+        """One block."""
+        match block:
+            case b.Heading(level=level, text=text):
+                return self.heading(level, text)
+            case b.Paragraph(spans=spans, lead=lead):
+                return self.paragraph(lead, spans)
+            case b.Display(rows=rows):
+                return self.display(rows)
+            case b.Table():
+                return self.table(block)
+            case b.KeyBox(title=title, blocks=inner):
+                return self.key_box(title, inner)
+            case b.Listing(text=text, language=language):
+                return self.listing(text, language)
+        message = f"no way to write {type(block).__name__}"
+        raise TypeError(message)
+
+    def span(self, span: b.Span) -> Any:
+        """One span of running text."""
+        match span:
+            case str():
+                return self.text(span)
+            case b.Code(text=text):
+                return self.code(text)
+            case b.Strong(text=text):
+                return self.strong(text)
+            case b.See(label=label):
+                return self.see(label)
+            case b.Chip(kind=kind):
+                return self.chip(b.KINDS.get(kind, "F"))
+        return self.formula(self.composer.inline(span))
+
+    @abstractmethod
+    def spans(self, spans: b.Spans) -> Any:
+        """Running text."""
+
+    @abstractmethod
+    def text(self, text: str) -> Any:
+        """Text that means nothing but itself."""
+
+    @abstractmethod
+    def code(self, text: str) -> Any:
+        """A name in a program."""
+
+    @abstractmethod
+    def strong(self, text: str) -> Any:
+        """Words that carry a paragraph."""
+
+    @abstractmethod
+    def see(self, label: str) -> Any:
+        """A reference to a numbered display."""
+
+    @abstractmethod
+    def chip(self, letter: str) -> Any:
+        """The letter of a kind of factor."""
+
+    @abstractmethod
+    def formula(self, box: y.Box) -> Any:
+        """A formula in running text."""
+
+    @abstractmethod
+    def heading(self, level: int, text: b.Spans) -> Any:
+        """A heading."""
+
+    @abstractmethod
+    def paragraph(self, lead: str, spans: b.Spans) -> Any:
+        """A paragraph, with the words that open it in bold."""
+
+    @abstractmethod
+    def display(self, rows: Sequence[b.Row]) -> Any:
+        """Formulas below each other."""
+
+    @abstractmethod
+    def table(self, block: b.Table) -> Any:
+        """A table."""
+
+    @abstractmethod
+    def key_box(self, title: str, blocks: Sequence[b.Block]) -> Any:
+        """What is set apart."""
+
+    @abstractmethod
+    def listing(self, text: str, language: str) -> Any:
+        """A program or its output."""
+
+
+def used_columns(block: b.Table) -> list[int]:
+    """Columns of a table in which something stands."""
+    return [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]

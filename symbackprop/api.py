@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symbackprop import adjoint, notation, spec
+from symbackprop import adjoint, notation, spec, typeset
 from symbackprop.check import check as gradient_check
 from symbackprop.document import handout
+from symbackprop.emit import html as html_writer
 from symbackprop.emit import latex as latex_writer
 from symbackprop.emit import terminal as terminal_writer
+from symbackprop.emit import typst as typst_writer
 from symbackprop.emit.mathtext import Printer
 from symbackprop.emit.numpy import emit_module
 from symbackprop.errors import SpecError, nearest
@@ -107,6 +109,11 @@ class Derived:
         """The handout as a LaTeX document, code and gradient check included."""
         code = self.code()
         return handout_latex(self, levels, code, self.check(code))
+
+    def html(self, levels: Sequence[str] = LEVELS) -> str:
+        """The handout as one HTML file, code and gradient check included."""
+        code = self.code()
+        return handout_html(self, levels, code, self.check(code))
 
     def text(self, levels: Sequence[str] = LEVELS) -> str:
         """The derivation as readable plain text."""
@@ -200,6 +207,28 @@ def document(derived: Derived, levels: Sequence[str], source: str, report: Repor
 def handout_latex(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
     """The handout as a LaTeX document."""
     return latex_writer.write(document(derived, levels, source, report), derived.printer)
+
+
+def handout_html(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+    """The handout as one HTML file."""
+    printer = Printer(derived.derivation, derived.preset, target="mathml")
+    return html_writer.write(document(derived, levels, source, report), printer)
+
+
+def handout_typst(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+    """The handout as a Typst document."""
+    printer = Printer(derived.derivation, derived.preset, target="typst")
+    return typst_writer.write(document(derived, levels, source, report), printer)
+
+
+def handout_pdf(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> bytes:
+    """The handout as a PDF, set by TeX where it is installed, else by Typst.
+
+    Raises: UnsupportedError where there is neither; OutputError where it cannot be set.
+    """
+    if typeset.maker() == "typst":
+        return typeset.from_typst(handout_typst(derived, levels, source, report))
+    return typeset.from_latex(handout_latex(derived, levels, source, report))
 
 
 def terminal(derived: Derived, levels: Sequence[str]) -> str:

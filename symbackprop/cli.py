@@ -20,20 +20,22 @@ from symbackprop.console import DONE, FAILED, MISUSED, Progress
 from symbackprop.errors import OutputError, SpecError, SymbackpropError, UnsupportedError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from symbackprop.api import Derived
     from symbackprop.network import Network
 
 LEVELS = ("scalar", "index", "matrix")
-DERIVE_TO = ("tex", "pdf")
-DERIVE_LATER = ("html", "slides", "md", "ipynb")
+DERIVE_TO = ("tex", "pdf", "html")
+DERIVE_LATER = ("slides", "md", "ipynb")
 STYLES = ("teaching",)
 STYLES_LATER = ("fast",)
 TARGETS = ("numpy",)
 FORMATS = ("text", "json", "github", "sarif", "html")
 """Forms of what verify says."""
-SUFFIXES = ("tex", "pdf", "py", "toml")
+STAGES = ("derivation", "gradient check", "handout", "typesetting")
+"""What ``build`` does with each network, in order."""
+SUFFIXES = ("tex", "pdf", "html", "py", "toml")
 """What ``build`` writes, in the order it says so."""
 
 
@@ -160,8 +162,8 @@ def _deliver(content: str | bytes, output: str | None, filename: str, net: str) 
 def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str, seed: int) -> int:
     """Handout, code, network file and gradient check of every NET: the main job.
 
-    Writes NAME.tex, NAME.pdf (where pdflatex is installed), NAME.py and NAME.toml into DIR, and prints what it wrote
-    and the check of the code against numeric gradients.
+    Writes NAME.tex, NAME.pdf (by TeX, or by the extra [pdf] where there is none), NAME.html, NAME.py and NAME.toml into
+    DIR, and prints what it wrote and the check of the code against numeric gradients.
 
     \b
     Example:
@@ -170,14 +172,14 @@ def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str,
     from symbackprop import typeset
 
     wanted = _chosen_levels(levels)
-    with Progress(4 * len(nets) + 1) as bar:
+    with Progress(len(STAGES) * len(nets) + 1) as bar:
         bar.step("reading")
         loaded = [_load(net) for net in nets]
         _refuse_equal_names([network.name for network in loaded])
         _refuse_own_inputs(loaded, output, nets)
         codes = [_build_one(network, output, notation, wanted, seed=seed, nets=nets, bar=bar) for network in loaded]
-    if not typeset.is_available():
-        console.complain(f"no PDF was made: no pdflatex found; {typeset.HOW_TO}")
+    if typeset.maker() is None:
+        console.complain(f"no PDF was made: {typeset.HOW_TO}")
     return max(codes)
 
 
@@ -194,24 +196,27 @@ def _build_one(  # noqa: PLR0913 - the options of one command
     from symbackprop import api, typeset
     from symbackprop.output import Staged
 
-    bar.step(f"{network.name}: derivation")
+    steps = iter(STAGES)
+    bar.step(f"{network.name}: {next(steps)}")
     derived = api.derive(network, notation, relay=notation is not None)
     source = derived.code()
-    bar.step(f"{network.name}: gradient check")
+    bar.step(f"{network.name}: {next(steps)}")
     report = derived.check(source, seed)
     if not report.passed:
         bar.pause()
         console.write(f"{network.name}\n{_indented(str(report))}\n")
         console.complain(f"{network.name}: the gradient check failed, so nothing was written")
         return FAILED
-    bar.step(f"{network.name}: handout")
-    handout = api.handout_latex(derived, levels, source, report)
-    bar.step(f"{network.name}: typesetting")
+    bar.step(f"{network.name}: {next(steps)}")
+    parts = (derived, levels, source, report)
+    results: dict[str, str | bytes] = {
+        "tex": api.handout_latex(*parts), "html": api.handout_html(*parts), "py": source, "toml": network.toml,
+    }  # fmt: skip
     folder = Path(output)
-    results: dict[str, str | bytes] = {"tex": handout, "py": source, "toml": network.toml}
-    if typeset.is_available():
+    bar.step(f"{network.name}: {next(steps)}")
+    if typeset.maker() is not None:
         try:
-            results["pdf"] = typeset.pdf(handout)
+            results["pdf"] = api.handout_pdf(*parts)
         except OutputError as error:
             console.complain(f"{network.name}.pdf was not made: {error}")
     with Staged(_inputs(nets)) as files:
@@ -247,7 +252,9 @@ def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[
 
 @commands.command(short_help="The derivation alone, in the terminal or as a handout.")
 @_net
-@click.option("--to", "target", metavar="FORMAT", help="tex or pdf; default: by the name of PATH, else the terminal.")
+@click.option(
+    "--to", "target", metavar="FORMAT", help="tex, html or pdf; default: by the name of PATH, else the terminal."
+)
 @click.option("-o", "--output", metavar="PATH", help="File, or folder where it ends in / or is one.")
 @_notation
 @_levels
@@ -266,8 +273,8 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
         target = Path(output).suffix.removeprefix(".") or "tex"
     if target is not None:
         _supported("format", target, DERIVE_TO, DERIVE_LATER)
-        if target == "pdf" and not typeset.is_available():
-            message = f"no pdflatex found; {typeset.HOW_TO}, or write LaTeX with --to tex"
+        if target == "pdf" and typeset.maker() is None:
+            message = f"nothing here makes a PDF; {typeset.HOW_TO}, or write --to tex or html"
             raise UnsupportedError(message)
     from symbackprop import api
 
@@ -280,8 +287,10 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
     if not report.passed:
         console.complain(f"{derived.network.name}: the gradient check failed, so nothing was written\n{report}")
         return FAILED
-    handout = api.handout_latex(derived, wanted, source, report)
-    content = typeset.pdf(handout) if target == "pdf" else handout
+    make: dict[str, Callable[..., str | bytes]] = {
+        "tex": api.handout_latex, "html": api.handout_html, "pdf": api.handout_pdf,
+    }  # fmt: skip
+    content = make[target](derived, wanted, source, report)
     _deliver(content, output, f"{derived.network.name}.{target}", net)
     return DONE
 

@@ -1,23 +1,28 @@
-"""PDF from LaTeX, where TeX is installed.
+"""PDF: from LaTeX where TeX is installed, else from Typst where its package is.
 
-``pdf(text)`` runs pdflatex in a folder of its own, without shell escape, until references settle; the same text gives
-the same bytes.
+``from_latex`` runs pdflatex in a folder of its own, without shell escape, until references settle; ``from_typst`` runs
+inside the process. The same text gives the same bytes.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Literal
 
 from symbackprop.errors import OutputError, UnsupportedError
 
 RUNS = 4
 SECONDS = 300
-HOW_TO = "for a PDF install TeX Live (on Debian: texlive-latex-extra texlive-fonts-recommended lmodern)"
+HOW_TO = (
+    "for a PDF run pip install 'symbackprop[pdf]', or install TeX Live (on Debian: texlive-latex-extra "
+    "texlive-fonts-recommended lmodern)"
+)
 _RERUN = re.compile(rb"Rerun to get|may have changed|Rerun LaTeX|Please rerun")
 _SETTINGS = {
     "openout_any": "p",
@@ -28,13 +33,32 @@ _SETTINGS = {
 }
 
 
-def is_available() -> bool:
-    """True where pdflatex is on the path."""
-    return shutil.which("pdflatex") is not None
+def maker() -> Literal["pdflatex", "typst"] | None:
+    """What makes a PDF here: pdflatex where it is on the path, else the typst package, else nothing."""
+    if shutil.which("pdflatex") is not None:
+        return "pdflatex"
+    return "typst" if importlib.util.find_spec("typst") is not None else None
 
 
-def pdf(text: str) -> bytes:
-    """The typeset document.
+def from_typst(text: str) -> bytes:
+    """The typeset Typst document; it can read no file.
+
+    Raises: OutputError with Typst's complaint.
+    """
+    import typst  # noqa: PLC0415 - an extra, imported only when used
+
+    with tempfile.TemporaryDirectory(prefix="symbackprop-") as folder:
+        source = Path(folder) / "handout.typ"
+        source.write_text(text, encoding="utf-8")
+        try:
+            return typst.compile(str(source), root=folder)
+        except typst.TypstError as error:
+            message = f"Typst failed: {error}"
+            raise OutputError(message) from None
+
+
+def from_latex(text: str) -> bytes:
+    """The typeset LaTeX document.
 
     Raises: UnsupportedError without TeX; OutputError with TeX's first complaint.
     """

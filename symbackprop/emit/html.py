@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 PHONE = 14.0
 """Pieces of formulas wider than this, in em, are cut between factors too."""
+PAGE = 44.0
+"""Tables wider than this, in em, have their rows as blocks of lines on every screen."""
 FONTS = ("math", "regular", "italic", "bold")
 _PARTS = {
     1: (Markup("<section>\n{}\n"), Markup("</section>\n")),
@@ -205,6 +207,7 @@ class _Writer(Writer):
         """A table whose rows become blocks of lines on a phone, each with its column's name."""
         self.tables += 1
         used = used_columns(block)
+        wide = sum(max(self.extent(row[k]) for row in block.rows) for k in used) > PAGE
         head = Markup("").join(Markup('<th scope="col">{}</th>').format(block.columns[k]) for k in used)
         rows = Markup("\n").join(
             Markup("<tr>{}</tr>").format(
@@ -216,8 +219,17 @@ class _Writer(Writer):
         )
         caption = Markup('<b class="hue">Table {}.</b> {}').format(self.tables, self.spans(block.caption))
         return Markup(
-            "<table>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>"
-        ).format(caption, head, rows)
+            "<table{}>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>"
+        ).format(Markup(' class="stacked"') if wide else Markup(""), caption, head, rows)
+
+    def extent(self, spans: b.Spans) -> float:
+        """About how wide a cell is, in em."""
+        return sum(
+            width(self.composer.inline(span))
+            if isinstance(span, b.Formula)
+            else 0.5 * len(str(getattr(span, "text", span)))
+            for span in spans
+        )
 
     def legend(self, blocks: Sequence[b.Block]) -> list[tuple[str, Markup]]:
         """Each symbol of the notation table with what is said of it there: its class, and a line of text."""

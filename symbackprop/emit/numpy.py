@@ -67,6 +67,16 @@ def emit_module(
     return Module(derivation, layout or {}, preset).text()
 
 
+def docstring(text: str) -> str:
+    r"""Text of a user's inside a docstring: backslashes and quotes mean nothing, control characters are blanks.
+
+    >>> print(docstring("a \\input{b}"))
+    a \\input{b}
+    """
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    return printable.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+
+
 class Module:
     """Puts a module together; what a body looks like is for ``body`` to say."""
 
@@ -85,7 +95,7 @@ class Module:
         template = environment().get_template("module.py.j2")
         return template.render(
             name=network.name,
-            title=network.title or network.name,
+            title=docstring(network.title or network.name),
             loss=network.loss,
             oldest=OLDEST,
             about=self.about(),

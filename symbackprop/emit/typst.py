@@ -131,7 +131,7 @@ class _Writer(Writer):
             return [("", f"display({shown})")]
         found: list[tuple[str, str]] = [("", f"display({shown})")] if apart and left is not None else []
         for number, right in enumerate(rights):
-            opening = [y.EQUALS] if left is not None else []
+            opening: list[y.Box] = [y.EQUALS] if left is not None else []
             head = "" if apart or number else f"display({shown})" if shown else ""
             for line in self.filled(opening, right, room):
                 found.append((head, line))

@@ -87,12 +87,28 @@ def test_build_writes_everything_and_prints_the_check(run, tmp_path, no_tex):
     assert done.returncode == 0, done.stderr
     out = tmp_path / "new" / "out"
     names = {path.name for path in out.iterdir()}
-    assert {"seed_003.tex", "seed_003.py", "seed_003.toml"} <= names
-    assert len(names) == 6
+    assert {f"seed_003.{suffix}" for suffix in ("tex", "pdf", "html", "py", "toml")} <= names
+    assert len(names) == 10
+    assert (out / "seed_003.pdf").read_bytes().startswith(b"%PDF")
     assert "W1         < 1e-9" in done.stdout
     assert "largest relative error < 1e-9" in done.stdout
-    assert "no pdflatex found; for a PDF install" in done.stderr
+    assert done.stderr == ""
     assert str(out / "seed_003.py") in done.stdout
+
+
+def test_build_without_anything_that_makes_a_pdf_says_how_to_get_one(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("symbackprop.typeset.maker", lambda: None)
+    done = run("build", SMALL, "-o", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert not list(tmp_path.glob("*.pdf"))
+    assert done.stderr.count("\n") == 1
+    assert "no PDF was made: for a PDF run pip install 'symbackprop[pdf]'" in done.stderr
+
+
+def test_typst_makes_the_same_pdf_twice(run, tmp_path, no_tex):
+    for folder in ("a", "b"):
+        assert run("derive", SEED, "-o", str(tmp_path / folder / "x.pdf")).returncode == 0
+    assert (tmp_path / "a" / "x.pdf").read_bytes() == (tmp_path / "b" / "x.pdf").read_bytes()
 
 
 @pytest.mark.slow
@@ -223,7 +239,7 @@ def test_version_and_help_load_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        (("derive", SMALL, "--to", "html"), "format 'html' is not yet supported; supported: tex, pdf"),
+        (("derive", SMALL, "--to", "slides"), "format 'slides' is not yet supported; supported: tex, pdf, html"),
         (("derive", SMALL, "--to", "slides"), "supported: tex, pdf"),
         (("derive", SMALL, "--to", "md"), "supported: tex, pdf"),
         (("derive", SMALL, "--to", "ipynb"), "supported: tex, pdf"),

@@ -26,7 +26,7 @@ HEAD = r"""\documentclass{article}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not typeset.is_available(), reason="no pdflatex")
+@pytest.mark.skipif(typeset.maker() != "pdflatex", reason="no pdflatex")
 @pytest.mark.parametrize("name", notation.names())
 def test_all_formulas_are_typeset(name):
     preset = notation.load(name)
@@ -44,4 +44,4 @@ def test_all_formulas_are_typeset(name):
             ]
         lines.append(rf"\[ {preset.example} \]")
     lines.append(r"\end{document}")
-    assert typeset.pdf("\n".join(lines)).startswith(b"%PDF")
+    assert typeset.from_latex("\n".join(lines)).startswith(b"%PDF")

@@ -29,7 +29,6 @@ BAD = re.compile(
     r"^! .*|^Overfull.*|LaTeX Warning: Reference.*|Missing character.*|There were undefined.*",
     re.MULTILINE,
 )
-HOSTILE = r"50% \input{/etc/passwd} \write18{ls} $x$ #1 & ~ ^ _ { } <script> \end{document} ☃ שלום «é»"
 
 
 def document(network: Network, preset: str | None = None, **options: object) -> str:
@@ -152,33 +151,8 @@ def test_widths_do_not_change_index_and_matrix_levels() -> None:
 
 
 needs_tex = pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex: install texlive-latex-extra")
-LONG = """
-name = "long"
-title = 'TITLE'
-loss = "mean_squared_reconstruction_error"
-parameters = ["encoder_weight_matrix_of_the_first_layer", "decoder_weight_matrix_of_the_second_layer"]
-forward = '''
-first_layer_pre_activation_values = observed_input_data @ encoder_weight_matrix_of_the_first_layer
-first_layer_activation_values = sigmoid(first_layer_pre_activation_values)
-reconstructed_output_data = first_layer_activation_values @ decoder_weight_matrix_of_the_second_layer
-mean_squared_reconstruction_error = sum((reconstructed_output_data - observed_input_data)**2) / number_of_examples
-'''
-[shapes]
-observed_input_data = "number_of_examples number_of_features"
-encoder_weight_matrix_of_the_first_layer = "number_of_features hidden_size"
-decoder_weight_matrix_of_the_second_layer = "hidden_size number_of_features"
-""".replace("TITLE", HOSTILE)
-
-
-def many_parameters() -> str:
-    """A deep network of thirty different layers, each with its own weights."""
-    forward = ["h0 = X", *(f"h{k} = tanh(h{k - 1} @ W{k} + b{k})" for k in range(1, 16)), "C = sum((h15 - Y)**2) / N"]
-    shapes = ['X = "N d0"', 'Y = "N d15"', *(f'W{k} = "d{k - 1} d{k}"\nb{k} = "d{k}"' for k in range(1, 16))]
-    names = ", ".join(f'"W{k}", "b{k}"' for k in range(1, 16))
-    body = "\n".join(forward)
-    return f'name = "deep"\nloss = "C"\nparameters = [{names}]\nforward = """\n{body}\n"""\n[shapes]\n' + "\n".join(
-        shapes
-    )
+AWKWARD = sorted((NETWORKS.parent / "awkward").glob("*.toml"))
+"""Long names, a hostile title, thirty parameters, and the like."""
 
 
 @needs_tex
@@ -202,9 +176,9 @@ def test_every_notation_typesets(preset: str, tmp_path: Path) -> None:
 
 @needs_tex
 @pytest.mark.slow
-@pytest.mark.parametrize("text", [LONG, many_parameters()], ids=["long names and a hostile title", "thirty parameters"])
-def test_awkward_networks_typeset(text: str, tmp_path: Path) -> None:
-    complaints, _ = typeset(document(spec.loads(text)), tmp_path)
+@pytest.mark.parametrize("source", AWKWARD, ids=lambda p: p.stem)
+def test_awkward_networks_typeset(source: Path, tmp_path: Path) -> None:
+    complaints, _ = typeset(document(spec.load(str(source))), tmp_path)
     assert complaints == []
 
 

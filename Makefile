@@ -47,5 +47,5 @@ clean:
 $(VENV)/ready: pyproject.toml
 	$(PYTHON3) -m venv $(VENV)
 	$(PYTHON) -m pip install -q --upgrade "pip>=25.1"
-	$(PYTHON) -m pip install -q -e . --group dev
+	$(PYTHON) -m pip install -q -e ".[pdf]" --group dev
 	touch $@

@@ -52,6 +52,8 @@ class Writer(ABC):
                 return self.key_box(title, inner)
             case b.Listing(text=text, language=language):
                 return self.listing(text, language)
+            case b.Directive(spans=spans):
+                return self.directive(spans)
         message = f"no way to write {type(block).__name__}"
         raise TypeError(message)
 
@@ -69,6 +71,11 @@ class Writer(ABC):
             case b.Chip(kind=kind):
                 return self.chip(b.KINDS.get(kind, "F"))
         return self.formula(self.composer.inline(span))
+
+    def directive(self, spans: Sequence[str | b.Formula]) -> Any:
+        """What the reader of documents is told; LaTeX alone has comments for it."""
+        del spans
+        return ""
 
     @abstractmethod
     def spans(self, spans: b.Spans) -> Any:

@@ -22,10 +22,10 @@ from symbackprop.handwritten import directives
 from symbackprop.handwritten.directives import DirectiveError, Directives, State
 from symbackprop.handwritten.displays import Display, Finder, relates
 from symbackprop.handwritten.formula import Formula, Lines, Problem, plain
-from symbackprop.handwritten.macros import Token, expanded
+from symbackprop.handwritten.macros import Expander, Macro, Token
 from symbackprop.handwritten.markdown import masked
 from symbackprop.handwritten.notebook import Cell, cells, joined
-from symbackprop.handwritten.rows import pieces
+from symbackprop.handwritten.rows import formula_of, pieces
 from symbackprop.spec.source import decode, read_text
 
 if TYPE_CHECKING:
@@ -163,14 +163,17 @@ class _Reader:
         self.problems: list[Problem] = []
         self.entries: list[Entry] = []
         self.net: tuple[str, Formula] | None = None
+        self.macros: dict[str, Macro] = {}
 
     def read(self, source: str, comments: list[Formula], kind: Kind, path: str, code: tuple[Cell, ...]) -> Document:
-        tokens, problems = expanded(source, self.lines)
+        expander = Expander(source, self.lines)
+        tokens = expander.run()
+        self.macros = expander.macros
         finder = Finder(tokens, self.lines)
         items: list[Display | Formula] = [*comments]
         items += (_content(item, self.lines) if isinstance(item, Token) else item for item in finder.run())
         items.sort(key=lambda item: item.span.start)
-        self.problems += [*problems, *finder.problems][:PROBLEMS]
+        self.problems += [*expander.problems, *finder.problems][:PROBLEMS]
         answers = _answers(items)
         said = 0
         for number, item in enumerate(items):
@@ -202,9 +205,9 @@ class _Reader:
         )
 
     def _directive(self, formula: Formula) -> None:
-        """Let a directive hold; what cannot be understood is a problem."""
+        """Let a directive hold, with the document's macros expanded; what cannot be understood is a problem."""
         try:
-            found = directives.read(formula)
+            found = directives.read(self._expanded(formula))
         except DirectiveError as error:
             self._problem(error.message, formula, error)
             return
@@ -215,6 +218,14 @@ class _Reader:
                     return
                 self.net = (directive.file, formula)
             self.state.apply(directive)
+
+    def _expanded(self, formula: Formula) -> Formula:
+        if not self.macros or "\\" not in formula.text:
+            return formula
+        inner = Expander(formula.text, self.lines, macros=dict(self.macros)).run()
+        spans = [formula.part(token.start, token.end) for token in inner]
+        tokens = [Token(token.text, span.start, span.end) for token, span in zip(inner, spans, strict=True)]
+        return formula_of(tokens, self.lines) or formula
 
     def _problem(self, message: str, formula: Formula, error: DirectiveError | None = None) -> None:
         line, column = (error.line, error.column) if error is not None else (None, None)

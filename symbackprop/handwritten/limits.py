@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, Var
+from symbackprop.affine import Affine, Var, var
 from symbackprop.handwritten.expression import Condition, Letter, Node
 from symbackprop.handwritten.reader import Reader, split
 from symbackprop.handwritten.tokens import ReadError
@@ -83,10 +83,12 @@ def _upper(reader: Reader, above: Items, found: list[Range], item: Item) -> None
     if len(parts) not in {1, len(open_ends)}:
         reader.fail("limits and indices of this sum differ in number", item)
     for k, each in enumerate(open_ends):
-        form = reader.form(parts[min(k, len(parts) - 1)])
-        if form is None:
+        forms = _extremes(reader, parts[min(k, len(parts) - 1)], r"\min")
+        if not forms:
             reader.fail("the upper limit is not an index", above[0])
-        each.hi = form
+        each.hi = forms[0]
+        if each.letter is not None:
+            each.conditions += tuple(_bound(each.letter, "≤", form) for form in forms[1:])
         if each.lo is None and each.letter is not None:
             each.lo = Affine(reader.context.base)
 
@@ -107,11 +109,12 @@ def _add_range(reader: Reader, part: Items, found: list[Range], item: Item) -> N
             found.append(Range(letter))
             _from_set(reader, right, found[-1])
         return
-    conditions = chain(reader, part)
+    conditions = _from_greatest(reader, left, sign, right) or chain(reader, part)
     if not conditions:
         reader.fail("this is no range", item)
     sides = [c.left for c in conditions] + [c.right for c in conditions]
-    own_letter = next((x for x in map(_letter_of, sides) if x), None)
+    letters = [x for x in map(_letter_of, sides) if x]
+    own_letter = max(letters, key=letters.count, default=None)  # of t ≥ i > k the one in the middle
     if own_letter is None:
         reader.fail("this is no range", item)
     own = known.get(own_letter)
@@ -121,6 +124,28 @@ def _add_range(reader: Reader, part: Items, found: list[Range], item: Item) -> N
     own = own or found[-1]
     for each in conditions:
         _narrow(own, each)
+
+
+def _from_greatest(reader: Reader, left: Items, sign: Item, right: Items) -> tuple[Condition, ...]:
+    r"""``k = \max(a, b)`` below a sum sign: k starts at both."""
+    letters = list(_letters(reader, left))
+    forms = _extremes(reader, right, r"\max") if sign.text == "=" and len(letters) == 1 else ()
+    return tuple(_bound(letters[0], "≥", form) for form in forms) if len(forms) > 1 else ()
+
+
+def _extremes(reader: Reader, items: Items, function: str) -> tuple[Affine, ...]:
+    r"""The indices of ``\max(a, b)``, or an index alone; () for anything else."""
+    if len(items) == 2 and items[0].text == function and items[1].kind == "group":  # noqa: PLR2004 - with its list
+        parts = split(items[1].body, _SEPARATORS)
+    else:
+        parts = [items]
+    forms = [reader.form(part) for part in parts]
+    known = tuple(form for form in forms if form is not None)
+    return known if len(known) == len(forms) else ()
+
+
+def _bound(letter: str, sign: str, form: Affine) -> Condition:
+    return Condition(left=Letter(form=var(letter)), sign=sign, right=Letter(form=form))
 
 
 def _narrow(own: Range, condition: Condition) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Size, Var
+from symbackprop.handwritten.expression import Slice
 from symbackprop.handwritten.parse import Item, Items, parse, tokens
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.notation.glyph import GREEK
@@ -281,6 +282,7 @@ class Names:
                     int(entry.certainty >= PLAIN),
                     len(rest_sup) + int(bool(rest_sub)),
                     primes - entry.primes,
+                    int(not entry.inner),  # a list that is part of the name is no factor
                     entry.count,
                     int(looks != entry.looks),
                     entry.certainty,
@@ -429,6 +431,15 @@ class Names:
                 return None
             result.append(form)
         return tuple(result)
+
+    def sliced(self, found: Iterable[Affine | tuple[Tokens, Tokens]]) -> tuple[Affine | Slice, ...]:
+        """Indices and slices of a leftover subscript, as ``elements`` gives them, for a node."""
+        return tuple(
+            each
+            if isinstance(each, Affine)
+            else Slice(lo=self.form(each[0]) if each[0] else None, hi=self.form(each[1]) if each[1] else None)
+            for each in found
+        )
 
 
 def _inner_matches(entry: Entry, listed: Tokens | None) -> Iterator[Mapping[int, Tokens]]:

@@ -102,16 +102,17 @@ def _longest(reader: Reader, cursor: Cursor, factor: Factor) -> Node | None:
         items = run[:length]
         following = cursor.peek(length)
         found = [m for m in reader.names.find(items, following) if _usable(reader, m)]
+        if not _argument_follows(following):
+            found = [m for m in found if length == 1 or m.entry.kind != "function"]  # log σ² is no log-sigmoid
+            found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
         if not found:
             continue
-        if not _argument_follows(following):
-            found.sort(key=lambda m: m.entry.kind in {"function", "loss"})
         listed = following is not None and following.kind == "group" and following.text == "("
         found.sort(key=lambda m: m.entry.arguments and not listed)
         spelled_out = length > 1 and found[0].entry.certainty >= PLAIN and _reads_letter_by_letter(reader, items)
         if spelled_out and not reader.pick("word", items[0].start, 2):
             continue
-        best = [m for m in found if m.score[:5] == found[0].score[:5]]
+        best = [m for m in found if m.score[:6] == found[0].score[:6]]
         if found[0].entry.kind in {"let", "scalar"}:
             best = [m for m in best if m.entry.kind == found[0].entry.kind]
         best = _distinct(reader, best)
@@ -233,7 +234,7 @@ def _named(reader: Reader, cursor: Cursor, items: Items, match: Match, factor: F
     elif entry.kind == "let":
         if entry.form is not None:
             return Letter(form=entry.form, **place)
-        element = _with_slices(reader, _let_indices(reader, match) or ()) if match.rest_sub else ()
+        element = reader.names.sliced(_let_indices(reader, match) or ()) if match.rest_sub else ()
         node = Named(name=entry.name, index=match.indices, element=element, **place)
     else:
         found = _elements(reader, match)
@@ -267,8 +268,8 @@ def _elements(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[A
         return None
     found = reader.names.elements(match.rest_sub, entry.rank)
     if found is None:
-        return _example(reader, match) or _of_one_line(reader, match)
-    return match.indices, _with_slices(reader, found)
+        return _example(reader, match) or _of_one_line(reader, match) or _row(reader, match)
+    return match.indices, reader.names.sliced(found)
 
 
 def _of_one_line(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
@@ -278,8 +279,20 @@ def _of_one_line(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tupl
     found = reader.names.elements(match.rest_sub, len(long)) if 0 < len(long) < len(axes) else None
     if found is None:
         return None
-    given = dict(zip(long, _with_slices(reader, found), strict=True))
+    given = dict(zip(long, reader.names.sliced(found), strict=True))
     return match.indices, tuple(given.get(k, Affine(reader.names.base)) for k in range(len(axes)))
+
+
+def _row(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
+    """``W_j``, a row of a matrix of parameters, where j is an index."""
+    tensor = reader.context.network.tensors[match.entry.name]
+    if tensor.role != "parameter" or len(tensor.axes) != len(("rows", "columns")):
+        return None
+    form = reader.names.form(match.rest_sub)
+    atom = form.single if form is not None else None
+    if form is None or not isinstance(atom, Var) or atom.name not in reader.names.letters:
+        return None
+    return match.indices, (form, Slice())
 
 
 def _example(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Affine | Slice, ...]] | None:
@@ -290,19 +303,6 @@ def _example(reader: Reader, match: Match) -> tuple[tuple[Affine, ...], tuple[Af
         return None
     rank = len(reader.context.network.tensors[match.entry.name].axes)
     return match.indices, tuple(found[0] if k == axis else Slice() for k in range(rank))
-
-
-def _with_slices(
-    reader: Reader, found: tuple[Affine | tuple[tuple[str, ...], tuple[str, ...]], ...]
-) -> tuple[Affine | Slice, ...]:
-    result: list[Affine | Slice] = []
-    for each in found:
-        if isinstance(each, Affine):
-            result.append(each)
-            continue
-        lo, hi = (reader.names.form(end) if end else None for end in each)
-        result.append(Slice(lo=lo, hi=hi))
-    return tuple(result)
 
 
 def _let_indices(reader: Reader, match: Match) -> tuple[Affine | tuple[tuple[str, ...], tuple[str, ...]], ...] | None:

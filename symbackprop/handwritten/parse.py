@@ -124,7 +124,8 @@ class Item:
     """One part of a formula with what hangs on it.
 
     ``nucleus`` are the folded tokens of a name (``ℓ`` is ``l``, no fonts), ``exact`` those as written. A quotient is
-    ``body`` over ``under``; an array has ``rows``; a group its brackets in ``text`` and ``closing``.
+    ``body`` over ``under``; an array has ``rows``; a group its brackets in ``text`` and ``closing``. ``wrap`` is the
+    range of a font that several items share, for the first and the last of them.
     """
 
     kind: Kind
@@ -141,6 +142,7 @@ class Item:
     fonts: tuple[str, ...] = ()
     start: int = 0
     end: int = 0
+    wrap: tuple[int, int] | None = None
 
     @property
     def bare(self) -> bool:
@@ -422,6 +424,8 @@ def _marked(command: str, body: Items, start: int, end: int) -> list[Item]:
         return [replace(last, nucleus=letters, exact=letters, fonts=(command,), start=start, end=end)]
     if len(marked) == 1:
         marked[0] = replace(marked[0], start=start, end=end)
+    elif marked:
+        marked[0], marked[-1] = (replace(item, wrap=(start, end)) for item in (marked[0], marked[-1]))
     return marked
 
 

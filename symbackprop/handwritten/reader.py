@@ -118,7 +118,13 @@ class Reader:
 
     def at(self, first: Item, last: Item | None = None) -> dict[str, Any]:
         """Place and source of a node from its first to its last item."""
-        return self.at_range(first.start, (last or first).end)
+        last = last or first
+        start, end = first.start, last.end
+        if first.wrap is not None and end >= first.wrap[1] - 1:
+            start = first.wrap[0]
+        if last.wrap is not None and start <= last.wrap[0]:
+            end = max(end, last.wrap[1])
+        return self.at_range(start, end)
 
     def at_range(self, start: int, end: int) -> dict[str, Any]:
         """Place and source of ``text[start:end]``."""

@@ -223,11 +223,11 @@ def _distinguished(lets: tuple[Declared, ...], names: Names) -> list[Entry]:
     found = [(let, _let_entry(let)) for let in lets]
     looks: dict[tuple[object, ...], int] = {}
     for _, entry in found:
-        key = (entry.nucleus, entry.sub, entry.sup, entry.primes)
+        key = (entry.nucleus, entry.sub, entry.sup, entry.primes, entry.inner)
         looks[key] = looks.get(key, 0) + 1
     result: list[Entry] = []
     for let, entry in found:
-        alone = looks[entry.nucleus, entry.sub, entry.sup, entry.primes] == 1
+        alone = looks[entry.nucleus, entry.sub, entry.sup, entry.primes, entry.inner] == 1
         own = {x for x in let.letters if _tells(let, x, names)} if alone else set(let.letters)
         result.append(replace(entry, letters=tuple((k, x) for k, x in enumerate(let.letters) if x in own)))
     return result
@@ -472,7 +472,7 @@ def _chain(reader: Reader, items: Items) -> Statement:
             sides.append([])
         else:
             sides[-1].append(item)
-    span = reader.formula.part(items[0].start, items[-1].end)
+    span = reader.at(items[0], items[-1])["span"]
     if not sides[0] and signs:
         sides, signs = sides[1:], signs[1:]
     shape: tuple[Affine, ...] | None = None

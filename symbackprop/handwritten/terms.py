@@ -331,7 +331,9 @@ def _big(reader: Reader, cursor: Cursor) -> Node:
     letters = {each.letter for each in found if each.letter}
     rest: tuple[Node, ...] = ()
     if kind == "product" and isinstance(body, Product) and letters:
-        body, rest = _reach(body, letters)
+        near, beyond = _reach(body, letters)
+        if beyond and not reader.pick("reach", item.start, 2):
+            body, rest = near, beyond
     following = cursor.peek()
     goes_on = kind == "sum" and following is not None and following.kind == "sign"
     if (

@@ -40,6 +40,7 @@ ACCENTS = frozenset(
         "grave",
         "mathring",
         "overrightarrow",
+        "overleftarrow",
     )
 )
 FONTS = frozenset(

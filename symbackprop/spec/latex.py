@@ -27,7 +27,8 @@ _FONTS = (
     "mathrm mathbf mathit mathsf mathtt mathcal mathbb mathfrak mathscr boldsymbol bm text textrm textit operatorname"
 )
 _ACCENTS = (
-    "hat widehat tilde widetilde bar overline underline vec dot ddot check breve acute grave mathring overrightarrow"
+    "hat widehat tilde widetilde bar overline underline vec dot ddot check breve acute grave mathring overrightarrow "
+    "overleftarrow"
 )
 _SIGNS = (
     "ell hbar imath jmath partial nabla infty prime circ star ast dagger ddagger top bot perp langle rangle lfloor "

@@ -180,6 +180,8 @@ def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Kn
     here = scene(network, members, names)
     if isinstance(verdict.misfit, OutOfRange):
         return "SB204"
+    if verdict.ratio is not None and any(isinstance(member, ex.Update) for member in members):
+        return "SB215"  # the rate of a step is positive, whatever it is
     if verdict.ratio is not None and _simple(verdict.ratio):
         return "SB215" if verdict.ratio == -1 else "SB216"
     if not isinstance(verdict.misfit, ShapeMisfit):

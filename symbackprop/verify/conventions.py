@@ -54,13 +54,14 @@ SIGNS: Mapping[str, str] = {
 
 _OTHERS: Mapping[str, tuple[Meaning, ...]] = {
     "juxtaposition": ("entrywise",), "cdot": ("entrywise", "outer"), "dot": ("outer", "entrywise"),
-    "times": ("entrywise", "outer"), "star": ("matrix",), "otimes": ("entrywise",),
+    "times": ("entrywise", "outer"), "star": ("matrix",), "otimes": ("entrywise",), "inner": ("outer",),
 }  # fmt: skip
 
 _COMMON = {"layout", "order", "precedence", "turning", "slices", "explicit", "product juxtaposition", "product star"}
 """Kinds of deviations of which three are tried together."""
 
-_SIGN = {"juxtaposition": "juxtaposition", "cdot": "·", "dot": ".", "times": "×", "star": "*", "otimes": "⊗"}
+_SIGN = {"juxtaposition": "juxtaposition", "cdot": "·", "dot": ".", "times": "×", "star": "*", "otimes": "⊗",
+         "inner": "⟨a, b⟩"}  # fmt: skip
 _MEANING = {
     "matrix": "the matrix product",
     "entrywise": "entrywise",
@@ -119,7 +120,8 @@ class Conventions:
     layout_matrices: Side | None = None
     products: Mapping[str, Meaning] = field(default_factory=lambda: PLAIN)
     precedence: Literal["juxtaposition", "hadamard"] = "juxtaposition"
-    explicit: bool = False
+    explicit: Literal["no", "all", "parameters"] = "no"
+    """Which partial derivatives hold everything else fixed: of those by states, or by parameters alone."""
     nabla_stays: bool = True
     """``∇_W C`` has the shape of W, whatever the layout of ``∂C/∂W``."""
     later_first: bool = True
@@ -148,7 +150,7 @@ def default(network: Network, setting: Setting) -> Conventions:
         layout_matrices=setting.layout_matrices,
         products={**PLAIN, **declared_products(setting)},
         precedence=setting.precedence or "juxtaposition",
-        explicit=setting.explicit,
+        explicit="all" if setting.explicit else "no",
         later_first=setting.layout_vectors != "denominator",
     )
 
@@ -202,6 +204,7 @@ def _choices(
     products = [n for n in nodes if isinstance(n, Product)]
     signs = {s for p in products for s in p.signs[1:]} | {"juxtaposition" for p in products}
     signs |= {str(n.sign) for n in nodes if isinstance(n, Elided)}
+    signs |= {"inner" for n in nodes if isinstance(n, Operation) and n.name == "inner"}
     derivatives = [n for n in nodes if isinstance(n, Derivative)]
     whole = [n for n in nodes if isinstance(n, Quantity) and not n.element]
     if any(isinstance(n, Quantity) and 0 < _slices(n) < len(n.element) for n in nodes):
@@ -221,8 +224,12 @@ def _choices(
             for meaning in _OTHERS[sign]:
                 words = f"{_SIGN[sign]} is {_MEANING[meaning]}"
                 yield f"product {sign}", {"products": {sign: meaning}}, (words,)
-    if derivatives and not setting.explicit:
-        yield "explicit", {"explicit": True}, ("partial derivatives hold everything else fixed (explicit)",)
+    if derivatives and setting.explicit:
+        yield "explicit", {"explicit": "parameters"}, ()
+    elif derivatives:
+        yield "explicit", {"explicit": "all"}, ("partial derivatives hold everything else fixed (explicit)",)
+        words = "partial derivatives by parameters hold everything else fixed (explicit)"
+        yield "explicit", {"explicit": "parameters"}, (words,)
     other: Literal["rows", "columns"] = "columns" if plain.vectors == "rows" else "rows"
     free = setting.vectors is None and setting.settled_vectors in {None, other}
     if free and whole and _orientation(network) in {None, other}:

@@ -36,6 +36,8 @@ from symbackprop.verify.evaluate_values import (
     negated,
     number,
     powered,
+    scaled,
+    sized,
     transposed,
 )
 from symbackprop.verify.world_field import Inexact
@@ -336,6 +338,8 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
 
         Raises: ShapeMisfit.
         """
+        if a.neutral and b.neutral:
+            return self.products.neutral_sum(node, a, b)
         a, b = self._materialised(a, b), self._materialised(b, a)
         if a.is_scalar or b.is_scalar or (a.rank == b.rank and a.cell == b.cell):
             return added(self.field, a, b)
@@ -361,10 +365,7 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
             return a
         if a.neutral == "empty" and like.cell[0] != like.cell[1]:
             return replace(a, neutral="")
-        unity = a.neutral in {"identity", "empty"}
-        kind = np.eye(like.cell[0], like.cell[1], dtype=int) if unity else np.ones(like.cell, dtype=int)
-        unit = Val(v=self.field.array(kind), dims=like.dims)
-        return entrywise(self.field, unit, replace(a, neutral=""))
+        return sized(self.field, a, like.cell, like.dims)
 
     def product(self, node: ex.Product) -> Val:
         """Factors under the precedence of the reading; what an indicator switches off is not looked at."""
@@ -405,6 +406,8 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
         """A quotient by a number, or entrywise."""
         over, under = self.evaluate(node.over), self.evaluate(node.under)
         below = inverted(self.field, under)
+        if over.neutral and under.is_scalar:
+            return scaled(self.field, over, below)
         if over.is_scalar or under.is_scalar:
             return entrywise(self.field, over, below)
         return self.products.entrywise(node, over, below)

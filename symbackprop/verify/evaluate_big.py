@@ -98,6 +98,12 @@ def looped(node: ex.Node, letter: str, lets: Mapping[str, Let], depth: int = 0) 
     for inner in ex.walk(node):
         if isinstance(inner, ex.Call) and any(letter in f.variables for f in inner.family):
             return True
+        if isinstance(inner, ex.BigOperator) and inner.letter not in {None, letter}:
+            ends = (inner.lo, inner.hi)
+            if any(f is not None and letter in f.variables for f in ends) and looped(
+                inner.body, str(inner.letter), lets
+            ):
+                return True
         if isinstance(inner, ex.Slice) and any(f is not None and letter in f.variables for f in (inner.lo, inner.hi)):
             return True
         if isinstance(inner, ex.Named) and inner.name in lets:
@@ -206,10 +212,16 @@ class BigOperators:
         return (found[0] if lo is None else lo), (found[1] if hi is None else hi)
 
     def axis_range(self, node: ex.Node, letter: str) -> tuple[int, int] | None:
-        """The range that an axis or a family gives a letter: the first place where it stands alone decides."""
-        for form, ends in self._places(node, letter):
+        """The range that an axis or a family gives a letter: the first place decides, one without an offset if any.
+
+        Layers and steps run where all of those make sense.
+        """
+        first: tuple[int, int] | None = None
+        steps: list[tuple[int, int]] = []
+        for form, ends, family in self._places(node, letter):
             c = form.linear[letter]
-            if abs(c) != 1:
+            bare = form == var(letter)
+            if abs(c) != 1 or (first is not None and not bare):
                 continue
             rest = form - var(letter) * c
             try:
@@ -217,17 +229,20 @@ class BigOperators:
                 lo, hi = ends()
             except (KeyError, TypeError, ValueError):
                 continue
-            first, last = sorted(((lo - offset) * c, (hi - offset) * c))
-            return first, last
-        return None
+            low, high = sorted(((lo - offset) * c, (hi - offset) * c))
+            if bare and not family:
+                return low, high
+            first = first or (low, high)
+            steps += [(low, high)] if bare else []
+        return (max(low for low, _ in steps), min(high for _, high in steps)) if steps else first
 
-    def _places(self, node: ex.Node, letter: str) -> Iterator[tuple[Affine, Callable[[], tuple[int, int]]]]:
-        """Where a letter stands: the form, and what gives the first and last value of the form there."""
+    def _places(self, node: ex.Node, letter: str) -> Iterator[tuple[Affine, Callable[[], tuple[int, int]], bool]]:
+        """Where a letter stands: the form, what gives its first and last value there, whether it is a layer or step."""
         base = self.setting.base
         for form, length in self.entries(node, letter):
-            yield form, partial(_pair, base, base + length - 1)
+            yield form, partial(_pair, base, base + length - 1), False
         for quantity, k, form, family in occurrences(node, letter, self.setting.lets):
-            yield form, partial(self._axis, quantity, k, family)
+            yield form, partial(self._axis, quantity, k, family), family
 
     def _numbers(self) -> dict[str, int]:
         return {k: int(v) for k, v in self.env.items() if np.ndim(v) == 0}
@@ -304,6 +319,9 @@ class BigOperators:
                 body = self.evaluate(node.body)
             for outside in missing if loose and missing is not None else ():
                 holds = holds & ~outside
+        if node.kind == "product" and not body.is_scalar:
+            message = "a product of matrices from or to an element index"
+            raise Undecidable(node, message)
         body = self._outside(node, body, holds)
         return along_grid(self.field, body, length, self.depth + 1, "sum" if node.kind == "mean" else node.kind)
 

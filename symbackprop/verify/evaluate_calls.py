@@ -230,7 +230,7 @@ class Calls:
             return table[node.name](node)
         values = [self.evaluate(a) for a in node.arguments]
         if node.name == "inner":
-            return self.products.inner(node, *values)
+            return self.products.pair(node, values[0], values[1], "inner")
         if node.name == "concat":
             return self._joined(node, values, axis=-1 if self.conventions.vectors == "rows" else -2)
         if len(values) == 1:

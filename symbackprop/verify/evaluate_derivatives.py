@@ -137,10 +137,17 @@ class Derivatives:
         if isinstance(node.by, ex.Operation) and node.by.name == "parameters":
             return self._by_parameters(node)
         target = self.target(node.by, node)
-        seed = replace(target.seed, explicit=node.explicit or self.conventions.explicit)
+        seed = replace(target.seed, explicit=self._explicit(node, target.seed.by))
         with self.given(seed=seed):
             of = self.evaluate(node.of)
         return self._arranged(node, of, target)
+
+    def _explicit(self, node: ex.Derivative, by: Node | None) -> bool:
+        """True where a derivative holds everything else fixed: as it says itself, or as the reading has it."""
+        if self.conventions.explicit == "parameters":
+            own = node.explicit and not self.setting.explicit  # else the directive's, which this reading narrows
+            return own or (by is not None and self.network.tensors[by[0]].role == "parameter")
+        return node.explicit or self.conventions.explicit == "all"
 
     def _again(self, node: ex.Derivative | ex.Differential) -> Val:
         """A derivative with the tangents that differentiating it again gives: its value where the seed's node moves.
@@ -299,6 +306,8 @@ class Derivatives:
             symbols = (of.dims[of.cell.index(rows)], by.dims[by.cell.index(columns)])
             value = Val(v=flat, dims=symbols, slopes=True)
             return transposed(value) if self.conventions.layout_vectors == "denominator" else value
+        if of.is_vector and self.conventions.layout_matrices == "numerator":  # as a gradient by that matrix lies
+            return Val(v=np.swapaxes(v, -1, -2), dims=(*of.dims, *by.dims[::-1]))
         return Val(v=v, dims=dims)
 
     def _entries(self, of: Val, by: Val) -> Array:

@@ -6,7 +6,17 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size, var
-from symbackprop.handwritten.expression import BigOperator, Elided, Named, Node, Operation, Quantity, Slice, children
+from symbackprop.handwritten.expression import (
+    BigOperator,
+    Elided,
+    Named,
+    Node,
+    Operation,
+    Product,
+    Quantity,
+    Slice,
+    children,
+)
 from symbackprop.verify.evaluate_values import OutOfRange, Undecidable
 
 if TYPE_CHECKING:
@@ -204,7 +214,9 @@ def moved(node: Any, moves: Mapping[tuple[Any, ...], int], k: int, place: tuple[
 
 
 def is_guard(node: Node) -> bool:
-    """True for an indicator or a Kronecker delta, which may switch a term off."""
+    """True for an indicator or a Kronecker delta, which may switch a term off, or several."""
+    if isinstance(node, Product):
+        return all(map(is_guard, node.factors))
     return isinstance(node, Operation) and node.name in {"indicator", "kronecker"}
 
 

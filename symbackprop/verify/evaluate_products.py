@@ -15,8 +15,11 @@ from symbackprop.verify.evaluate_values import (
     ShapeMisfit,
     Undecidable,
     Val,
+    added,
     entrywise,
     multiplied,
+    scaled,
+    sized,
     total,
     transposed,
 )
@@ -126,7 +129,8 @@ class Products:
 
     def diagonal(self, a: Val, like: Val) -> Val | None:
         """The diagonal of a Jacobian that is diagonal, in the shape of a vector; None where it is not."""
-        if a.rank != 2 or a.t is not None or a.cell[0] != a.cell[1] or max(like.cell) != a.cell[0]:  # noqa: PLR2004
+        square = a.rank == 2 and a.cell[0] == a.cell[1]  # noqa: PLR2004
+        if not square or a.t is not None or not like.is_vector or max(like.cell) != a.cell[0]:
             return None
         off = a.v * self.field.array(1 - np.eye(a.cell[0], dtype=int))
         if np.any(off != 0):
@@ -247,27 +251,52 @@ class Products:
     def _neutral(self, node: Node, a: Val, b: Val) -> Val:
         """An identity or a vector of ones takes the size of its neighbour."""
         if a.neutral and b.neutral:
-            if a.neutral in {"identity", "empty"}:
-                return b
-            if b.neutral in {"identity", "empty"}:
-                return a
-            message = "the size of the vectors of ones is not known"
-            raise Undecidable(node, message)
+            return self._neutral_product(node, a, b)
         known, neutral, left = (b, a, True) if a.neutral else (a, b, False)
-        if known.is_scalar:
-            return replace(entrywise(self.field, known, replace(neutral, neutral="")), neutral=neutral.neutral)
+        if known.is_scalar and known.dims == (ONE, ONE):
+            return scaled(self.field, neutral, known)
+        plain = replace(neutral, neutral="")
+        axis = 0 if left else 1
+        size, dim = known.cell[axis], known.dims[axis]
         if neutral.neutral in {"identity", "empty"}:
-            return entrywise(self.field, known, replace(neutral, neutral=""))
-        if (left and neutral.neutral == "ones" and known.cell[0] == 1) or (not left and known.cell[1] == 1):
-            return replace(known, bias=True)  # ones times a row: a sum will say how many
-        dim = known.cell[0] if left else known.cell[1]
-        symbol = known.dims[0] if left else known.dims[1]
-        ones = Val(v=self.field.array(np.ones((dim, 1), dtype=int)), dims=(symbol, ONE))
+            if neutral.flat is None:
+                return entrywise(self.field, known, plain)
+            square = sized(self.field, neutral, (size, size), (dim, dim))
+            return self._matrix(node, *((square, known) if left else (known, square)), dot=False)
+        if (left and neutral.neutral == "ones" and size == 1) or (not left and size == 1):
+            # ones times a row: a sum will say how many
+            return replace(entrywise(self.field, known, plain), bias=True)
+        ones = sized(self.field, replace(neutral, neutral="ones"), (size, 1), (dim, ONE))
         if neutral.neutral == "ones row":
             ones = transposed(ones)
             if not left:
                 ones = replace(ones, v=ones.v[..., :1], dims=(ONE, ONE))
         return self._matrix(node, *((ones, known) if left else (known, ones)), dot=False)
+
+    def _neutral_product(self, node: Node, a: Val, b: Val) -> Val:
+        """I times anything; 𝟏𝟏ᵀ, which the neighbours make square."""
+        for one, other in ((a, b), (b, a)):
+            if one.neutral in {"identity", "empty"} and one.flat is None:
+                return scaled(self.field, other, replace(one, neutral=""))
+        if (a.neutral, b.neutral) == ("ones", "ones row"):
+            count = entrywise(self.field, replace(a, neutral=""), replace(b, neutral=""))
+            if count.t is None:
+                return replace(count, v=count.v * 0, neutral="identity", flat=count.v)
+        message = "the size of the vectors of ones is not known"
+        raise Undecidable(node, message)
+
+    def neutral_sum(self, node: Node, a: Val, b: Val) -> Val:
+        """Identities with matrices of ones, or vectors of ones.
+
+        Raises: Undecidable for a vector and a matrix, both of unknown size.
+        """
+        kinds = {"identity" if x.neutral == "empty" else x.neutral for x in (a, b)}
+        if len(kinds) > 1:
+            message = "the size of the identity and of the ones is not known"
+            raise Undecidable(node, message)
+        result = added(self.field, replace(a, neutral="", flat=None), replace(b, neutral="", flat=None))
+        flats = [x.flat for x in (a, b) if x.flat is not None]
+        return replace(result, neutral=kinds.pop(), flat=self.field.norm(sum(flats)) if flats else None)
 
 
 def tensor_slopes(field: Field, a: Val) -> Val | None:

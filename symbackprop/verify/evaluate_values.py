@@ -67,7 +67,8 @@ class Val:
 
     ``turns``: a matrix of one row or column that may stand for a vector. ``slopes``: a Jacobian of a vector by a
     vector, which may stand for its diagonal. ``bias``: one axis of the network, which sums may repeat. ``neutral``: an
-    identity or a vector of ones whose size the neighbours give.
+    identity or a vector of ones whose size the neighbours give, times ``v``; ``flat`` is how often an identity has the
+    matrix of ones added, as in I - 𝟏𝟏ᵀ/n.
     """
 
     v: Array
@@ -77,6 +78,7 @@ class Val:
     slopes: bool = False
     bias: bool = False
     neutral: Literal["", "identity", "ones", "ones row", "empty"] = ""
+    flat: Array | None = None
 
     @property
     def rank(self) -> int:
@@ -133,7 +135,8 @@ def _grown(v: Array, rank: int, to: int) -> Array:
 
 def negated(field: Field, a: Val) -> Val:
     """-a."""
-    return replace(a, v=field.norm(-a.v), t=None if a.t is None else field.norm(-a.t), bias=False)
+    t, flat = (None if x is None else field.norm(-x) for x in (a.t, a.flat))
+    return replace(a, v=field.norm(-a.v), t=t, flat=flat)
 
 
 def added(field: Field, a: Val, b: Val) -> Val:
@@ -205,6 +208,21 @@ def transposed(a: Val) -> Val:
         return replace(a, v=v, dims=(*a.dims[2:], *a.dims[:2]))
     t = None if a.t is None else np.swapaxes(a.t, -3, -2)
     return replace(a, v=np.swapaxes(a.v, -1, -2), t=t, dims=(a.dims[1], a.dims[0]))
+
+
+def scaled(field: Field, a: Val, by: Val) -> Val:
+    """A neutral value times a number."""
+    product = entrywise(field, replace(a, neutral="", flat=None), by)
+    return replace(product, neutral=a.neutral, flat=None if a.flat is None else field.norm(a.flat * by.v))
+
+
+def sized(field: Field, a: Val, cell: tuple[int, ...], dims: tuple[Affine, ...]) -> Val:
+    """A neutral value at the size that a neighbour gives."""
+    unity = a.neutral in {"identity", "empty"}
+    ones = Val(v=field.array(np.ones(cell, dtype=int)), dims=dims)
+    unit = replace(ones, v=field.array(np.eye(*cell, dtype=int))) if unity else ones
+    value = entrywise(field, unit, replace(a, neutral="", flat=None))
+    return value if a.flat is None else added(field, value, replace(ones, v=field.norm(ones.v * a.flat)))
 
 
 def total(field: Field, a: Val) -> Val:

@@ -18,7 +18,7 @@ from symbackprop.handwritten import expression as ex
 from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
-from symbackprop.verify.judge_letters import assignments, independents
+from symbackprop.verify.judge_letters import assignments, independents, unrelated
 from symbackprop.verify.judge_members import GRADIENTS, Task, numbered, of_the_loss, prepared
 from symbackprop.verify.world import PRIME, Inexact, World, Worlds
 from symbackprop.verify.world_precise import DIGITS
@@ -397,16 +397,14 @@ def _at(trial: _Trial, name: str, world: World, env: dict[str, Any], *, plain: b
             return True  # these values of the letters make no sense of it
         trial.misfit, trial.member = misfit, member
         return False
-    except Unclear as reason:
-        trial.unclear, trial.member = str(reason), member
-        return False
-    except Misread as misfit:
-        trial.misfit, trial.member = misfit, member
+    except (Unclear, Misread) as reason:
+        trial.member = member
+        trial.unclear, trial.misfit = (str(reason), None) if isinstance(reason, Unclear) else ("", reason)
         return False
     except Differs as difference:
-        trial.difference, trial.member = difference, member
-        trial.counterexample = _counterexample(name, world, env, difference, values[0])
-        return False
+        if unrelated(evaluator, task, loose):
+            return True
+        return _refuted(trial, name, evaluator, member, (difference, values[0]))
     trial.points += 1
     trial.notes.update(evaluator.notes)
     return True
@@ -417,6 +415,13 @@ def _applies(evaluator: Evaluator, task: Task) -> bool:
     for condition in task.conditions:
         evaluator.mask = evaluator.mask & evaluator.truth(condition)
     return bool(np.any(evaluator.mask))
+
+
+def _refuted(trial: _Trial, name: str, evaluator: Evaluator, member: int, found: tuple[Differs, Val]) -> bool:
+    """False, with the point at which a member has another value than the first."""
+    trial.difference, trial.member = found[0], member
+    trial.counterexample = _counterexample(name, evaluator.world, evaluator.env, *found)
+    return False
 
 
 def _compared(trial: _Trial, evaluator: Evaluator, values: Sequence[Val], member: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symbackprop.verify.evaluate_products import tensor_slopes
-from symbackprop.verify.evaluate_values import ShapeMisfit, Val, transposed
+from symbackprop.verify.evaluate_values import ShapeMisfit, Val, sized, transposed
 from symbackprop.verify.world_precise import CONTEXT, DIGITS, EQUAL, NOT_EQUAL
 
 if TYPE_CHECKING:
@@ -68,13 +68,7 @@ def _sized(evaluator: Evaluator, value: Val, like: Val) -> Val:
     if value.neutral == "empty" and not square:
         return replace(value, neutral="")
     if value.neutral and not like.neutral and like.rank == 2:  # noqa: PLR2004
-        kind = (
-            np.eye(like.cell[0], like.cell[1], dtype=int)
-            if value.neutral in {"identity", "empty"}
-            else np.ones(like.cell, dtype=int)
-        )
-        unit = Val(v=evaluator.field.array(kind), dims=like.dims)
-        return replace(unit, v=evaluator.field.norm(unit.v * value.v))
+        return sized(evaluator.field, value, like.cell, like.dims)
     return replace(value, neutral="") if value.neutral == "empty" else value
 
 

@@ -12,12 +12,13 @@ import numpy as np
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, Undecidable
 from symbackprop.verify.evaluate_big import MOST, looped, occurrences
-from symbackprop.verify.evaluate_nodes import free_letters
+from symbackprop.verify.evaluate_nodes import free_letters, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from symbackprop.verify.conventions import Conventions, Setting
+    from symbackprop.verify.judge_members import Task
     from symbackprop.verify.world import Node, World
 
 
@@ -94,6 +95,21 @@ class _Ranges:
 
 def _axes(world: World, quantity: ex.Quantity) -> int:
     return len(world.network.tensors[quantity.tensor].axes)
+
+
+def unrelated(evaluator: Evaluator, task: Task, loose: set[str]) -> bool:
+    """True for ∂h[t]/∂h[k] where k > t, and for the like: nobody means a claim about what does not depend."""
+    head = task.members[0]
+    if task.conditions:
+        return False
+    inner = value_of(head, evaluator.setting.lets) if isinstance(head, ex.Named) else head
+    if not isinstance(inner, ex.Derivative) or not isinstance(inner.of, ex.Quantity):
+        return False
+    if not isinstance(inner.by, ex.Quantity):
+        return False
+    letters = {letter for form in (*inner.of.family, *inner.by.family) for letter in form.variables}
+    nodes = [(each.tensor, evaluator.member(each)) for each in (inner.of, inner.by)]
+    return bool(letters & loose) and nodes[0] != nodes[1] and not evaluator.world.depends(*nodes)
 
 
 def independents(evaluator: Evaluator, members: Sequence[ex.Node]) -> frozenset[Node]:

@@ -15,7 +15,17 @@ from symbackprop.affine import var
 from symbackprop.errors import SpecError, nearest
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of, name_for, whole_of
-from symbackprop.handwritten.expression import Cases, Derivative, Named, Quantity, Unknown, Update, mapped, walk
+from symbackprop.handwritten.expression import (
+    Cases,
+    Derivative,
+    Named,
+    Operation,
+    Quantity,
+    Unknown,
+    Update,
+    mapped,
+    walk,
+)
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.reader import dots_name
@@ -27,7 +37,7 @@ from symbackprop.verify.judge_members import of_indices
 from symbackprop.verify.judge_names import recognised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from symbackprop.handwritten.directives import Directives
     from symbackprop.handwritten.document import Document, Entry
@@ -141,6 +151,7 @@ class Session:
         layer, say), the name is that adjoint of every layer, and later equations about it are claims.
         """
         head, *values = statement.members
+        head = _signal(head, values)
         if setting.claim is None and of_indices(statement.members):
             return None
         if setting.claim is not None or not values or not isinstance(head, Unknown):
@@ -191,6 +202,14 @@ class Session:
 
 def _has_unknown(node: Node) -> bool:
     return any(isinstance(inner, Unknown) for inner in walk(node))
+
+
+def _signal(head: Node, values: Sequence[Node]) -> Node:
+    r"""``\delta_{ij}`` as a name where it is said to be a quantity of the network, and so no Kronecker delta."""
+    kronecker = isinstance(head, Operation) and head.name == "kronecker"
+    if not kronecker or not values or not any(isinstance(node, Derivative | Quantity) for node in walk(values[0])):
+        return head
+    return Unknown(name=head.source.strip(), span=head.span, source=head.source)
 
 
 def _moved(node: Node, old: Node, new: Node) -> Node:

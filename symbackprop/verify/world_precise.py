@@ -78,7 +78,7 @@ class PreciseField:
         """Numbers of this kind; doubles are taken as they are."""
         raw = np.asarray(value, dtype=object)
         result = np.empty(raw.size, dtype=object)
-        result[:] = [_number(x) for x in raw.ravel().tolist()]
+        result[:] = [_number(x.item() if isinstance(x, np.generic) else x) for x in raw.ravel().tolist()]
         return result.reshape(raw.shape)
 
     def norm(self, value: Any) -> Array:

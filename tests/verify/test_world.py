@@ -110,9 +110,7 @@ def test_functions_with_an_order_have_no_place_there():
     net = spec.loads('name = "a"\nloss = "L"\nparameters = ["w"]\nforward = "L = sum(relu(w))"\n[shapes]\nw = "n"\n')
     with pytest.raises(Inexact):
         list(Worlds(net).exact())
-    names = [name for name, _ in Worlds(net).floating()]
-    assert names[:3] == ["sizes of the file", "equal sizes", "other numbers"]
-    assert set(names[3:]) == {"another side of a kink"}
+    assert [name for name, _ in Worlds(net).floating()] == ["sizes of the file", "equal sizes", "other numbers"]
 
 
 def test_variants_keep_sizes_of_one_and_change_depths():

@@ -224,16 +224,22 @@ def _choices(
             for meaning in _OTHERS[sign]:
                 words = f"{_SIGN[sign]} is {_MEANING[meaning]}"
                 yield f"product {sign}", {"products": {sign: meaning}}, (words,)
-    if derivatives and setting.explicit:
-        yield "explicit", {"explicit": "parameters"}, ()
-    elif derivatives:
-        yield "explicit", {"explicit": "all"}, ("partial derivatives hold everything else fixed (explicit)",)
-        words = "partial derivatives by parameters hold everything else fixed (explicit)"
-        yield "explicit", {"explicit": "parameters"}, (words,)
+    if derivatives:
+        yield from _explicit(setting)
     other: Literal["rows", "columns"] = "columns" if plain.vectors == "rows" else "rows"
     free = setting.vectors is None and setting.settled_vectors in {None, other}
     if free and whole and _orientation(network) in {None, other}:
         yield "vectors", {"vectors": other}, (f"vectors are {other}",)
+
+
+def _explicit(setting: Setting) -> Iterator[tuple[str, dict[str, object], tuple[str, ...]]]:
+    """Which partial derivatives hold everything else fixed, where that is not the plain reading."""
+    if setting.explicit:
+        yield "explicit", {"explicit": "parameters"}, ()
+        return
+    yield "explicit", {"explicit": "all"}, ("partial derivatives hold everything else fixed (explicit)",)
+    words = "partial derivatives by parameters hold everything else fixed (explicit)"
+    yield "explicit", {"explicit": "parameters"}, (words,)
 
 
 def _ones(network: Network) -> bool:

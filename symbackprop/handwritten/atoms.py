@@ -300,7 +300,7 @@ def fraction(reader: Reader, item: Item) -> Node:
             message = (
                 f"'{shown}' stands above a bar with '{sign}' below, which is no derivative; write '{sign} {shown}'"
             )
-            raise ReadError(message, item.start, item.end)
+            raise ReadError(message, item.start, item.end, insert=(above[0].start, sign + " "))
     return Quotient(over=reader.value(above), under=reader.value(under), **place)
 
 

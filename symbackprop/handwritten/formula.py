@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from symbackprop.handwritten.expression import Span
@@ -66,6 +66,17 @@ class Formula:
     def place(self, index: int) -> tuple[int, int]:
         """Line and column in the document of character ``index`` of the text."""
         return self.lines.place(self.starts[index] if index < len(self.text) else self.span.end)
+
+    def inserted(self, at: int, text: str) -> Formula:
+        """The formula with a text put in before a character; the new characters have that character's place."""
+        start, end = (self.starts[at], self.ends[at]) if at < len(self.text) else (self.span.end, self.span.end)
+        count = len(text)
+        return replace(
+            self,
+            text=self.text[:at] + text + self.text[at:],
+            starts=(*self.starts[:at], *(start,) * count, *self.starts[at:]),
+            ends=(*self.ends[:at], *(end,) * count, *self.ends[at:]),
+        )
 
     def cut(self, start: int, end: int) -> Formula:
         """The formula that ``text[start:end]`` is, without the blanks around it."""

@@ -415,8 +415,8 @@ class Names:
         """The indices of a leftover subscript: affine forms, or the two ends of a slice; None where they do not fit."""
         if not text:
             return ()
-        if len(text) > _LONGEST_SUBSCRIPT:
-            return None
+        if len(text) > _LONGEST_SUBSCRIPT or text[0] in {"+", "-"}:
+            return None  # a sign goes on with the index before it: k_{n-1} is no element of k_n
         pieces = split_indices(text, count)
         if pieces is None:
             return None

@@ -53,11 +53,16 @@ _PARTNER = {"{": "}", "(": ")", "[": "]", r"\{": r"\}", r"\langle": r"\rangle"}
 
 
 class ReadError(SpecError):
-    """A formula that cannot be read. ``place`` is where, in characters of its text from 0; line and column from 1."""
+    """A formula that cannot be read. ``place`` is where, in characters of its text from 0; line and column from 1.
 
-    def __init__(self, message: str, place: int = 0, end: int | None = None) -> None:
+    ``insert`` is a text that makes it readable, with the character before which it is meant.
+    """
+
+    def __init__(
+        self, message: str, place: int = 0, end: int | None = None, *, insert: tuple[int, str] | None = None
+    ) -> None:
         super().__init__(message)
-        self.place, self.end = place, place + 1 if end is None else end
+        self.place, self.end, self.insert = place, place + 1 if end is None else end, insert
 
 
 @dataclass(slots=True)

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from symbackprop import adjoint
-from symbackprop.affine import Affine, Var
-from symbackprop.emit.mathtext import Printer
-from symbackprop.errors import SymbackpropError
 from symbackprop.handwritten import expression as ex
-from symbackprop.handwritten.formula import plain
-from symbackprop.handwritten.resolve import Context, statements
-from symbackprop.lift import lift
-from symbackprop.notation import layout, load
 from symbackprop.verify.codes import CODES, of_convention
-from symbackprop.verify.edits import Known, everywhere, rank, scene
+from symbackprop.verify.derived import right_formula
+from symbackprop.verify.derived_terms import derived_terms, printed_formula
+from symbackprop.verify.edits import Known, rank, scene
 from symbackprop.verify.evaluate import OutOfRange, ShapeMisfit
 from symbackprop.verify.explain import Explainer
 from symbackprop.verify.judge import apart
+from symbackprop.verify.pipeline import holds_as_text
 from symbackprop.verify.repair import Repair, repair
 from symbackprop.verify.repair_check import LAST_RESORT, WORK, Checker, Effort, stretched_readings
 from symbackprop.verify.repair_text import Writer
@@ -29,6 +23,7 @@ from symbackprop.verify.report_unicode import to_unicode
 
 if TYPE_CHECKING:
     from symbackprop.handwritten.expression import Span
+    from symbackprop.handwritten.reader import Context
     from symbackprop.network import Network
     from symbackprop.verify.conventions import Setting
     from symbackprop.verify.judge import Verdict, Worlds
@@ -95,72 +90,105 @@ def known_names(setting: Setting, network: Network) -> tuple[Known, ...]:
     )
 
 
-def finding(  # noqa: PLR0913 - a claim and all it is judged by
-    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, *, fix: bool = True, work: int = WORK
-) -> Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A claim that was read and is not right, and all it is judged by."""
+
+    statement: Any
+    setting: Setting
+    verdict: Verdict
+    worlds: Worlds
+    context: Context | None = None
+
+    @property
+    def network(self) -> Network:
+        """The network that the claim is about."""
+        return self.worlds.network
+
+    @property
+    def names(self) -> tuple[Known, ...]:
+        """The author's names."""
+        return known_names(self.setting, self.network)
+
+    @property
+    def writer(self) -> Writer:
+        """Writes in the author's notation."""
+        return Writer(scene(self.network, tuple(self.statement.members), self.names, base=self.setting.base))
+
+    def right(self) -> str | None:
+        """The right formula from the derivation."""
+        if self.context is None:
+            return None
+        own = right_formula(self.statement, self.setting, self.context, self.worlds, self.names)
+        if own is not None:
+            return own
+        printed = printed_formula(self.network, self.statement, self.setting)
+        holds = printed is not None and holds_as_text(printed, self.setting, self.context, self.worlds)
+        return printed if holds else None
+
+
+def finding(case: Case, *, fix: bool = True, work: int = WORK) -> Finding:
     """What is wrong with a claim that was read and is not right."""
-    network = worlds.network
-    names = known_names(setting, network)
+    verdict = case.verdict
     if verdict.verdict == "right-under-convention":
         words = verdict.convention or ""
         return Finding(code=of_convention(words), message=f"Right under a convention: {words}.")
     if verdict.verdict == "undecided":
         return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
     effort = Effort(work)
-    found = _repaired(statement, setting, verdict, worlds, names, effort) if fix else None
-    if verdict.verdict == "unreadable":
-        nothing = Finding(code="SB401", message=_capital(to_unicode(verdict.message)) + ".", node=_node(verdict))
-        if found is None:
-            return nothing
-        said = _explained(statement, setting, network, names, found)
-        if found.names == 1 and len(found.changes) == 1:
-            return replace(said, verdict="wrong")
-        return replace(nothing, message=said.message, fix=said.fix, codes=tuple(dict.fromkeys(("SB401", *said.codes))))
-    if found is not None:
-        return _explained(statement, setting, network, names, found)
-    said = _unmended(statement, setting, verdict, network, names, fix=fix)
-    if effort.stopped:
-        said = replace(
-            said, message=f"{said.message} The search for a fix was stopped after {LAST_RESORT:.0f} seconds."
-        )
-    return said
+    found = _repaired(case, effort) if fix else None
+    if found is None:
+        said = _unmended(case, fix=fix)
+        stopped = f" The search for a fix was stopped after {LAST_RESORT:.0f} seconds." if effort.stopped else ""
+        return replace(said, message=said.message + stopped)
+    said = _explained(case, found)
+    if verdict.verdict != "unreadable":
+        return said
+    if found.names == 1 and len(found.changes) == 1:
+        return replace(said, verdict="wrong")
+    return replace(said, code="SB401", node=_node(verdict), codes=tuple(dict.fromkeys(("SB401", *said.codes))))
 
 
-def _repaired(  # noqa: PLR0913, PLR0917 - a claim and all it is judged by
-    statement: Any, setting: Setting, verdict: Verdict, worlds: Worlds, names: tuple[Known, ...], effort: Effort
-) -> Repair | None:
+def _repaired(case: Case, effort: Effort) -> Repair | None:
     """The repair under plain readings; failing that, under a convention, with a fifth of the effort."""
     kept = effort.left // 5
     effort.left -= kept
-    derived = derived_terms(worlds.network, statement, setting)
-    checker = Checker(statement, setting, worlds, effort=effort)
-    found = repair(worlds.network, statement, checker, names=names, wrong_member=verdict.wrong_member, derived=derived)
+    wrong = case.verdict.wrong_member
+    derived = derived_terms(case.network, case.statement, case.setting)
+    checker = Checker(case.statement, case.setting, case.worlds, effort=effort)
+    found = repair(case.network, case.statement, checker, names=case.names, wrong_member=wrong, derived=derived)
     if found is not None:
         return found
     effort.left = kept
-    readings = stretched_readings(statement, setting, worlds)[:4]
+    readings = stretched_readings(case.statement, case.setting, case.worlds)[:4]
     if not readings:
         return None
-    again = Checker(statement, setting, worlds, readings, effort)
-    return repair(worlds.network, statement, again, names=names, wrong_member=verdict.wrong_member)
+    again = Checker(case.statement, case.setting, case.worlds, readings, effort)
+    return repair(case.network, case.statement, again, names=case.names, wrong_member=wrong)
 
 
-def _explained(statement: Any, setting: Setting, network: Network, names: tuple[Known, ...], found: Repair) -> Finding:
-    writer = Writer(scene(network, tuple(statement.members), names, base=setting.base))
-    message = Explainer(network, writer).sentence(found.changes)
+def _explained(case: Case, found: Repair) -> Finding:
+    explainer = Explainer(case.network, case.writer)
+    message = explainer.sentence(found.changes)
+    if found.left_out:
+        shown = ", ".join(map(explainer.shown, found.left_out))
+        message += f" No small change mends {shown}, which the fix leaves out."
     codes = tuple(dict.fromkeys((found.code, *(code for change in found.changes for code in change.codes))))
     first = next((c for c in found.changes if c.code == found.code), found.changes[0])
-    return Finding(code=found.code, message=message, fix=found.text, node=first.shown, codes=codes)
+    fix = found.text
+    if fix is not None and case.context is not None and not holds_as_text(fix, case.setting, case.context, case.worlds):
+        fix = case.right()
+    return Finding(code=found.code, message=message, fix=fix, node=first.pointed, codes=codes)
 
 
-def _unmended(  # noqa: PLR0913 - a claim and all it is judged by
-    statement: Any, setting: Setting, verdict: Verdict, network: Network, names: tuple[Known, ...], *, fix: bool
-) -> Finding:
-    """No small change helps: the code from the kind of misfit, and the right formula in the network's notation."""
-    code = _guessed(statement, verdict, network, names)
+def _unmended(case: Case, *, fix: bool) -> Finding:
+    """No small change helps: the code from the kind of misfit, and the right formula from the derivation."""
+    verdict = case.verdict
+    unread = verdict.verdict == "unreadable"
+    code = "SB401" if unread else _guessed(case)
+    right = case.right() if fix else None
     sought = CODES[code].sentence.rstrip(".") if fix else CODES[code].title
-    message = _capital(verdict.message or sought)
-    right = right_formula(network, statement, setting) if fix else None
+    message = to_unicode(verdict.message) or sought
     if verdict.ratio is not None and _simple(verdict.ratio):
         message = f"the value is {apart(verdict.ratio, 1.0)[0]} times the right one"
     if right is not None:
@@ -174,10 +202,10 @@ def _simple(ratio: float) -> bool:
     return abs(ratio - float(Fraction(ratio).limit_denominator(_SMALL))) < _CLOSE
 
 
-def _guessed(statement: Any, verdict: Verdict, network: Network, names: tuple[Known, ...]) -> str:
+def _guessed(case: Case) -> str:
     """The kind of mistake where no repair says it."""
-    members = tuple(statement.members)
-    here = scene(network, members, names)
+    verdict, members = case.verdict, tuple(case.statement.members)
+    here = scene(case.network, members, case.names)
     if isinstance(verdict.misfit, OutOfRange):
         return "SB204"
     if verdict.ratio is not None and any(isinstance(member, ex.Update) for member in members):
@@ -218,100 +246,6 @@ def evidence(verdict: Verdict) -> str | None:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# The right formula
-
-
-def right_formula(network: Network, statement: Any, setting: Setting) -> str | None:
-    """The derivative of a scalar that a statement is about, in the network's notation; None for other quantities."""
-    subject = _subject(tuple(statement.members), setting, network)
-    if subject is None:
-        return None
-    scalar, target = subject
-    try:
-        derivation, printer = _derived(_Held(network), scalar, target.tensor)
-        chain = derivation.chains.get(target.tensor)
-        if chain is None:
-            return None
-        if any(not isinstance(e, ex.Slice) for e in target.element):
-            return str(printer.equation(chain.equation))
-        preset = printer.preset
-        own = layout(derivation.network, preset, relay=False)
-        lifted = lift(chain.equation, derivation, own, preset.orientation.vectors)
-        return str(printer.matrix(chain.equation, lifted))
-    except SymbackpropError:
-        return None
-
-
-def derived_terms(network: Network, statement: Any, setting: Setting) -> tuple[ex.Node, ...]:
-    """The terms of the right formula with the claim's indices; () for one term alone, or where there is none."""
-    subject = _subject(tuple(statement.members), setting, network)
-    shown = right_formula(network, statement, setting)
-    if subject is None or shown is None:
-        return ()
-    target = subject[1]
-    try:
-        (read, *_) = statements(plain(shown), Context(network=network, base=setting.base))
-    except SymbackpropError:
-        return ()
-    head, value = read.members[0], read.members[-1]
-    if not isinstance(head, ex.Derivative) or not isinstance(head.by, ex.Quantity):
-        return ()
-    values = [row for row, _ in value.rows] if isinstance(value, ex.Cases) else [value]
-    slots = zip((*head.by.family, *head.by.element), (*target.family, *target.element), strict=False)
-    image = {
-        old.single.name: new for old, new in slots
-        if isinstance(old, Affine) and isinstance(new, Affine) and isinstance(old.single, Var)
-    }  # fmt: skip
-    signed = (pair for v in values if isinstance(v, ex.Sum) for pair in zip(v.terms, v.signs, strict=True))
-    terms = (term if sign > 0 else ex.Sum(terms=(term,), signs=(-1,)) for term, sign in signed)
-    return tuple(everywhere(term, lambda form: form.substitute(image)) for term in terms)
-
-
-def _subject(members: tuple[ex.Node, ...], setting: Setting, network: Network) -> tuple[str, ex.Quantity] | None:
-    """The scalar that is differentiated, and by what."""
-    heads = [m for m in (setting.claim, *members[:1]) if m is not None]
-    for head in heads:
-        node = setting.lets[head.name].value if isinstance(head, ex.Named) and head.name in setting.lets else head
-        if isinstance(node, ex.Update):
-            node = ex.Derivative(of=ex.Quantity(tensor=network.loss), by=node.target)
-        if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity) and isinstance(node.of, ex.Quantity):
-            of = network.tensors.get(node.of.tensor)
-            if of is not None and not of.axes and not of.family:
-                return node.of.tensor, node.by
-    return None
-
-
-class _Held:
-    """A network as a key: two are the same only where they are one object."""
-
-    __slots__ = ("network",)
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-
-    def __hash__(self) -> int:
-        return id(self.network)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held) and other.network is self.network
-
-
-@lru_cache(maxsize=16)
-def _derived(held: _Held, scalar: str, by: str) -> tuple[Any, Printer]:
-    """The derivation of a scalar of the network by its parameters, and by one more array that it is given."""
-    network = held.network
-    roles = {scalar: "loss", by: "parameter"} if by in network.inputs else {scalar: "loss"}
-    if scalar != network.loss or by in network.inputs:
-        tensors = {n: replace(t, role=roles.get(n, t.role)) for n, t in network.tensors.items()}
-        parameters = (*network.parameters, by) if by in network.inputs else network.parameters
-        network = replace(network, loss=scalar, parameters=parameters, tensors=tensors)
-    preset = load(network.notation)
-    preset = replace(preset, choices=replace(preset.choices, pull="none"), adjoints=())
-    derivation = adjoint.derive(network, preset.choices)
-    return derivation, Printer(derivation, preset)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
 # Diagnostics
 
 
@@ -332,10 +266,16 @@ def diagnose(judged: Any, worlds: Worlds, *, source: str = "", fix: bool = True,
         repairs = "; ".join(statement.repairs) if statement is not None else ""
         return Diagnostic(**base, message=repairs)
     if statement is None or judged.setting is None:
+        code = unread_code(verdict.message)
+        where = formula.part(*judged.place) if judged.place is not None else None
         return Diagnostic(
-            **base, code=unread_code(verdict.message), message=_capital(verdict.message), mark=_mark(formula, None)
-        )
-    found = finding(statement, judged.setting, verdict, worlds, fix=fix, work=work)
+            **base, code=code, message=_capital(verdict.message), mark=judged.place, place=where,
+            fix=judged.mended if fix else None, changes=(code,),
+        )  # fmt: skip
+    case = Case(
+        statement=statement, setting=judged.setting, verdict=verdict, worlds=worlds, context=judged.context
+    )  # fmt: skip
+    found = finding(case, fix=fix, work=work)
     message = found.message
     if statement.repairs:
         message += " (" + "; ".join(statement.repairs) + ")"

@@ -29,7 +29,8 @@ Path: TypeAlias = "tuple[int, ...]"
 class Change:
     """One change: ``before`` became ``after`` at ``path``; ``part`` is the node to point at where it is smaller.
 
-    ``also`` are codes of further mistakes that the same change mends, or other names of the same mistake.
+    ``also`` are codes of further mistakes that the same change mends, or other names of the same mistake. A change
+    that another one entails costs nothing, and nothing is said about it.
     """
 
     row: str
@@ -48,8 +49,13 @@ class Change:
 
     @property
     def shown(self) -> Node:
-        """What to point at."""
+        """What is spoken of: what was changed, or taken away, or put in."""
         return self.part or self.before
+
+    @property
+    def pointed(self) -> Node:
+        """What to point at: what is put in does not stand in the formula."""
+        return self.before if self.row in {"factor", "term", "upstream"} else self.shown
 
 
 @dataclass(frozen=True, slots=True)

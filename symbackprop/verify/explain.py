@@ -31,8 +31,8 @@ class Explainer:
 
     def sentence(self, changes: Sequence[Change]) -> str:
         """All changes, the first with its reason."""
-        found = list(dict.fromkeys(self.one(change) for change in changes))
-        return " ".join(found)
+        said = (self.one(change) for change in changes if change.cost)
+        return " ".join(dict.fromkeys(said))
 
     def one(self, change: Change) -> str:
         """One change."""
@@ -319,6 +319,15 @@ class Explainer:
             what = "the slope of the activation"
         return _sentence(f"the factor {self.shown(change.shown)} is missing: {what}")
 
+    def upstream(self, change: Change) -> str:
+        """A derivative by a matrix as a factor."""
+        if change.part is None:
+            return ""
+        return _sentence(
+            f"a derivative by a matrix has more axes than a matrix; it stands for what {self.shown(change.part)}, the "
+            f"derivative that comes back from above, is multiplied by: together they are {self.shown(change.after)}"
+        )
+
     def no_term(self, change: Change) -> str:
         """A term too many."""
         return _sentence(f"the term {self.shown(change.shown)} does not belong here")
@@ -389,6 +398,7 @@ _SENTENCES: dict[str, Callable[[Explainer, Change], str]] = {
     "sign": Explainer.sign,
     "no factor": Explainer.no_factor,
     "factor": Explainer.factor,
+    "upstream": Explainer.upstream,
     "no term": Explainer.no_term,
     "term": Explainer.term,
     "delta": Explainer.delta,

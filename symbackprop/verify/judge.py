@@ -10,7 +10,7 @@ agree, a value is too large).
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -158,6 +158,10 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
         task = prepared(statement, setting, worlds.network)
     except Undecidable as reason:
         return Verdict(verdict="undecided", message=reason.message, misfit=reason)
+    unknown = next((n for m in task.members for n in ex.walk(m) if _is_undeclared(n, task, setting)), None)
+    if unknown is not None:
+        misfit = Undeclared(unknown, f"nothing declares {unknown.name}")
+        return Verdict(verdict="unreadable", message=misfit.message, misfit=misfit)
     worlds = worlds.with_room(numbered(task.members, setting, worlds.network))
     verdict = _judged(task, setting, worlds)
     if task.gradients is not None and not verdict.is_right:
@@ -174,6 +178,11 @@ def _under(verdict: Verdict, words: str) -> Verdict:
     """A right verdict under one more convention."""
     both = "; ".join(w for w in (words, verdict.convention) if w)
     return replace(verdict, verdict="right-under-convention", convention=both)
+
+
+def _is_undeclared(node: ex.Node, task: Task, setting: Setting) -> TypeGuard[ex.Unknown]:
+    """True for a symbol that stands for nothing, not even for a learning rate."""
+    return isinstance(node, ex.Unknown) and node.name not in task.scalars | setting.scalars
 
 
 def holds(statement: Any, setting: Setting, worlds: Worlds, readings: Iterable[Conventions] | None = None) -> bool:

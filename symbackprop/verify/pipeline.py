@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop import notation, spec
-from symbackprop.affine import var
+from symbackprop.affine import Affine, Var, var
 from symbackprop.errors import SpecError, nearest
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten.context import context_of, name_for, whole_of
@@ -26,12 +26,15 @@ from symbackprop.handwritten.expression import (
     mapped,
     walk,
 )
+from symbackprop.handwritten.formula import plain
 from symbackprop.handwritten.network_from_document import understand
 from symbackprop.handwritten.quantities import bind
 from symbackprop.handwritten.reader import dots_name
 from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.stated_facts import with_facts, with_functions
+from symbackprop.handwritten.tokens import ReadError
 from symbackprop.verify.conventions import Let, Setting
+from symbackprop.verify.evaluate import ShapeMisfit
 from symbackprop.verify.judge import Verdict, Worlds, judge
 from symbackprop.verify.judge_members import of_indices
 from symbackprop.verify.judge_names import recognised
@@ -50,13 +53,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One claim with its verdict; ``statement`` is None where it could not be read. ``network`` names the loss."""
+    """One claim with its verdict; ``statement`` is None where it could not be read. ``network`` names the loss.
+
+    ``context`` is that in which it was read. For what could not be read, ``place`` is the range of the formula's text
+    where, and ``mended`` a formula that can be read and is right.
+    """
 
     entry: Entry
     statement: Statement | None
     verdict: Verdict
     setting: Setting | None = None
     network: str = ""
+    context: Context | None = None
+    place: tuple[int, int] | None = None
+    mended: str | None = None
 
     @property
     def line(self) -> int:
@@ -83,6 +93,10 @@ class Session:
     """How the claims so far that are right use them."""
     defined: list[Declared] = field(default_factory=list)
     """Names that the document has defined so far."""
+    doubtful: dict[str, str] = field(default_factory=dict)
+    """Those whose value is taken under a convention, with its words."""
+    shifted: dict[str, Node] = field(default_factory=dict)
+    """Those that count from elsewhere than what they stand for, with the value that counts alike."""
 
     def __post_init__(self) -> None:
         self.document = bind(self.document, self.network)
@@ -100,20 +114,101 @@ class Session:
         try:
             found, context = self.read(entry)
         except SpecError as error:
-            verdict = Verdict(verdict="unreadable", message=error.message)
-            yield Judged(entry=entry, statement=None, verdict=verdict)
+            yield self.unread(entry, error)
             return
         found = tuple(_with_conditions(statement, entry.directives) for statement in found)
         setting = self.setting(entry, context)
         for whole in found:
-            statement = self.claimed(whole, setting, context)
+            verdict = self.unfit(whole, setting)
+            statement = self.claimed(whole, setting, context) if verdict is None else whole
             if statement is None:
                 continue
-            statement, verdict = self.verdict(statement, setting)
+            if verdict is None:
+                statement, verdict = self.verdict(statement, setting)
+            if verdict.verdict == "wrong":
+                if self.redefined(statement, setting, context):
+                    continue
+                verdict = self.on_shifted(statement, setting) or self.on_doubtful(statement) or verdict
             if verdict.is_right and verdict.settles is not None and self.precedence is None:
                 self.precedence = verdict.settles
             self.vectors = self.vectors or verdict.settles_vectors
-            yield Judged(entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss)
+            yield Judged(
+                entry=entry, statement=statement, verdict=verdict, setting=setting, network=self.network.loss,
+                context=context,
+            )  # fmt: skip
+
+    def unread(self, entry: Entry, error: SpecError) -> Judged:
+        """What could not be read, with a formula that can where the reader knows what is missing and it is right."""
+        verdict = Verdict(verdict="unreadable", message=error.message)
+        if not isinstance(error, ReadError):
+            return Judged(entry=entry, statement=None, verdict=verdict)
+        place = (error.place, error.end)
+        if error.insert is None:
+            return Judged(entry=entry, statement=None, verdict=verdict, place=place)
+        own = context_of(self.network, entry.directives)
+        context = replace(own, lets=(*self.defined, *own.lets))
+        setting = self.setting(entry, context)
+        mended = entry.formula.inserted(*error.insert).text
+        right = holds_as_text(mended, setting, context, self.worlds)
+        return Judged(
+            entry=entry, statement=None, verdict=verdict, setting=setting, context=context, place=place,
+            mended=mended if right else None,
+        )  # fmt: skip
+
+    def unfit(self, statement: Statement, setting: Setting) -> Verdict | None:
+        """The verdict on a definition whose value makes no sense by its shapes; None for all else."""
+        head, *values = statement.members
+        if setting.claim is not None or not values or not isinstance(head, Unknown):
+            return None
+        verdict = self.itself(statement, values[0], setting)
+        return verdict if isinstance(verdict.misfit, ShapeMisfit) and verdict.verdict == "wrong" else None
+
+    def itself(self, statement: Statement, value: Node, setting: Setting) -> Verdict:
+        """Whether a value can be taken at all, and under which convention."""
+        same = replace(statement, members=(value, value), relations=("=",), alternatives=(), shape=None)
+        return self.verdict(same, setting)[1]
+
+    def on_doubtful(self, statement: Statement) -> Verdict | None:
+        """Undecided, for a claim that rests on a name whose definition holds under a convention alone."""
+        used = (n.name for m in statement.members for n in walk(m) if isinstance(n, Named) and n.name in self.doubtful)
+        name = next(used, None)
+        if name is None:
+            return None
+        message = f"it rests on {name}, whose definition fits only under a convention: {self.doubtful[name]}"
+        return Verdict(verdict="undecided", message=message)
+
+    def on_shifted(self, statement: Statement, setting: Setting) -> Verdict | None:
+        """The verdict where the document's names count as their layers do, if that makes the claim right."""
+        used = dict.fromkeys(n.name for m in statement.members for n in walk(m) if isinstance(n, Named))
+        moved = {n: replace(setting.lets[n], value=self.shifted[n]) for n in used if n in self.shifted}
+        if not moved:
+            return None
+        _, verdict = self.verdict(statement, replace(setting, lets={**setting.lets, **moved}))
+        if not verdict.is_right:
+            return None
+        words = f"{', '.join(moved)} is shifted by one against its definition"
+        both = "; ".join(w for w in (words, verdict.convention) if w)
+        return replace(verdict, verdict="right-under-convention", convention=both)
+
+    def redefined(self, statement: Statement, setting: Setting, context: Context) -> bool:
+        r"""True for a name of the document's with another index, defined anew: ``\delta_j`` of a hidden layer.
+
+        Who writes ``\delta_k`` for the outputs and ``\delta_j`` for the hidden units tells the two apart by the letter.
+        """
+        head = statement.members[0]
+        if not isinstance(head, Named) or len(statement.members) != 2 or setting.claim is not None:  # noqa: PLR2004
+            return False
+        known = [d.letters for d in self.defined if d.head.startswith(head.name)]
+        forms = [form.single for form in (*head.index, *head.element) if isinstance(form, Affine)]
+        letters = tuple(form.name for form in forms if isinstance(form, Var))
+        if not known or letters in known or len(letters) != len(forms):
+            return False
+        adjoint = recognised(statement.members[1], setting, self.worlds)
+        by = adjoint.by if isinstance(adjoint, Derivative) else None
+        if adjoint is None or not isinstance(by, Quantity) or by.family:
+            return False
+        self.defined.append(name_for(head.source.strip(), adjoint, context))
+        return True
 
     def read(self, entry: Entry) -> tuple[tuple[Statement, ...], Context]:
         """The statements of a formula; names that some of them define (``where s = …``) are known to all.
@@ -162,6 +257,8 @@ class Session:
         name, value = head.source.strip(), values[0]
         if known is not None:
             name, value = self._for_all_layers(name, known)
+        elif (words := self.itself(statement, value, setting).convention) is not None:
+            self.doubtful[name] = words
         declared = name_for(name, value, context)
         self.defined += [declared, *whole_of(declared, context)]
         if len(values) == 1:
@@ -169,35 +266,54 @@ class Session:
         return replace(statement, members=tuple(values), relations=statement.relations[1:], alternatives=())
 
     def _for_all_layers(self, name: str, adjoint: Node) -> tuple[str, Node]:
-        r"""``\delta^{(L)}`` for an adjoint of layer L as ``\delta^{(l)}`` for that of layer l, if the name has L."""
+        r"""``\delta^{(L)}`` for an adjoint of layer L as ``\delta^{(l)}`` for that of layer l, if the name has L.
+
+        The name may count from elsewhere: ``k_n`` for an adjoint of layer n+1 is ``k_l`` for that of layer l+1.
+        """
         by = next((node.by for node in walk(adjoint) if isinstance(node, Derivative)), None)
         if not isinstance(by, Quantity) or len(by.family) != 1 or by.family[0].variables or by.family[0].is_constant:
             return name, adjoint
-        form = by.family[0]
-        texts = [str(form), *self.network.latex.get(str(form), ())]
         head, mark, scripts = re.match(r"([^_^]*)([_^]?)(.*)", name, re.DOTALL).groups()  # type: ignore[union-attr]
         letter = next(each for each in "lktms" if each not in name)
-        for text in texts:
-            spaced = r"\s*".join(map(re.escape, text.replace(" ", "")))
-            moved, count = re.subn(rf"(?<![A-Za-z\\]){spaced}(?![A-Za-z_])", letter, scripts)
-            if mark and count == 1:
-                return head + mark + moved, _moved(adjoint, by, replace(by, family=(var(letter),)))
+        for shift in (0, 1, -1):
+            form = by.family[0] - shift
+            for text in (str(form), *self.network.latex.get(str(form), ())):
+                spaced = r"\s*".join(map(re.escape, text.replace(" ", "")))
+                moved, count = re.subn(rf"(?<![A-Za-z\\]){spaced}(?![A-Za-z_+-])", letter, scripts)
+                if mark and count == 1:
+                    if shift:
+                        self.shifted[head + mark + moved] = _moved(adjoint, by, replace(by, family=(var(letter),)))
+                    return head + mark + moved, _moved(adjoint, by, replace(by, family=(var(letter) + shift,)))
         return name, adjoint
 
     def verdict(self, statement: Statement, setting: Setting) -> tuple[Statement, Verdict]:
-        """The verdict under the best reading, and that reading: the first that is right, or that has values at all."""
-        first = statement, judge(statement, setting, self.worlds)
-        if first[1].is_right:
-            return first
-        best = first
-        for members in statement.alternatives:
-            other = replace(statement, members=members)
-            verdict = judge(other, setting, self.worlds)
-            if verdict.is_right:
-                return other, verdict
-            if best[1].misfit is not None and verdict.verdict == "wrong" and verdict.misfit is None:
-                best = other, verdict
-        return best
+        """The verdict under the best reading, and that reading."""
+        return verdict_of(statement, setting, self.worlds)
+
+
+def verdict_of(statement: Statement, setting: Setting, worlds: Worlds) -> tuple[Statement, Verdict]:
+    """The verdict under the best reading, and that reading: the first that is right, or that has values at all."""
+    first = statement, judge(statement, setting, worlds)
+    if first[1].is_right:
+        return first
+    best = first
+    for members in statement.alternatives:
+        other = replace(statement, members=members)
+        verdict = judge(other, setting, worlds)
+        if verdict.is_right:
+            return other, verdict
+        if best[1].misfit is not None and verdict.verdict == "wrong" and verdict.misfit is None:
+            best = other, verdict
+    return best
+
+
+def holds_as_text(text: str, setting: Setting, context: Context, worlds: Worlds) -> bool:
+    """True where a formula, read in the place of a claim, is right."""
+    try:
+        found = statements(plain(text), context)
+    except SpecError:
+        return False
+    return all(verdict_of(statement, setting, worlds)[1].is_right for statement in found)
 
 
 def _has_unknown(node: Node) -> bool:

@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.handwritten import expression as ex
-from symbackprop.verify import edits_indices, edits_products, edits_terms, edits_values
+from symbackprop.verify import edits_indices, edits_products, edits_statement, edits_terms, edits_values
 from symbackprop.verify.edits import Change, Members, Row, get, places, put_member, rank, scene
 from symbackprop.verify.repair_check import Checker, Effort
 from symbackprop.verify.repair_text import Writer, statement_text
@@ -51,6 +51,8 @@ class Repair:
     cost: float
     names: int = 0
     """How many known names make it right in the place of one that nothing declares."""
+    left_out: Members = ()
+    """Members of a chain that no small change makes right."""
 
     @property
     def code(self) -> str:
@@ -110,20 +112,24 @@ class Search:
     def _singles(self, found: list[Repair]) -> list[_Step]:
         """All single changes, judged; those that are not right, with what they are worth as a first step."""
         steps: list[_Step] = []
-        for cost, change in sorted(self._changes(self.members, self.first.at), key=lambda c: c[0]):
+        alone = [(cost, (change,)) for cost, change in self._changes(self.members, self.first.at)]
+        together = edits_statement.proposals(self.members, self.scene)
+        for cost, changes in sorted([*alone, *together], key=lambda c: c[0]):
             dear = bool(found) and self.first.kind != "invalid" and cost > min(r.cost for r in found) + _TIER
             if self.effort.over or dear:
                 break
-            members = put_member(self.members, change.path, change.after)
+            members = self.members
+            for change in changes:
+                members = put_member(members, change.path, change.after)
             if members in self.seen:
                 continue
             self.seen.add(members)
             outcome = self.outcome(members)
             if outcome.kind == "right":
-                self._keep(found, members, (change,), cost)
-            elif outcome.kind != "invalid":
-                gain = self._gain(outcome, change)
-                steps.append(_Step(cost - gain, next(self.numbers), members, (change,), cost, outcome.at))
+                self._keep(found, members, changes, cost)
+            elif outcome.kind != "invalid" and len(changes) == 1:
+                gain = self._gain(outcome, changes[0])
+                steps.append(_Step(cost - gain, next(self.numbers), members, changes, cost, outcome.at))
         return steps
 
     def _gain(self, outcome: Outcome, change: Change) -> float:
@@ -173,17 +179,18 @@ class Search:
                 self._keep(found, members, (*step.changes, change), total)
                 if found:
                     best = min(best, priority)
-            elif len(step.changes) == 1 and self._promising(outcome, step):
+            elif len(step.changes) == 1 and self._promising(outcome, step, change):
                 worth = step.priority + cost - self._gain(outcome, change)
                 third = _Step(worth, next(self.numbers), members, (*step.changes, change), total, outcome.at)
                 push(_Following(self, third))
         return min(found, key=_rank) if found else None
 
-    def _promising(self, outcome: Outcome, step: _Step) -> bool:
-        """True where a third change is worth a try."""
+    def _promising(self, outcome: Outcome, step: _Step, change: Change) -> bool:
+        """True where a third change is worth a try: beside a symbol that nothing declares, or after two of one kind."""
         if self.first.kind == "invalid":
             return True
-        return self.first.kind == "misfit" and outcome.kind != "invalid" and outcome.at != step.at
+        alike = change.row == step.changes[0].row and change.row not in _DROPS
+        return alike and self.first.kind == "misfit" and outcome.kind != "invalid" and outcome.at != step.at
 
     def _mix(self, step: _Step, change: Change) -> float:
         """Two changes of one kind, or of one part, are likelier than any two."""
@@ -379,7 +386,8 @@ def _chain(
         return None
     writer = Writer(scene(network, tuple(statement.members), names, base=checker.setting.base))
     text = statement_text(writer, members, relations)
-    return Repair(members=members, changes=changes, text=text, cost=cost)
+    dropped = tuple(statement.members[k] for k in left_out)
+    return Repair(members=members, changes=changes, text=text, cost=cost, left_out=dropped)
 
 
 def changed_part(members: Members, change: Change) -> ex.Node:

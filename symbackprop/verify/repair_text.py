@@ -376,6 +376,7 @@ class Writer:
         of, by = self.text(node.of), self.text(node.by)
         if not by:
             return rf"\nabla {of}"
+        by = f"({by})" if _level(node.by, by) < ATOM and not _enclosed(by) else by
         if _level(node.of, of) < ATOM:
             return rf"\frac{{{self.partial}}}{{{self.partial} {by}}} ({of})"
         return rf"\frac{{{self.partial} {of}}}{{{self.partial} {by}}}"

@@ -6,12 +6,14 @@ Run as a script it prints a table by class; the tests import ``outcomes``.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from symbackprop.verify.pipeline import Judged, open_session
+from symbackprop.handwritten.document import read
+from symbackprop.verify.pipeline import Judged, open_session, session
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "corpus" / "documents"
 GRAVEST = ("wrong", "unreadable", "undecided", "right-under-convention", "right")
@@ -51,17 +53,32 @@ class Outcome:
         return self.verdict in self.accepted
 
 
-def outcomes(names: frozenset[str] | None = None) -> list[Outcome]:
+def expected() -> list[dict[str, Any]]:
+    """The items of all documents with their verified verdicts."""
+    items: list[dict[str, Any]] = json.loads((DOCUMENTS / "expected.json").read_text(encoding="utf-8"))
+    return items
+
+
+def claims(document: str, *, lets: bool = True) -> list[Judged]:
+    """The claims of a document; without the lines that say what its names stand for, where they are not wanted."""
+    path = DOCUMENTS / document
+    if lets:
+        return list(open_session(str(path)).claims())
+    text = re.sub(r"(?m)^(\s*%) symbackprop: let .*$", r"\1", path.read_text(encoding="utf-8"))
+    return list(session(read(text, "tex", path=str(path))).claims())
+
+
+def outcomes(names: frozenset[str] | None = None, *, lets: bool = True) -> list[Outcome]:
     """One outcome for each formula of the corpus (of the documents named)."""
-    expected = json.loads((DOCUMENTS / "expected.json").read_text(encoding="utf-8"))
+    items = expected()
     found: list[Outcome] = []
-    for document in dict.fromkeys(item["document"] for item in expected):
+    for document in dict.fromkeys(item["document"] for item in items):
         if names is not None and document not in names:
             continue
         lines: dict[int, list[Judged]] = {}
-        for claim in open_session(str(DOCUMENTS / document)).claims():
+        for claim in claims(document, lets=lets):
             lines.setdefault(claim.line, []).append(claim)
-        for item in expected:
+        for item in items:
             if item["document"] == document:
                 here = sorted(lines.get(item["line"], ()), key=lambda c: GRAVEST.index(c.verdict.verdict))
                 found.append(Outcome(expected=item, found=here[0] if here else None))

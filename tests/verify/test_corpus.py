@@ -36,3 +36,29 @@ def test_no_right_formula_is_judged_wrong(results):
 def test_nearly_all_are_decided_as_expected(results):
     other = [(r.name, r.expected["verdict"], r.verdict) for r in results if not r.agrees]
     assert len(other) <= (1 - SHARE) * len(results), other
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The same documents without the directives that say what names stand for
+
+
+@pytest.fixture(scope="module")
+def unaided():
+    return corpus.outcomes(lets=False)
+
+
+def test_without_lets_fewer_are_decided(results, unaided):
+    def decided(outcomes):
+        return sum(r.agrees and r.verdict not in {"unreadable", "undecided"} for r in outcomes)
+
+    assert len(results) / 2 < decided(unaided) < decided(results)
+
+
+def test_without_lets_no_wrong_formula_is_judged_right(unaided):
+    wrong = [r for r in unaided if r.expected["verdict"] == "wrong" and r.verdict not in r.accepted]
+    assert not [r.name for r in wrong if r.verdict.startswith("right")]
+
+
+def test_without_lets_no_right_formula_is_judged_wrong(unaided):
+    right = [r for r in unaided if r.expected["verdict"].startswith("right") and "wrong" not in r.accepted]
+    assert not [r.name for r in right if r.verdict == "wrong"]

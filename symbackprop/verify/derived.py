@@ -114,7 +114,7 @@ def _expressions(derivation: tuple[Any, Any], context: Context) -> Iterator[Decl
         if not tensor.named:
             text = _printed(derivation, equation, element=False)
             (read, *_) = statements(plain(text), context)
-            head = printer.tensor(tensor.name, equation.lhs.index[: len(tensor.family)])
+            head = printer.show(printer.tensor(tensor.name, equation.lhs.index[: len(tensor.family)]))
             yield name_for(head, read.members[-1], context)
 
 

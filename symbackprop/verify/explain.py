@@ -105,7 +105,7 @@ class Explainer:
             f"{what} forwards; on the way back its transpose acts" if what else "on the way back its transpose acts"
         )
         if not isinstance(change.before, ex.Quantity | ex.Named):
-            reason = "the shapes fit only if it is turned"
+            reason = f"{self.shown(change.before)} has the axes of the result the other way round"
         return _sentence(f"{reason}, so {self.shown(change.after)} belongs here")
 
     def no_transpose(self, change: Change) -> str:
@@ -182,6 +182,8 @@ class Explainer:
     def layer(self, change: Change) -> str:
         """Another layer or time."""
         before, after = self.shown(change.before), self.shown(change.after)
+        if change.code == "SB210":
+            return _sentence(f"the slope is taken where its function was: at {after}, not at {before}")
         what = self.maps(change.before)
         if what:
             return _sentence(f"{what}; here {after} is needed, in the place of {before}")
@@ -249,7 +251,7 @@ class Explainer:
         """Another array."""
         before, after = self.shown(change.before), self.shown(change.after)
         if change.code == "SB210":
-            return _sentence(f"a slope is taken where its function was: at {after}, not at {before}")
+            return _sentence(f"the slope is taken where its function was: at {after}, not at {before}")
         if (
             isinstance(change.before, ex.Quantity)
             and isinstance(change.after, ex.Quantity)
@@ -305,7 +307,12 @@ class Explainer:
     def no_factor(self, change: Change) -> str:
         """A factor too many."""
         return _sentence(
-            f"the factor {self.shown(change.shown)} does not belong here: no step of the chain rule gives it"
+            f"the factor {self.shown(change.shown)} does not belong here: "
+            + (
+                "it is what is differentiated by, and the derivative is what stands beside it"
+                if change.code == "SB217"
+                else "no step of the chain rule gives it"
+            )
         )
 
     def factor(self, change: Change) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from symbackprop.handwritten.document import read
+from symbackprop.verify.codes import ERROR_KINDS
 from symbackprop.verify.pipeline import Judged, open_session, session
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "corpus" / "documents"
@@ -95,8 +96,8 @@ def table(results: list[Outcome]) -> str:
         lines.append(f"| {verdict} | {len(rows)} | {sum(r.agrees for r in rows)} | {words} |")
     kinds = Counter(kind for r in results for kind in r.expected["error_kind"])
     caught = Counter(kind for r in results if r.verdict != "right" for kind in r.expected["error_kind"])
-    lines += ["", "| kind of mistake | formulas | not judged right |", "| --- | ---: | ---: |"]
-    lines += [f"| {kind} | {count} | {caught[kind]} |" for kind, count in sorted(kinds.items())]
+    lines += ["", "| kind of mistake | code | formulas | not judged right |", "| --- | --- | ---: | ---: |"]
+    lines += [f"| {kind} | {ERROR_KINDS[kind]} | {count} | {caught[kind]} |" for kind, count in sorted(kinds.items())]
     return "\n".join(lines)
 
 

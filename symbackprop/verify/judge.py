@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 import numpy as np
 
 from symbackprop.handwritten import expression as ex
-from symbackprop.index import refs_of
 from symbackprop.verify.conventions import Conventions, Setting, default, tried, with_factors
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit, Undecidable, Undeclared
 from symbackprop.verify.judge_compare import APART, Differs, Unclear, equal, fitted, multiple, of_shape, rounded
@@ -27,10 +26,11 @@ from symbackprop.verify.world_precise import DIGITS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from symbackprop.network import Network
     from symbackprop.verify.evaluate_values import Val
 
 __all__ = ["Counterexample", "Evidence", "Setting", "Verdict", "Worlds", "holds", "judge"]
+
+UNSTATED = "no directive says what the name with d on the left stands for"
 
 DEGREE = 2**12
 """Degree of the members, as fractions of polynomials in what was drawn, for which the chance of error is stated."""
@@ -170,9 +170,10 @@ def judge(statement: Any, setting: Setting, worlds: Worlds) -> Verdict:
         other = _judged(task.gradients, setting, worlds)
         if other.is_right:
             return _under(other, GRADIENTS)
-        if verdict.verdict == "wrong" and (task.lone or _is_backward(task.members, worlds.network)):
-            message = "no directive says what the name with d on the left stands for"
-            return replace(verdict, verdict="undecided", message=message)
+        if verdict.verdict == "wrong" and task.lone:
+            return replace(verdict, verdict="undecided", message=UNSTATED)
+    if task.assumed and verdict.verdict == "wrong":
+        return replace(verdict, verdict="undecided", message=UNSTATED)
     return _under(verdict, task.assumed) if task.assumed and verdict.is_right else verdict
 
 
@@ -180,22 +181,6 @@ def _under(verdict: Verdict, words: str) -> Verdict:
     """A right verdict under one more convention."""
     both = "; ".join(w for w in (words, verdict.convention) if w)
     return replace(verdict, verdict="right-under-convention", convention=both)
-
-
-def _is_backward(members: Sequence[ex.Node], network: Network) -> bool:
-    """True where dX is given by differentials of what X acts on: those are gradients, whatever they are of."""
-    head = members[0]
-    if not isinstance(head, ex.Differential) or not isinstance(head.of, ex.Quantity):
-        return False
-    inner = (n.of for m in members[1:] for n in ex.walk(m) if isinstance(n, ex.Differential))
-    left = [of.tensor for of in inner if isinstance(of, ex.Quantity)]
-    above: set[str] = set()
-    while left:
-        for equation in network.definitions(left.pop()):
-            sources = {ref.tensor for term in equation.terms for factor in term.factors for ref in refs_of(factor)}
-            left += sources - above
-            above |= sources
-    return head.of.tensor in above
 
 
 def _is_undeclared(node: ex.Node, task: Task, setting: Setting) -> TypeGuard[ex.Unknown]:

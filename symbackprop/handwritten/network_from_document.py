@@ -26,6 +26,7 @@ from symbackprop.handwritten.names import letter_name
 from symbackprop.handwritten.reader import Context
 from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.stated_facts import with_facts
+from symbackprop.handwritten.stated_inferred import inferred
 from symbackprop.handwritten.stated_names import Name
 from symbackprop.handwritten.stated_shapes import BACKWARD, generalised
 from symbackprop.handwritten.stated_text import NetworkText, is_activation, known_activation
@@ -79,6 +80,7 @@ class _Builder(NetworkText):
         self._functions()
         self._shapes()
         claims = self._claims()
+        self._starts()
         used = {id(entry) for (entry, _), claim in zip(self.said, claims, strict=True) if not claim}
         network, text = self._network()
         if network is not None:
@@ -129,7 +131,7 @@ class _Builder(NetworkText):
                 elif any(each in inner for each in left):
                     left += waiting[position + 1 :]
                     break
-            if len(left) == len(waiting):
+            if len(left) == len(waiting) and not any(self._infers(definition) for _, definition in left):
                 break
             waiting = left
         for k, definition in waiting:
@@ -137,6 +139,38 @@ class _Builder(NetworkText):
             message = f"this is not understood as a forward equation: {reasons[id(definition)]}"
             self._problem(definition.entry, message)
         return claims
+
+    def _infers(self, definition: Definition) -> bool:
+        """True where a name that nothing declares got its axes from its place in an equation."""
+        start, end = definition.right
+        if BACKWARD.search(definition.entry.formula.text[start:end]):
+            return False
+        context = self._context(definition.entry, Name("", ""))
+        try:
+            found = list(inferred(self._right(definition, context), context.network))
+        except (ReadError, SpecError):
+            return False
+        new = [(head, axes) for head, axes in found if head.shape not in self.names]
+        for head, axes in new:
+            name = Name(self._identifier(head), head.text, axes=axes, leaf=True)
+            self.names[head.shape] = name
+            self.spelled[name.identifier] = head.text
+        return bool(new)
+
+    def _starts(self) -> None:
+        """Inputs for the members before the first of a recurrence (``h_0``) where the document says nothing of them."""
+        for name in [each for each in self.names.values() if each.letter and not each.leaf]:
+            if name.axes is None or name.lo is None or any(ANY in axis.sizes for axis in name.axes):
+                continue
+            before = name.lo - 1
+            reads = f"{name.identifier}[{var(name.letter) - 1}]"
+            if before in name.members or not any(reads in text for _, text in self.statements):
+                continue
+            leaf = f"{name.identifier}_start"
+            axes = tuple(axis.substitute({name.letter: before}) for axis in name.axes)
+            self.names["start", name.identifier] = Name(leaf, name.latex, axes=axes, leaf=True)
+            name.members.append(before)
+            self.statements.insert(0, (None, f"{name.identifier}[{before}] = {leaf}"))
 
     def _tried(self, number: int, definition: Definition, claims: list[bool]) -> str:
         """Read one definition; why that fails, or "" where it is understood."""

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.formula import Problem
     from symbackprop.handwritten.shapes import Definition, Head, Range, Said, Shape
 
+_SUMMED = re.compile(
+    r"\\sum(?:\\(?:no)?limits)?\s*_\s*\{\s*(?P<letter>\\?[A-Za-z]+)\s*=\s*(?P<lo>[^{}=]+)\}\s*"
+    r"\^\s*(?P<hi>\{[^{}]+\}|\\?[A-Za-z]+|\d)"
+)
+"""A sum with both limits."""
+
 
 @dataclass(slots=True)
 class Name:
@@ -169,7 +175,10 @@ class Survey:
         return found
 
     def _place_ranges(self) -> None:
-        """A range that stands alone ("for $t = 1, …, T$" in the text) goes with what precedes it."""
+        """A range that stands alone ("for $t = 1, …, T$" in the text) goes with what precedes it.
+
+        A letter without one runs over the limits of the first sum over it.
+        """
         self.ranges: dict[str, Range] = {}
         for position, (_, found) in enumerate(self.said):
             if found.alone is None:
@@ -178,6 +187,12 @@ class Survey:
             entry, before = self.said[position - 1] if position else (None, None)
             if entry is not None and before is not None:
                 self.said[position - 1] = (entry, shapes.with_range(before, found.alone))
+        for entry in self.document.entries:
+            for match in _SUMMED.finditer(entry.formula.text):
+                lo, hi = (tokens(parse(each.strip("{}")).items) for each in (match["lo"], match["hi"]))
+                letter = letter_name(match["letter"])
+                if letter:
+                    self.ranges.setdefault(letter, shapes.Range(letter, lo, hi))
 
     def _lists(self) -> dict[tuple[object, ...], tuple[int, Affine]]:
         r"""Families of which a display lists the first members, dots and the last: where the general one starts."""
@@ -208,6 +223,7 @@ class Survey:
         found: set[str] = set()
         for _, each in self.said:
             ranges = [s.range for s in each.shapes] + [d.range for d in each.definitions] + [each.alone]
+            ranges += [one for letter, one in self.ranges.items() if letter in self.letters.family]
             for one in ranges:
                 for inside in (one.lo, one.hi) if one is not None else ():
                     form = self.letters.form(inside)

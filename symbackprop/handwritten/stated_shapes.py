@@ -98,12 +98,38 @@ class Declarations(Survey):
         families: dict[tuple[object, ...], list[Shape]] = {}
         for _, found in self.said:
             for shape in found.shapes:
-                if shape.head.index >= 0:
+                if self._is_computed(shape):
+                    self._computed(shape)
+                elif shape.head.index >= 0:
                     families.setdefault(shape.head.shape, []).append(shape)
                 else:
                     self._leaf(shape)
         for group in families.values():
             self._family(group)
+
+    def _is_computed(self, shape: Shape) -> bool:
+        """True where an equation without derivatives, which is no update, defines what the shape is stated of."""
+        form = self._member(shape.head)
+        if form is not None and not form.variables:
+            return False
+        return any(
+            each.head.shape == shape.head.shape
+            and ((own := self._member(each.head)) is None or bool(own.variables))
+            and not BACKWARD.search(each.entry.formula.text[slice(*each.right)])
+            and not self._is_function(each)
+            and (own is not None or not set(each.head.nucleus) <= set(self._tokens(each)))
+            for _, found in self.said
+            for each in found.definitions
+        )
+
+    def _computed(self, shape: Shape) -> None:
+        """The stated axes of a family that an equation defines, for what reads it before that; of others, none."""
+        form, axes = self._member(shape.head), self._axes(shape)
+        if form is None or axes is None:
+            return
+        name = self._family_name(shape.head)
+        (letter,) = form.variables
+        name.axes = tuple(axis.substitute({letter: var(name.letter) * 2 - form}) for axis in axes)
 
     def _leaf(self, shape: Shape) -> None:
         head = shape.head

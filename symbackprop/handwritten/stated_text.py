@@ -6,16 +6,18 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from symbackprop.affine import Affine
 from symbackprop.handwritten.stated_shapes import Declarations
 from symbackprop.spec.letters import default_batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from symbackprop.affine import Affine
     from symbackprop.handwritten.document import Document
     from symbackprop.handwritten.stated_names import Name
 
+_Loop = tuple[str, Affine, Affine]
+_Statement = tuple[_Loop | None, str]
 _PARAMETERS = frozenset(("W", "w", "b", "U", "V", "\\theta", "\\Theta", "\\beta", "\\omega", "\\Omega", "K", "B"))
 _ACTIVATIONS = {
     "1 / (1 + exp(-x))": "sigmoid",
@@ -76,15 +78,15 @@ class NetworkText(Declarations):
 
     def _forward_lines(self) -> Iterator[str]:
         """Statements, with those of one loop together; members that need no other equation come first."""
-        last: tuple[str, Affine, Affine] | None = None
+        last: _Loop | None = None
         defined = [re.escape(re.split(r"[ \[]", text)[0]) for _, text in self.statements]
         computed = re.compile(rf"\b(?:{'|'.join(defined)})\b")
 
-        def is_later(statement: tuple[tuple[str, Affine, Affine] | None, str]) -> bool:
+        def is_later(statement: _Statement) -> bool:
             left, _, right = statement[1].partition(" = ")
             return statement[0] is not None or "[" not in left or computed.search(right) is not None
 
-        for loop, text in sorted(self.statements, key=is_later):
+        for loop, text in _ordered(sorted(self.statements, key=is_later)):
             if loop is not None and loop != last:
                 yield f"for {loop[0]} in {loop[1]}..{loop[2]}:"
             last = loop
@@ -129,6 +131,31 @@ class NetworkText(Declarations):
             return True
         pattern = re.compile(rf"(?:\\partial|\\nabla_?)\s*\{{?\(?\s*{re.escape(stem)}(?![A-Za-z])")
         return any(pattern.search(entry.formula.text) for entry in self.document.entries)
+
+
+def _ordered(statements: list[_Statement]) -> list[_Statement]:
+    """Statements in an order in which each comes after those whose values it reads, else as they stand."""
+    left: list[_Statement] = list(statements)
+    found: list[_Statement] = []
+    while left:
+        last = found[-1][0] if found else None
+        ready = [each for each in left if not any(_reads(each, other) for other in left if other is not each)]
+        chosen = next((each for each in ready if each[0] == last), ready[0] if ready else left[0])
+        left = [each for each in left if each is not chosen]
+        found.append(chosen)
+    return found
+
+
+def _reads(statement: _Statement, other: _Statement) -> bool:
+    """True where a statement needs another one first; of its own loop, what that gives in the same round."""
+    loop, text = statement
+    left, _, right = text.partition(" = ")
+    name, index, _ = re.match(r"(\w+)(\[[^\]]*\])?(.*)", other[1].partition(" = ")[0]).groups()  # type: ignore[union-attr]
+    same = loop is not None and loop == other[0]
+    if not same and re.match(rf"{re.escape(name)}\b", left):
+        return False
+    pattern = rf"(?<!\w){re.escape(name)}" + (re.escape(index) if same and index else r"(?!\w)")
+    return re.search(pattern, right) is not None
 
 
 def _sizes(sizes: Mapping[str, Any]) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import itertools
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine
@@ -37,11 +38,35 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
 
 
-def context_of(network: Network, directives: Directives) -> Context:
+@dataclass(slots=True)
+class NamesRead:
+    """The names that ``let`` gives at a formula, each with what it declares, and under what they were read."""
+
+    lets: tuple[Let, ...] = ()
+    declared: tuple[tuple[Declared, ...], ...] = ()
+    under: tuple[object, ...] = ()
+
+    def renew(self, directives: Directives, plain: Context) -> tuple[Declared, ...]:
+        """The names at another formula; those that come first here and there are not read again."""
+        under = (plain.indices, plain.functions, plain.base)
+        pairs = zip(self.lets, directives.lets, strict=False)
+        same = 0 if under != self.under else sum(1 for _ in itertools.takewhile(lambda pair: pair[0] is pair[1], pairs))
+        read = list(self.declared[:same])
+        lets = [each for several in read for each in several]
+        for let in directives.lets[same:]:
+            context = replace(plain, lets=tuple(lets))
+            found = declared(let, context)
+            read.append((found, *whole_of(found, context)))
+            lets += read[-1]
+        self.lets, self.declared, self.under = directives.lets, tuple(read), under
+        return tuple(lets)
+
+
+def context_of(network: Network, directives: Directives, read: NamesRead | None = None) -> Context:
     """What the directives before a formula say, for the reader; ``lets`` keep their values for the judge.
 
     Values in the names of the network file are bound already (``quantities.bind``); those in LaTeX are read here, each
-    with the names declared before it.
+    with the names declared before it. ``read`` are the names at the formula before, and then at this one.
 
     Raises: ReadError with the place of a name or a value that cannot be read.
     """
@@ -49,14 +74,10 @@ def context_of(network: Network, directives: Directives) -> Context:
     indices = {
         table.letter_name(index.letter) or index.letter: _extent(index, directives.base) for index in directives.indices
     }
-    lets: list[Declared] = []
-    for let in directives.lets:
-        context = Context(network=network, lets=tuple(lets), indices=indices, functions=functions, base=directives.base)
-        found = declared(let, context)
-        lets += [found, *whole_of(found, context)]
+    plain = Context(network=network, indices=indices, functions=functions, base=directives.base)
     context = Context(
         network=network,
-        lets=tuple(lets),
+        lets=(read or NamesRead()).renew(directives, plain),
         scalars=tuple(s.name.text for s in directives.scalars),
         indices=indices,
         functions=functions,

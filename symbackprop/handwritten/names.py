@@ -7,6 +7,7 @@ author declares. A name matches a pattern script by script; what is left over ar
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Size, Var
@@ -118,6 +119,11 @@ def head_of(text: str, letters: Iterable[str] = ()) -> _Head:
 
     Raises: ReadError for what is no name.
     """
+    return _head_of(text, tuple(letters))
+
+
+@lru_cache(maxsize=4096)
+def _head_of(text: str, letters: tuple[str, ...]) -> _Head:
     items = parse(text).items
     arguments = len(items) > 1 and items[-1].kind == "group" and items[-1].text == "(" and items[-1].bare
     bracket = items[-1].body if arguments else ()

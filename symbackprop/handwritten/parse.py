@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from lark import Token, Tree
@@ -154,6 +155,10 @@ class Item:
         return replace(self, subs=(), sups=(), primes=0)
 
 
+NAME = 60
+"""Characters of a text that is read once: names recur, in a table for every network and context."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """The items of a formula, and what was mended to read it."""
@@ -170,6 +175,15 @@ def parse(text: str) -> Parsed:
 
     Raises: ReadError with the place.
     """
+    return _parsed_name(text) if len(text) <= NAME else _parsed(text)
+
+
+@lru_cache(maxsize=4096)
+def _parsed_name(text: str) -> Parsed:
+    return _parsed(text)
+
+
+def _parsed(text: str) -> Parsed:
     found = tokenize(text)
     (sequence,) = (child for child in found.tree.children if isinstance(child, Tree))
     return Parsed(_sequence(sequence), found.repairs)

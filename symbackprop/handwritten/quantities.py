@@ -501,9 +501,18 @@ class _Binder:
         self.problems: list[Problem] = []
         self.done: dict[tuple[int, frozenset[str]], Any] = {}
         self.kept: list[Any] = []
+        self.bound: dict[int, Directives] = {}
 
     def entry(self, entry: Entry) -> Entry:
-        old = entry.directives
+        """The entry; entries under the same directives share what is bound."""
+        key = id(entry.directives)
+        if key not in self.bound:
+            self.bound[key] = self.directives(entry.directives)
+        bound = self.bound[key]
+        return entry if bound is entry.directives else replace(entry, directives=bound)
+
+    def directives(self, old: Directives) -> Directives:
+        """Directives with what is in the names of the network read."""
         letters = frozenset(letter(index.letter) for index in old.indices)
         self.base = old.base
         lets = tuple(let for each in old.lets if (let := self.once(each, letters, self.let)) is not None)
@@ -526,9 +535,7 @@ class _Binder:
             sizes=sizes,
             dots=dots,
         )
-        if bound == old:
-            return entry
-        return replace(entry, directives=bound)
+        return old if bound == old else bound
 
     def once(
         self,

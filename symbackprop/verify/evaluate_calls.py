@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -196,6 +197,9 @@ class Calls:
                 message = f"{node.function} of elements"
                 raise Undecidable(node, message)
             cell = value.cell if axes is None or axes == value.rank else (max(value.cell),) if axes == 1 else ()
+            if math.prod(cell) != math.prod(value.cell):
+                message = f"{node.function} takes {'a vector' if axes == 1 else 'a number'}, not {value.shape}"
+                raise ShapeMisfit(node, message, value.shape)
             arrays.append(value.v.reshape(cell))
         v, gradients = self.field.opaque(node.function, arrays)
         t = None

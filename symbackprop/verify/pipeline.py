@@ -14,7 +14,7 @@ from symbackprop import notation, spec
 from symbackprop.affine import Affine, Var, var
 from symbackprop.errors import SpecError, nearest
 from symbackprop.handwritten import document as documents
-from symbackprop.handwritten.context import context_of, name_for, whole_of
+from symbackprop.handwritten.context import NamesRead, context_of, name_for, whole_of
 from symbackprop.handwritten.expression import (
     Cases,
     Derivative,
@@ -56,7 +56,8 @@ class Judged:
     """One claim with its verdict; ``statement`` is None where it could not be read. ``network`` names the loss.
 
     ``context`` is that in which it was read. For what could not be read, ``place`` is the range of the formula's text
-    where, and ``mended`` a formula that can be read and is right.
+    where, and ``mended`` a formula that can be read and is right. ``first`` is the claim of which this one is a
+    repetition: all but the entry is that one's, with its places.
     """
 
     entry: Entry
@@ -67,6 +68,7 @@ class Judged:
     context: Context | None = None
     place: tuple[int, int] | None = None
     mended: str | None = None
+    first: Judged | None = None
 
     @property
     def line(self) -> int:
@@ -97,6 +99,11 @@ class Session:
     """Those whose value is taken under a convention, with its words."""
     shifted: dict[str, Node] = field(default_factory=dict)
     """Those that count from elsewhere than what they stand for, with the value that counts alike."""
+    seen: dict[tuple[object, ...], tuple[Judged, ...]] = field(default_factory=dict)
+    """Claims of formulas, by all that they were judged by."""
+    context: tuple[Directives, Context] | None = None
+    """What the directives at the last formula say."""
+    names: NamesRead = field(default_factory=NamesRead)
 
     def __post_init__(self) -> None:
         self.document = bind(self.document, self.network)
@@ -107,7 +114,24 @@ class Session:
         for entry in self.document.entries:
             if entry.directives.ignore:
                 continue
-            yield from self.judged(entry)
+            yield from self.recalled(entry)
+
+    def recalled(self, entry: Entry) -> Iterator[Judged]:
+        """The claims of one formula, as they were where it was judged with as much known before."""
+        settled = self.precedence, self.vectors, len(self.defined)
+        span = entry.formula.span
+        written = self.document.text[span.start : span.end]
+        key = (entry.formula.text, written, id(entry.directives), *settled)
+        known = self.seen.get(key)
+        if known is not None:
+            yield from (replace(claim, entry=entry, first=claim) for claim in known)
+            return
+        found: list[Judged] = []
+        for claim in self.judged(entry):
+            found.append(claim)
+            yield claim
+        if settled == (self.precedence, self.vectors, len(self.defined)):
+            self.seen[key] = tuple(found)
 
     def judged(self, entry: Entry) -> Iterator[Judged]:
         """The claims of one formula."""
@@ -145,7 +169,7 @@ class Session:
         place = (error.place, error.end)
         if error.insert is None:
             return Judged(entry=entry, statement=None, verdict=verdict, place=place)
-        own = context_of(self.network, entry.directives)
+        own = self.own_context(entry)
         context = replace(own, lets=(*self.defined, *own.lets))
         setting = self.setting(entry, context)
         mended = entry.formula.inserted(*error.insert).text
@@ -215,7 +239,7 @@ class Session:
 
         Raises: SpecError.
         """
-        own = context_of(self.network, entry.directives)
+        own = self.own_context(entry)
         context = replace(own, lets=(*self.defined, *own.lets))
         found = statements(entry.formula, context)
         for _ in found[1:]:
@@ -232,6 +256,12 @@ class Session:
             again = statements(entry.formula, context)
             found = tuple(s for s in again if s.members[0].source not in heads or len(s.members) != 2)  # noqa: PLR2004
         return found, context
+
+    def own_context(self, entry: Entry) -> Context:
+        """What the directives say at a formula, read anew where they are not those of the formula before."""
+        if self.context is None or self.context[0] is not entry.directives:
+            self.context = entry.directives, context_of(self.network, entry.directives, self.names)
+        return self.context[1]
 
     def setting(self, entry: Entry, context: Context) -> Setting:
         """What holds at a formula, for the judge."""

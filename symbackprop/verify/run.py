@@ -7,19 +7,23 @@ report.diagnostics, report.exit_code(), report.terminal()
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop import spec
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import document as documents
 from symbackprop.handwritten import python_source
+from symbackprop.handwritten.expression import Span
 from symbackprop.verify import pipeline, report
 from symbackprop.verify.classify import Diagnostic, diagnose
 from symbackprop.verify.judge import Worlds
 from symbackprop.verify.python import judge_program
 from symbackprop.verify.python_report import of_python
 from symbackprop.verify.report_notebook import notebook
+
+SEARCHES = 200
+"""Claims of one file that are not right and for which a fix is searched; repetitions do not count."""
 
 _DERIVATIVE = re.compile(r"\\partial|\\nabla|\\delta|\\Delta|\\dot|'|\\prime|∂|∇|\bd[A-Za-z]|\bd\b|\{d")
 
@@ -95,7 +99,7 @@ def judged(
     session = pipeline.session(document, net)
     claims = tuple(session.claims())
     named = net if isinstance(net, str) else (document.net or session.network.name)
-    diagnostics = [diagnose(claim, session.worlds, source=document.text, fix=fix) for claim in claims]
+    diagnostics = _diagnosed(claims, session.worlds, document.text, fix=fix)
     if document.cells:
         program = python_source.from_cells(document.cells)
         diagnostics += map(of_python, judge_program(program, session.network, session.worlds, fix=fix))
@@ -107,6 +111,41 @@ def judged(
     diagnostics.sort(key=lambda d: (d.line, d.column))
     about = tuple(pipeline.quantity_about(claim) for claim in claims)
     return _finished(document, named, diagnostics, require, about)
+
+
+def _diagnosed(claims: Sequence[pipeline.Judged], worlds: Worlds, source: str, *, fix: bool) -> list[Diagnostic]:
+    """The diagnostics of claims; of those that repeat an earlier one, that one's at another place."""
+    found: list[Diagnostic] = []
+    known: dict[int, Diagnostic] = {}
+    searches = 0
+    for claim in claims:
+        if claim.first is not None:
+            found.append(_elsewhere(known[id(claim.first)], claim.first, claim))
+            continue
+        searches += not claim.verdict.is_right
+        said = diagnose(claim, worlds, source=source, fix=fix and searches <= SEARCHES)
+        known[id(claim)] = said
+        if fix and searches == SEARCHES + 1 and not claim.verdict.is_right:
+            note = f"From here on no fix is searched for: {SEARCHES} claims before this one are not right."
+            said = replace(said, message=f"{said.message} {note}".strip())
+        found.append(said)
+    return found
+
+
+def _elsewhere(diagnostic: Diagnostic, first: pipeline.Judged, claim: pipeline.Judged) -> Diagnostic:
+    """The diagnostic of a claim for a repetition of it."""
+    shift = claim.entry.formula.span.start - first.entry.formula.span.start
+    return replace(
+        diagnostic,
+        line=claim.line,
+        column=claim.column,
+        span=_shifted(diagnostic.span, shift),
+        place=_shifted(diagnostic.place, shift),
+    )
+
+
+def _shifted(span: Span | None, shift: int) -> Span | None:
+    return None if span is None else Span(span.start + shift, span.end + shift)
 
 
 def _has_claims(document: Document) -> bool:

@@ -1,7 +1,8 @@
 r"""Nonsense for the reader and the judge: token soups, broken documents of the corpus, broken programs.
 
-``python tests/verify/fuzz.py --seconds 600`` tries inputs until the time is over and prints how many. Whatever comes,
-the answer is a report or a SpecError, within a time, and a lone soup of letters is never right.
+``python tests/verify/fuzz.py --seconds 600`` tries inputs until the time is over. It says how many every half a minute,
+and an input that takes long, with its number, while it still runs. Whatever comes, the answer is a report or a
+SpecError, within a time; and a claim that is judged right is no longer so with 1 added to its first member.
 """
 
 from __future__ import annotations
@@ -9,17 +10,28 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import symbackprop
 from symbackprop import spec
 from symbackprop.errors import SpecError
 
+if TYPE_CHECKING:
+    from symbackprop.network import Network
+    from symbackprop.verify.classify import Diagnostic
+    from symbackprop.verify.run import Report
+
 DOCUMENTS = Path(__file__).parents[1] / "data" / "corpus" / "documents"
 LIMIT = 60.0
 """Seconds that one input may take, on a machine that does other things too."""
+LONG = 10.0
+"""Seconds after which an input is shown while it runs."""
+EVERY = 30.0
+"""Seconds between two lines of progress."""
 NETWORK = "mlp:4-3-2"
 TOKENS = (
     r"\frac", "{", "}", "(", ")", "[", "]", r"\left(", r"\right)", "_", "^", "'", "=", "+", "-", "/", ",", "&", r"\\",
@@ -41,10 +53,12 @@ DIRECTIVES = (
 
 @dataclass(slots=True)
 class Tried:
-    """What came of the inputs: how many, the slowest, and those that broke a promise."""
+    """What came of the inputs: how many, the slowest with its number, and those that broke a promise."""
 
     inputs: int = 0
-    slowest: float = 0.0
+    slowest: tuple[float, int] = (0.0, 0)
+    changed: int = 0
+    """Right claims that were changed."""
     failures: list[str] = field(default_factory=list)
 
 
@@ -85,35 +99,87 @@ def _broken(text: str, rng: random.Random) -> str:
 KINDS = (soup, soup, broken_document, broken_program)
 
 
-def attempt(number: int, networks: dict[str, object], tried: Tried) -> None:
+def raised(text: str, diagnostic: Diagnostic) -> str:
+    """A document with 1 added to the first member of a claim."""
+    lines = text.split("\n")
+    line = lines[diagnostic.line - 1]
+    at = diagnostic.column - 1
+    lines[diagnostic.line - 1] = f"{line[:at]}1 + {line[at:]}"
+    return "\n".join(lines)
+
+
+def attempt(number: int, networks: dict[str, Network], tried: Tried) -> None:
     """One input, the same for the same number."""
     rng = random.Random(number)
-    text, network, kind = rng.choice(KINDS)(rng)
-    if network not in networks:
-        networks[network] = spec.load(network)
+    text, name, kind = rng.choice(KINDS)(rng)
+    if name not in networks:
+        networks[name] = spec.load(name)
+    network = networks[name]
     start = time.monotonic()
+    watch = threading.Timer(LONG, say, (f"input {number} has run for {LONG:.0f} s:\n{text}",))
+    watch.daemon = True
+    watch.start()
     try:
-        report = symbackprop.verify(text, networks[network], kind=kind, fix=False)
+        report = symbackprop.verify(text, network, kind=kind, fix=False)
         report.terminal()
+        took = time.monotonic() - start
+        still = changed(report, network, kind, rng, tried)
+        if still is not None:
+            tried.failures.append(f"input {number}: right with 1 added to a member\n{still}")
     except SpecError:
-        pass
+        took = time.monotonic() - start
     except Exception as error:  # noqa: BLE001 - the promise is that there is none
+        took = time.monotonic() - start
         tried.failures.append(f"input {number}: {type(error).__name__}: {error}\n{text}")
-    took = time.monotonic() - start
-    tried.inputs, tried.slowest = tried.inputs + 1, max(tried.slowest, took)
+    watch.cancel()
+    tried.inputs, tried.slowest = tried.inputs + 1, max(tried.slowest, (took, number))
     if took > LIMIT:
         tried.failures.append(f"input {number}: {took:.0f} seconds\n{text}")
 
 
-def run(*, first: int = 0, count: int | None = None, seconds: float | None = None) -> Tried:
+def changed(report: Report, network: Network, kind: str, rng: random.Random, tried: Tried) -> str | None:
+    """A right claim of the report with 1 added to a member, where it is right still; programs are left alone.
+
+    A directive may say that only the last member counts, or give what stands for a multiple.
+    """
+    right = [d for d in report if d.verdict == "right"]
+    if not right or kind == "py" or any(f"symbackprop: {word}" in report.text for word in ("claim", "accumulate")):
+        return None
+    chosen = rng.choice(right)
+    text = raised(report.text, chosen)
+    tried.changed += 1
+    try:
+        again = symbackprop.verify(text, network, kind=kind, fix=False)
+    except SpecError:
+        return None
+    place = (chosen.line, chosen.column)
+    return text if any((d.line, d.column, d.verdict) == (*place, "right") for d in again) else None
+
+
+def say(text: str) -> None:
+    """A line of the output, at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+def run(*, first: int = 0, count: int | None = None, seconds: float | None = None, progress: bool = False) -> Tried:
     """Inputs from a number on, as many as said or as fit into the time."""
-    tried, networks = Tried(), dict[str, object]()
-    end = time.monotonic() + seconds if seconds is not None else None
-    number = first
-    while (count is None or number < first + count) and (end is None or time.monotonic() < end):
+    tried = Tried()
+    networks: dict[str, Network] = {}
+    start = time.monotonic()
+    told, number = start, first
+    while (count is None or number < first + count) and (seconds is None or time.monotonic() < start + seconds):
         attempt(number, networks, tried)
         number += 1
+        if progress and time.monotonic() > told + EVERY:
+            told = time.monotonic()
+            say(f"{told - start:.0f} s: {summary(tried)}")
     return tried
+
+
+def summary(tried: Tried) -> str:
+    """What came of the inputs in one line."""
+    slowest = f"the slowest {tried.slowest[0]:.1f} s (input {tried.slowest[1]})"
+    return f"{tried.inputs} inputs, {tried.changed} claims changed, {len(tried.failures)} failures, {slowest}"
 
 
 if __name__ == "__main__":
@@ -121,7 +187,7 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--first", type=int, default=0)
     options = parser.parse_args()
-    result = run(first=options.first, seconds=options.seconds)
-    print(f"{result.inputs} inputs, {len(result.failures)} failures, the slowest {result.slowest:.1f} s")  # noqa: T201
-    print("\n\n".join(result.failures))  # noqa: T201
+    result = run(first=options.first, seconds=options.seconds, progress=True)
+    say(summary(result))
+    say("\n\n".join(result.failures))
     sys.exit(bool(result.failures))

@@ -18,8 +18,8 @@ RIGHT = (
 )
 
 
-def judged(text: str) -> Report:
-    report = symbackprop.verify(text, NETWORK)
+def judged(text: str, *, fix: bool = True) -> Report:
+    report = symbackprop.verify(text, NETWORK, fix=fix)
     assert isinstance(report, Report)
     return report
 
@@ -65,3 +65,28 @@ def test_a_python_program_is_judged():
     verdicts = {d.claim.partition(" ")[0]: d.verdict for d in symbackprop.verify(program, network, kind="py")}
     assert verdicts["dW2"] == "right"
     assert verdicts["db2"] == "wrong"
+
+
+def test_a_repetition_has_its_own_place_and_all_else_of_the_first():
+    wrong = RIGHT.replace("(W^{(\\ell+1)})^T", "W^{(\\ell+1)}")
+    first, again = (d for d in judged(f"{BASE}\n{wrong}\n{wrong}") if d.verdict == "wrong")
+    assert (first.line, again.line) == (2, 3)
+    assert again.span is not None
+    assert again.span.start - first.span.start == len(wrong) + 1
+    assert again.place.start - first.place.start == len(wrong) + 1
+    assert again.as_dict() == {**first.as_dict(), "line": 3}
+
+
+def test_a_repetition_after_a_definition_is_judged_by_it():
+    claim = r"\[ \frac{\partial C_0}{\partial \vec{a}^{(L)}} = \rho \]"
+    verdicts = [d.verdict for d in judged(claim + r"\[ \rho = 2(\vec{a}^{(L)} - \vec{y}) \]" + claim, fix=False)]
+    assert (verdicts[0], verdicts[-1]) == ("unreadable", "right")
+
+
+def test_the_search_for_fixes_is_left_out_after_many_claims_that_are_not_right(monkeypatch):
+    monkeypatch.setattr("symbackprop.verify.run.SEARCHES", 1)
+    right = r"\frac{\partial C_0}{\partial \vec{a}^{(L)}} = 2(\vec{a}^{(L)} - \vec{y})"
+    fixes = {d.claim: (d.fix, "no fix is searched" in d.message) for d in judged(
+        "".join(rf"\[ {right.replace('2', wrong)} \]" for wrong in ("-2", "(-2)", "- 2", "-2"))
+    )}  # fmt: skip
+    assert [(fix is not None, said) for fix, said in fixes.values()] == [(True, False), (False, True), (False, False)]

@@ -105,7 +105,7 @@ def test_operators_facts_and_cases_keep_their_latex():
         (r"relation \approx = nearly", "no relation 'nearly'", 20),
         ("index base 2", "from 0 or from 1", 12),
         ("index 3 = 1..n", "no index letter", 7),
-        ("ignore this", "nothing more", 8),
+        ("ignore this", "a reason after a colon", 8),
         ("expect right", "expect wrong", 8),
         ("claim", "claim QUANTITY", 6),
         ("let k = $x", "without its partner", 9),

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.errors import SpecError
-from symbackprop.handwritten import directives
-from symbackprop.handwritten.directives import DirectiveError, Directives, State
+from symbackprop.handwritten import directives_read
+from symbackprop.handwritten.directives import DirectiveError, Directives, Net, State
 from symbackprop.handwritten.displays import Display, Finder, relates
 from symbackprop.handwritten.formula import Formula, Lines, Problem, plain
 from symbackprop.handwritten.macros import Expander, Macro, Token
@@ -207,12 +207,12 @@ class _Reader:
     def _directive(self, formula: Formula) -> None:
         """Let a directive hold, with the document's macros expanded; what cannot be understood is a problem."""
         try:
-            found = directives.read(self._expanded(formula))
+            found = directives_read.read(self._expanded(formula))
         except DirectiveError as error:
             self._problem(error.message, formula, error)
             return
         for directive in found:
-            if isinstance(directive, directives.Net):
+            if isinstance(directive, Net):
                 if self.net is not None and self.net[0] != directive.file:
                     self._problem(f"the network of this document is {self.net[0]} already", formula)
                     return

@@ -18,7 +18,8 @@ from symbackprop import spec
 from symbackprop.affine import Affine, Size, const, size, var
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import forward_text, shapes
-from symbackprop.handwritten.directives import Let, Value, key
+from symbackprop.handwritten.directives import Let, Value
+from symbackprop.handwritten.directives_read import key
 from symbackprop.handwritten.expression import Call, Letter, Node, Number, Quantity, mapped, walk
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.forward_text import ANY, NotForwardError, Writer

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from symbackprop.affine import Affine, Bound, const, size
 from symbackprop.handwritten import shapes
-from symbackprop.handwritten.directives import key
+from symbackprop.handwritten.directives_read import key
 from symbackprop.handwritten.names import head_of, letter_name
 from symbackprop.handwritten.parse import parse, tokens
 from symbackprop.handwritten.tokens import ReadError

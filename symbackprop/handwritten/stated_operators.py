@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from symbackprop.handwritten import names as table
 from symbackprop.handwritten.author_operators import AuthorOperator, arguments_in, bracket_mark
-from symbackprop.handwritten.directives import DirectiveError, sides
+from symbackprop.handwritten.directives import DirectiveError
+from symbackprop.handwritten.directives_read import sides
 from symbackprop.handwritten.expression import Unknown, walk
 from symbackprop.handwritten.parse import parse, tokens
 from symbackprop.handwritten.reader import Context

@@ -7,6 +7,7 @@ import pytest
 from symbackprop import spec
 from symbackprop.affine import size, var
 from symbackprop.handwritten import directives as d
+from symbackprop.handwritten.directives_read import read as read_line
 from symbackprop.handwritten.document import read
 from symbackprop.handwritten.expression import Call, Derivative, Differential, Letter, Operation, Product, Slice
 from symbackprop.handwritten.formula import plain
@@ -65,13 +66,13 @@ def network():
     ],
 )
 def test_a_line_is_read(line, kind, expected):
-    (found,) = d.read(plain(line))
+    (found,) = read_line(plain(line))
     assert isinstance(found, kind)
     assert {name: getattr(found, name) for name in expected} == expected
 
 
 def test_lets_take_any_latex_on_the_left():
-    (let,) = d.read(plain(r"let J(W,b;x,y)_{i=1} = $\frac{\partial C}{\partial z_1}$"))
+    (let,) = read_line(plain(r"let J(W,b;x,y)_{i=1} = $\frac{\partial C}{\partial z_1}$"))
     assert (let.name.text, let.value.formula.text, let.value.latex) == (
         "J(W,b;x,y)_{i=1}",
         r"\frac{\partial C}{\partial z_1}",
@@ -80,16 +81,16 @@ def test_lets_take_any_latex_on_the_left():
 
 
 def test_functions_and_scalars_may_be_listed():
-    assert [found.name.text for found in d.read(plain("function f, g"))] == ["f", "g"]
-    (loss,) = d.read(plain(r"function \ell loss"))
+    assert [found.name.text for found in read_line(plain("function f, g"))] == ["f", "g"]
+    (loss,) = read_line(plain(r"function \ell loss"))
     assert (loss.name.text, loss.loss) == (r"\ell", True)
-    assert [found.name.text for found in d.read(plain(r"scalar \eta, x"))] == [r"\eta", "x"]
+    assert [found.name.text for found in read_line(plain(r"scalar \eta, x"))] == [r"\eta", "x"]
 
 
 def test_operators_facts_and_cases_keep_their_latex():
-    assert d.read(plain(r"operator (A \star B)(i) = \sum_k A_{i+k} B_k"))[0].formula.text.startswith("(A")
-    assert d.read(plain(r"fact \sum_k y_k = 1"))[0].formula.text == r"\sum_k y_k = 1"
-    assert [row.text for row in d.read(plain("cases l = M; l < M"))[0].rows] == ["l = M", "l < M"]
+    assert read_line(plain(r"operator (A \star B)(i) = \sum_k A_{i+k} B_k"))[0].formula.text.startswith("(A")
+    assert read_line(plain(r"fact \sum_k y_k = 1"))[0].formula.text == r"\sum_k y_k = 1"
+    assert [row.text for row in read_line(plain("cases l = M; l < M"))[0].rows] == ["l = M", "l < M"]
 
 
 @pytest.mark.parametrize(

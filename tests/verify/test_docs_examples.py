@@ -9,7 +9,7 @@ import pytest
 
 from symbackprop import spec
 from symbackprop.handwritten.directives import DirectiveError
-from symbackprop.handwritten.directives import read as read_directive
+from symbackprop.handwritten.directives_read import read as read_directive
 from symbackprop.handwritten.document import read
 from symbackprop.handwritten.formula import plain
 from symbackprop.verify.run import judged

@@ -24,6 +24,7 @@ from symbackprop.handwritten.expression import Call, Letter, Node, Number, Quant
 from symbackprop.handwritten.formula import Problem
 from symbackprop.handwritten.forward_text import ANY, NotForwardError, Writer
 from symbackprop.handwritten.names import letter_name
+from symbackprop.handwritten.parse import parse, tokens
 from symbackprop.handwritten.reader import Context
 from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.stated_facts import with_facts
@@ -120,7 +121,9 @@ class _Builder(NetworkText):
         claims = [found.rest or not (found.shapes or found.definitions or found.alone) for _, found in self.said]
         listed = [(k, each) for k, (_, found) in enumerate(self.said) for each in found.definitions]
         inner = [each for each in listed if self._stands_inside_another(each[1])]
-        waiting = sorted(listed, key=lambda each: (not self._is_function(each[1]), each not in inner))
+        waiting = sorted(
+            listed, key=lambda each: (not self._is_function(each[1]), not self._is_let(each[1], listed), each not in inner)
+        )
         reasons: dict[int, str] = {}
         while waiting:
             left = []
@@ -202,6 +205,12 @@ class _Builder(NetworkText):
         if self._is_differential(head):
             return False
         return self._forward(definition, self._member(head))
+
+    def _is_let(self, definition: Definition, listed: list[tuple[int, Definition]]) -> bool:
+        """True for a name for a derivative alone, at its first place."""
+        first = next(each for _, each in listed if each.head.shape == definition.head.shape)
+        start, end = definition.right
+        return first is definition and _ALONE.fullmatch(definition.entry.formula.text[start:end]) is not None
 
     def _stands_inside_another(self, definition: Definition) -> bool:
         """True for ``z = Wx`` where another equation has ``Wx`` inside, for which ``z`` stands then."""
@@ -385,7 +394,7 @@ class _Builder(NetworkText):
     def _plain_name(self, definition: Definition) -> Name:
         """A name that is no member of a family: its letters in scripts are elements where the right side has them."""
         head = definition.head
-        right = self._tokens(definition)
+        right = self._unnamed(self._tokens(definition))
         letters: list[str] = []
         fixed: list[Any] = []
         for script in head.scripts:
@@ -404,6 +413,14 @@ class _Builder(NetworkText):
             self.spelled[f"{name.identifier}("] = f"{head.text}({' '.join(definition.arguments)})"
         self.spelled[name.identifier + (f"[{','.join(letters)}]" if letters else "")] = head.text
         return name
+
+    def _unnamed(self, right: tuple[str, ...]) -> tuple[str, ...]:
+        r"""The tokens of a right side without those of labels: with ``W_h`` declared, the ``h`` in it is no index."""
+        text = f" {' '.join(right)} "
+        for each in self.names.values():
+            if not each.letter and not each.elements and re.search(r"[_^]", each.latex):
+                text = text.replace(f" {' '.join(tokens(parse(each.latex).items))} ", " ")
+        return tuple(text.split())
 
     @staticmethod
     def _free(elements: tuple[str, ...], node: Node, network: Network) -> dict[str, Affine]:

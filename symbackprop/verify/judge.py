@@ -448,7 +448,7 @@ def _compared(trial: _Trial, evaluator: Evaluator, values: Sequence[Val], member
             message = "a multiple modulo a prime"
             raise Inexact(message)
         c = multiple(evaluator, a, b, sign={"positive multiple": 1, "negative multiple": -1}.get(relation, 0))
-        if relation == "negative multiple":
+        if c is not None and relation == "negative multiple":
             _same_rate(trial, evaluator, c, (a, b))
         return
     if relation == "approximately equal":

@@ -177,13 +177,16 @@ def _ratio(a: Array, b: Array) -> float | None:
     return c
 
 
-def multiple(evaluator: Evaluator, a: Array, b: Array, *, sign: int) -> float:
+def multiple(evaluator: Evaluator, a: Array, b: Array, *, sign: int) -> float | None:
     """The constant c with b = c a; ``sign`` +1 or -1 demands that of c, 0 demands nothing.
+
+    None where both are zero, as behind a kink, and any constant would do.
 
     Raises: Differs; Unclear.
     """
     try:
-        equal(evaluator, a, b)
+        if equal(evaluator, a, b).trivial:
+            return None
     except Differs as difference:
         c = difference.ratio
         if c is not None and (sign == 0 or c * sign > 0):

@@ -95,9 +95,11 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
         used.add(value)
         return value
 
-    for name in plain:
+    taken_off = _taken_off(network)
+    for name in sorted(plain, key=lambda name: name in taken_off):
         if name not in sizes:
-            sizes[name] = 3 if name in network.depths else free(2)
+            room = max((sum(sizes.get(less, 0) for less in each) for each in taken_off.get(name, ())), default=0)
+            sizes[name] = 3 if name in network.depths else free(2 + room)
     for name in families:
         given = network.sizes.get(name)
         table = {} if given is None or isinstance(given, int) else dict(given)
@@ -108,6 +110,18 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
             k: table[k] if table.get(k, largest + 1) <= largest else free(2) for k in span if k >= 0 or k in offsets
         }
     return sizes
+
+
+def _taken_off(network: Network) -> dict[str, list[list[str]]]:
+    """Sizes from which an axis takes others off, with these: ``T`` for ``T-K+1``."""
+    found: dict[str, list[list[str]]] = {}
+    for axis in (axis for tensor in network.tensors.values() for axis in tensor.axes):
+        plain = [(atom.name, c) for atom, c in axis.terms if isinstance(atom, Size) and not atom.at]
+        less = [name for name, c in plain if c < 0 for _ in range(-c)]
+        for name, c in plain:
+            if c > 0 and less:
+                found.setdefault(name, []).append(less)
+    return found
 
 
 def _size_names(network: Network) -> tuple[list[str], list[str], dict[str, set[int]]]:

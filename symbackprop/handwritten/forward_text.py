@@ -74,6 +74,8 @@ class Writer:
     letters: dict[tuple[str, Affine], str] = field(default_factory=dict)
     scope: dict[str, Affine] = field(default_factory=dict)
     """Sizes of the element letters of the equation at hand."""
+    starts: dict[str, int] = field(default_factory=dict)
+    """Where the author counts an element letter from, if not from 1."""
     seen: set[Literal["rows", "columns"]] = field(default_factory=set)
     """How vectors lie in the products of matrices and vectors that were written."""
 
@@ -83,6 +85,9 @@ class Writer:
         Raises: NotForwardError.
         """
         self.scope = {**letter_sizes(node, self.network), **free}
+        for each in walk(node):
+            if isinstance(each, BigOperator) and each.letter and each.lo is not None and each.lo.is_constant:
+                self.starts[each.letter] = each.lo.const
         return self.write(node)
 
     def letter(self, name: str) -> str:
@@ -154,9 +159,21 @@ class Writer:
         if any(isinstance(form, Slice) for form in element):
             raise NotForwardError(reason="a slice is not read in a forward equation", node=node)
         forms = [form for form in element if isinstance(form, Affine)]
-        # Written letters run over the axis from its first element; written numbers count from 1.
-        inside = ", ".join(self._form(form, shift=0 if form.variables else 1) for form in forms)
+        inside = ", ".join(self._form(form, shift=self._shift(form)) for form in forms)
         return Text(f"{text}[{inside}]")
+
+    def _shift(self, form: Affine) -> int:
+        """How much larger an index of the author's is than that of the text, where letters and elements count from 0.
+
+        One letter alone runs over the axis from its first element, wherever the author counts from.
+        """
+        letters = {name: factor for name, factor in form.linear.items() if name in self.scope}
+        if not letters or isinstance(form.single, Var):
+            return 0 if form.variables else 1
+        starts = {self.starts.get(name, 1) for name in letters}
+        if starts == {0} and len(letters) > 1:  # elements count from 0, as their letters do
+            return 0
+        return 1 - sum(factor * self.starts.get(name, 1) for name, factor in letters.items())
 
     def _call(self, node: Call) -> Text:
         if node.order:

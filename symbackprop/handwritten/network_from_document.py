@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.shapes import Definition, Head, Range
 
 _ALONE = re.compile(
-    r"\s*(?:\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
+    r"\s*(?:\\partial[^=/]*/\s*\\partial[^=/]*|\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
     r"|\\nabla_(?:\{[^{}]*\}|\\?[A-Za-z]+)\s*\\?[A-Za-z]+(?:\{[^{}]*\})?)\s*[.,]?\s*",
     re.DOTALL,
 )
@@ -122,7 +122,8 @@ class _Builder(NetworkText):
         listed = [(k, each) for k, (_, found) in enumerate(self.said) for each in found.definitions]
         inner = [each for each in listed if self._stands_inside_another(each[1])]
         waiting = sorted(
-            listed, key=lambda each: (not self._is_function(each[1]), not self._is_let(each[1], listed), each not in inner)
+            listed,
+            key=lambda each: (not self._is_function(each[1]), not self._is_let(each[1], listed), each not in inner),
         )
         reasons: dict[int, str] = {}
         while waiting:
@@ -300,7 +301,7 @@ class _Builder(NetworkText):
             self._general(definition, name, form, node, context.network)
         else:
             writer = self._writer(context.network)
-            free = self._free(head.elements, node, context.network)
+            free = self._free(head.elements, node, writer, definition.range)
             text = writer.equation(node, free)
             axes = tuple(free.values()) or text.axes
             name.members.append(form)
@@ -327,7 +328,7 @@ class _Builder(NetworkText):
         context = self._context(definition.entry, name)
         node = self._right(definition, context)
         writer = self._writer(context.network)
-        free = self._free(name.elements, node, context.network)
+        free = self._free(name.elements, node, writer, definition.range)
         text = writer.equation(node, free)
         axes = tuple(free.values()) if name.elements else text.axes
         single = not name.elements and axes and all(axis == Affine(1) or self._is_one(axis) for axis in axes)
@@ -350,7 +351,7 @@ class _Builder(NetworkText):
         element = tuple(map(var, definition.head.elements))
         self._means(node, Quantity(tensor=name.identifier, family=(var(letter),), element=element))
         writer, elements = self._writer(network), definition.head.elements
-        free = self._free(elements, node, network)
+        free = self._free(elements, node, writer)
         text = writer.equation(node, free)
         name.axes, name.lo, name.hi = tuple(free.values()) or text.axes, lo + shift.const, hi + shift.const
         left = f"{name.identifier}[{letter}]{_bracket(writer, elements)}"
@@ -422,12 +423,19 @@ class _Builder(NetworkText):
                 text = text.replace(f" {' '.join(tokens(parse(each.latex).items))} ", " ")
         return tuple(text.split())
 
-    @staticmethod
-    def _free(elements: tuple[str, ...], node: Node, network: Network) -> dict[str, Affine]:
-        found = forward_text.letter_sizes(node, network)
-        missing = [letter for letter in elements if letter not in found]
-        if missing:
-            raise NotForwardError(reason=f"no tensor on the right side says what {missing[0]} counts")
+    def _free(
+        self, elements: tuple[str, ...], node: Node, writer: Writer, given: Range | None = None
+    ) -> dict[str, Affine]:
+        """What the letters of the left side count: an axis of the right side, else what their range says."""
+        found = forward_text.letter_sizes(node, writer.network)
+        for letter in elements:
+            said = given if given is not None and given.letter == letter else self.ranges.get(letter)
+            lo, hi = (self.letters.form(said.lo), self.letters.form(said.hi)) if said is not None else (None, None)
+            if lo is not None and hi is not None and lo.is_constant:
+                writer.starts[letter] = lo.const
+                found.setdefault(letter, hi - lo + 1)
+            if letter not in found:
+                raise NotForwardError(reason=f"no tensor on the right side says what {letter} counts")
         return {letter: found[letter] for letter in elements}
 
     def _limits(self, given: Range | None, node: Node, name: Name) -> tuple[Affine, Affine]:

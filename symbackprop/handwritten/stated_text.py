@@ -86,7 +86,7 @@ class NetworkText(Declarations):
             left, _, right = statement[1].partition(" = ")
             return statement[0] is not None or "[" not in left or computed.search(right) is not None
 
-        for loop, text in _ordered(sorted(self.statements, key=is_later)):
+        for loop, text in _ordered(_interleaved(sorted(self.statements, key=is_later))):
             if loop is not None and loop != last:
                 yield f"for {loop[0]} in {loop[1]}..{loop[2]}:"
             last = loop
@@ -156,6 +156,36 @@ def _reads(statement: _Statement, other: _Statement) -> bool:
         return False
     pattern = rf"(?<!\w){re.escape(name)}" + (re.escape(index) if same and index else r"(?!\w)")
     return re.search(pattern, right) is not None
+
+
+def _interleaved(statements: list[_Statement]) -> list[_Statement]:
+    """Loops that need each other, as one: of the longer, the last members come after the loop as equations of their own.
+
+    ``u[l] = … h[l-1]`` for l = 1..L with ``h[l] = …`` for l = 1..L-1 is a loop to L-1 and ``u[L] = … h[L-1]``.
+    """
+    result: list[_Statement] = []
+    later: list[_Statement] = []
+    for loop, text in statements:
+        ends = [
+            other[2]
+            for other, inner in statements
+            if loop is not None
+            and other is not None
+            and loop[:2] == other[:2]
+            and re.search(rf"\b{re.escape(inner.split('[')[0])}\[", text.partition(" = ")[2])
+            and (loop[2] - other[2]).is_constant
+            and loop[2].const > other[2].const
+        ]
+        if loop is not None and ends:
+            letter, lo, hi = loop
+            end = min(ends, key=lambda form: form.const)
+            loop = (letter, lo, end)  # noqa: PLW2901 - what stays in the loop
+            for k in range(hi.const - end.const):
+                member = str(end + (k + 1))
+                later.append((None, re.sub(rf"(?<=\[){re.escape(letter)}(?=[]+-])", member, text)))
+        result.append((loop, text))
+    last = max((k for k, (loop, _) in enumerate(result) if loop is not None), default=-1) + 1
+    return [*result[:last], *later, *result[last:]]
 
 
 def _sizes(sizes: Mapping[str, Any]) -> Iterator[str]:

@@ -5,7 +5,7 @@ Products become ``@`` or ``*`` by the shapes of their factors, sums over an inde
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from symbackprop.affine import Affine, Var, var
@@ -52,12 +52,16 @@ class NotForwardError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A part of the forward text with its axes; ``row`` is a transposed vector, ``tight`` needs no brackets."""
+    """A part of the forward text with its axes; ``row`` is a transposed vector, ``tight`` needs no brackets.
+
+    ``ones`` is a vector of ones, which repeats what it is multiplied with or sums over it.
+    """
 
     text: str
     axes: Axes = ()
     row: bool = False
     tight: bool = True
+    ones: bool = False
 
     @property
     def inside(self) -> str:
@@ -96,7 +100,7 @@ class Writer:
         key = (name, size)
         if key not in self.letters:
             taken = {*self.letters.values(), *self.network.tensors, *self.network.sizes, *self.network.functions}
-            wanted, k = name, 2
+            wanted, k = name.replace("'", "_"), 2
             while wanted in taken or wanted in self.members:
                 wanted, k = f"{name}_{k}", k + 1
             self.letters[key] = wanted
@@ -125,7 +129,7 @@ class Writer:
             case Transpose(of=of):
                 inner = self.write(of)
                 if len(inner.axes) < 2:  # noqa: PLR2004 - a vector or a scalar
-                    return Text(inner.text, inner.axes, row=not inner.row, tight=inner.tight)
+                    return replace(inner, row=not inner.row)
                 return Text(f"{inner.inside}.T", inner.axes[::-1])
             case BigOperator():
                 return self._big(node)
@@ -223,6 +227,8 @@ class Writer:
 
     def _times(self, left: Text, right: Text, sign: str, node: Node) -> Text:
         """A product by the shapes of its factors."""
+        if left.ones or right.ones:
+            return _with_ones(left, right)
         if not left.axes or not right.axes or sign == "otimes":
             row = left.row or right.row
             return Text(f"{left.inside} * {right.inside}", (*left.axes, *right.axes), row=row, tight=False)
@@ -263,6 +269,8 @@ class Writer:
 
     def _operation(self, node: Operation) -> Text:
         parts = [self.write(part) for part in node.arguments]
+        if node.name == "ones" and len(parts) < 2:  # noqa: PLR2004 - a vector
+            return Text("1", ones=True)
         if node.name == "norm" and len(parts) == 1:
             return Text(f"sqrt(sum({parts[0].inside}**2))")
         if node.name == "inner" and len(parts) == 2:  # noqa: PLR2004 - two arguments
@@ -270,6 +278,15 @@ class Writer:
         if node.name in {"sum", "mean"} and len(parts) == 1:
             return Text(f"{node.name}({parts[0].text})")
         raise NotForwardError(reason=f"'{node.name}' is not read in a forward equation", node=node)
+
+
+def _with_ones(left: Text, right: Text) -> Text:
+    """A product with a vector of ones: ``1ᵀA`` and ``A1`` sum, ``1bᵀ`` and ``b1ᵀ`` repeat ``b`` where they are added."""
+    other, first = (right, True) if left.ones else (left, False)
+    if other.axes and (left.row if first else not right.row):
+        axes = other.axes[1:] if first else other.axes[:-1]
+        return Text(f'sum({other.text}, "{other.axes[0 if first else -1]}")', axes, row=first)
+    return other
 
 
 def _number(value: Fraction) -> Text:

@@ -30,7 +30,7 @@ from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.stated_facts import with_facts
 from symbackprop.handwritten.stated_inferred import inferred
 from symbackprop.handwritten.stated_names import Name
-from symbackprop.handwritten.stated_shapes import BACKWARD, generalised
+from symbackprop.handwritten.stated_shapes import generalised
 from symbackprop.handwritten.stated_text import NetworkText, is_activation, known_activation
 from symbackprop.handwritten.tokens import ReadError
 from symbackprop.index import Tensor
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.shapes import Definition, Head, Range
 
 _ALONE = re.compile(
-    r"\s*(?:\\partial[^=/]*/\s*\\partial[^=/]*|\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
+    r"\s*(?:\\partial[^=/]*/\s*\\partial[^=/]*"
+    r"|\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
     r"|\\nabla_(?:\{[^{}]*\}|\\?[A-Za-z]+)\s*\\?[A-Za-z]+(?:\{[^{}]*\})?)\s*[.,]?\s*",
     re.DOTALL,
 )
@@ -201,7 +202,7 @@ class _Builder(NetworkText):
         if self._is_function(definition) and self._function_formula(definition):
             return True
         head = definition.head
-        if BACKWARD.search(text) or BACKWARD.search(head.text) or head.nucleus in self.let_letters:
+        if self._is_backward(text) or self._is_backward(head.text) or head.nucleus in self.let_letters:
             return self._names_a_derivative(definition, text)
         if self._is_differential(head):
             return False
@@ -389,7 +390,7 @@ class _Builder(NetworkText):
             head.text in each.entry.formula.text[slice(*each.right)]
             for _, found in self.said
             for each in found.definitions
-            if each is not definition and not BACKWARD.search(each.entry.formula.text[slice(*each.right)])
+            if each is not definition and not self._is_backward(each.entry.formula.text[slice(*each.right)])
         )
 
     def _plain_name(self, definition: Definition) -> Name:

@@ -143,7 +143,7 @@ def said(entry: Entry) -> Said:
             continue
         place = next((k for k, item in enumerate(items) if item.kind == "relation"), None)
         if place is None:
-            heads = [head for part in _commas(items) if (head := head_of(part, text)) is not None]
+            heads = [head for part in _commas(items) if (head := head_of(part, text, primed=True)) is not None]
             waiting += heads
             rest = rest or not heads
             continue
@@ -166,7 +166,7 @@ def said(entry: Entry) -> Said:
 
 def _listed_shapes(parts: list[Items], sizes: tuple[Tokens, ...], text: str) -> list[Shape]:
     r"""``x, y \in …``; ``x_1, \dots, x_N \in …`` is one family, whose letter is not said (""  in its range)."""
-    heads = [head for part in parts if (head := head_of(part, text)) is not None]
+    heads = [head for part in parts if (head := head_of(part, text, primed=True)) is not None]
     dotted = [k for k, part in enumerate(parts) if part[0].kind == "dots"]
     if dotted and len(heads) > 1 and heads[0].look == heads[-1].look:
         ends = [(a, b) for a, b in zip(heads[0].scripts, heads[-1].scripts, strict=True) if a != b]
@@ -228,8 +228,8 @@ def _commas(items: Items) -> list[Items]:
     return [tuple(part) for part in parts if part]
 
 
-def head_of(items: Items, text: str) -> Head | None:
-    """A name that stands alone; words of several letters (``MSE``) are one name."""
+def head_of(items: Items, text: str, *, primed: bool = False) -> Head | None:
+    """A name that stands alone; words of several letters (``MSE``) are one name. Primes belong to it if ``primed``."""
     if not items or any(item.kind != "name" for item in items) or not all(item.bare for item in items[:-1]):
         return None
     last = items[-1]
@@ -239,9 +239,9 @@ def head_of(items: Items, text: str) -> Head | None:
         return None
     nucleus = tuple(token for item in items for token in item.nucleus)
     scripts = [_script(sign, group) for sign, groups in (("_", last.subs), ("^", last.sups)) for group in groups]
-    if last.primes or nucleus in {("\\partial",), ("\\nabla",), ("\\Delta",)}:
+    if (last.primes and not primed) or nucleus in {("\\partial",), ("\\nabla",), ("\\Delta",)}:
         return None
-    return Head(nucleus, tuple(scripts), text[items[0].start : last.end], items[0].start)
+    return Head((*nucleus, *"'" * last.primes), tuple(scripts), text[items[0].start : last.end], items[0].start)
 
 
 def _script(sign: str, group: Items) -> Script:

@@ -51,10 +51,17 @@ class Declarations(Survey):
             for definition in found.definitions:
                 start, end = definition.right
                 text = definition.entry.formula.text[start:end]
-                if BACKWARD.search(text):
+                if self._is_backward(text):
                     continue
                 for match in _APPLIED.finditer(text):
                     self._function(match[1] + (match[2] or ""), loss=False, sure=False)
+
+    def _is_backward(self, text: str) -> bool:
+        """True for what has derivatives or slopes; primes of declared names and of indices are none."""
+        primed = [shape.head.text for _, found in self.said for shape in found.shapes if "'" in shape.head.text]
+        for name in sorted(primed, key=len, reverse=True):
+            text = text.replace(name, name.replace("'", ""))
+        return BACKWARD.search(re.sub(r"_\s*\{[^{}]*\}", "", text)) is not None
 
     def _function(self, text: str, *, loss: bool, sure: bool = True) -> None:
         letters = tuple(dict.fromkeys(head_letters(text)))

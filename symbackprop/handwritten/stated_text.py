@@ -159,7 +159,7 @@ def _reads(statement: _Statement, other: _Statement) -> bool:
 
 
 def _interleaved(statements: list[_Statement]) -> list[_Statement]:
-    """Loops that need each other, as one: of the longer, the last members come after the loop as equations of their own.
+    """Loops that need each other, as one; the last members of the longer come after it as equations of their own.
 
     ``u[l] = … h[l-1]`` for l = 1..L with ``h[l] = …`` for l = 1..L-1 is a loop to L-1 and ``u[L] = … h[L-1]``.
     """

@@ -263,8 +263,8 @@ def _definition(items: Items, place: int, entry: Entry) -> Definition | None:
 
 
 def _sizes(items: Items) -> tuple[Tokens, ...] | None:
-    r"""The sizes in ``\mathbb{R}^{q \times p}``; () for ``\mathbb{R}``, None for another set."""
-    if len(items) != 1 or items[0].kind != "name" or items[0].nucleus not in {("R",), ("ℝ",)} or items[0].subs:
+    r"""The sizes in ``\mathbb{R}^{q \times p}``, ``\{0, 1\}^q``; () for ``\mathbb{R}``, None for another set."""
+    if len(items) != 1 or items[0].subs or not _is_numbers(items[0]):
         return None
     inside = tuple(item for group in items[0].sups for item in group)
     parts: list[list[Item]] = [[]]
@@ -274,6 +274,13 @@ def _sizes(items: Items) -> tuple[Tokens, ...] | None:
         else:
             parts[-1].append(item)
     return tuple(tokens(tuple(part)) for part in parts) if inside else ()
+
+
+def _is_numbers(item: Item) -> bool:
+    r"""True for the real numbers, and for ``\{0, 1\}``, ``\{-1, 1\}``, ``[0, 1]``."""
+    if item.kind == "group":
+        return "".join(tokens(item.body)).replace("+", "") in {"0,1", "-1,1"}
+    return item.kind == "name" and item.nucleus in {("R",), ("ℝ",)}
 
 
 def range_of(items: Items) -> Range | None:

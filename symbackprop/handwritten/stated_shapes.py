@@ -141,7 +141,7 @@ class Declarations(Survey):
     def _leaf(self, shape: Shape) -> None:
         head = shape.head
         axes = self._axes(shape)
-        if axes is None:
+        if axes is None or (head.nucleus, head.scripts) in self.names:
             return
         name = Name(self._identifier(head), head.text, axes=axes, leaf=True)
         self.names[head.nucleus, head.scripts] = name

@@ -51,6 +51,10 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
 
 
+NAMES = frozenset((":=", "≔", "=:", r"\coloneqq", r"\triangleq", r"\equiv", r"\eqqcolon"))
+"""Relations that give a name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
     """One claim with its verdict; ``statement`` is None where it could not be read. ``network`` names the loss.
@@ -275,6 +279,7 @@ class Session:
         is defined by what it equals, a tensor of the network where it equals one. Where that is an adjoint (of the last
         layer, say), the name is that adjoint of every layer, and later equations about it are claims.
         """
+        statement = self._named_last(statement, setting, context)
         head, *values = statement.members
         head = _signal(head, values)
         if setting.claim is None and of_indices(statement.members):
@@ -294,6 +299,17 @@ class Session:
         if len(values) == 1:
             return None
         return replace(statement, members=tuple(values), relations=statement.relations[1:], alternatives=())
+
+    def _named_last(self, statement: Statement, setting: Setting, context: Context) -> Statement:
+        r"""``A = B := e`` without its last member, a new name for ``B``."""
+        *members, last = statement.members
+        signs = statement.relations
+        if len(members) < 2 or not isinstance(last, Unknown) or signs[-1] not in NAMES or _has_unknown(members[-1]):  # noqa: PLR2004
+            return statement
+        value = recognised(members[-1], setting, self.worlds) or members[-1]
+        declared = name_for(last.source.strip(), value, context)
+        self.defined += [declared, *whole_of(declared, context)]
+        return replace(statement, members=tuple(members), relations=signs[:-1], alternatives=())
 
     def _for_all_layers(self, name: str, adjoint: Node) -> tuple[str, Node]:
         r"""``\delta^{(L)}`` for an adjoint of layer L as ``\delta^{(l)}`` for that of layer l, if the name has L.

@@ -281,7 +281,7 @@ class Writer:
 
 
 def _with_ones(left: Text, right: Text) -> Text:
-    """A product with a vector of ones: ``1ᵀA`` and ``A1`` sum, ``1bᵀ`` and ``b1ᵀ`` repeat ``b`` in a sum with others."""
+    """A product with a vector of ones: ``1ᵀA`` and ``A1`` sum; ``1bᵀ`` and ``b1ᵀ`` repeat ``b``, as sums do anyway."""
     other, first = (right, True) if left.ones else (left, False)
     if other.axes and (left.row if first else not right.row):
         axes = other.axes[1:] if first else other.axes[:-1]

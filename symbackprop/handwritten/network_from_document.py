@@ -149,7 +149,7 @@ class _Builder(NetworkText):
     def _infers(self, definition: Definition) -> bool:
         """True where a name that nothing declares got its axes from its place in an equation."""
         start, end = definition.right
-        if BACKWARD.search(definition.entry.formula.text[start:end]):
+        if self._is_backward(definition.entry.formula.text[start:end]):
             return False
         context = self._context(definition.entry, Name("", ""))
         try:

@@ -240,10 +240,12 @@ class Update(Node):
     kind: Literal["assign", "increment", "accumulate"]
 
 
-def children(node: Node) -> Iterator[Node]:
+def children(node: Node) -> list[Node]:
     """The nodes directly below, in order."""
+    found: list[Node] = []
     for name in _parts(type(node)):
-        yield from _nodes(getattr(node, name))
+        _gather(getattr(node, name), found)
+    return found
 
 
 def _parts(kind: type[Node]) -> tuple[str, ...]:
@@ -258,19 +260,21 @@ def _parts(kind: type[Node]) -> tuple[str, ...]:
 _PARTS: dict[type[Node], tuple[str, ...]] = {}
 
 
-def _nodes(value: Any) -> Iterator[Node]:
+def _gather(value: Any, found: list[Node]) -> None:
     if isinstance(value, Node):
-        yield value
+        found.append(value)
     elif isinstance(value, tuple):
         for part in value:
-            yield from _nodes(part)
+            _gather(part, found)
 
 
 def walk(node: Node) -> Iterator[Node]:
     """The node and all below, outermost first."""
-    yield node
-    for child in children(node):
-        yield from walk(child)
+    left = [node]
+    while left:
+        each = left.pop()
+        yield each
+        left += reversed(children(each))
 
 
 def mapped(node: Node, change: Callable[[Node], Node]) -> Node:

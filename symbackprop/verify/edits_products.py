@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from itertools import combinations
+from itertools import product as cartesian
+from typing import TYPE_CHECKING, TypeAlias
 
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.edits import Place, Proposal, Row, is_scalar, rank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from symbackprop.handwritten.expression import Node
 
@@ -156,30 +159,73 @@ def unbracket(place: Place) -> Iterator[Proposal]:
             yield Proposal(ex.Sum(terms=(first, *factor.terms[1:]), signs=factor.signs), 1.6, part=factor)
 
 
-def bracket_sum(place: Place) -> Iterator[Proposal]:
-    """A sum in brackets, times the factors that stood with its last or first term: ``a + b c`` as ``(a + b) c``."""
+def bracket_product(place: Place) -> Iterator[Proposal]:
+    """``A Bᵀ`` as ``(A B)ᵀ``."""
     node = place.node
-    if not isinstance(node, ex.Sum) or len(node.terms) < 2:  # noqa: PLR2004 - one term is no sum
+    if isinstance(node, ex.Product) and isinstance(node.factors[-1], ex.Transpose):
+        inner = replace(node, factors=(*node.factors[:-1], node.factors[-1].of))
+        yield Proposal(ex.Transpose(of=inner), 1.2, part=inner)
+
+
+def bracket_sum(place: Place) -> Iterator[Proposal]:
+    """Neighbouring terms in brackets, what stood before and behind them outside: ``a b + c d`` as ``a (b + c) d``."""
+    node = place.node
+    if not isinstance(node, ex.Sum):
         return
-    for first in range(len(node.terms) - 1):
-        last = node.terms[-1]
-        if isinstance(last, ex.Product):
-            for cut in range(1, len(last.factors)):
-                inside = product(last.factors[:cut], last.signs[:cut])
-                total = ex.Sum(terms=(*node.terms[first:-1], inside), signs=node.signs[first:])
-                after = product((total, *last.factors[cut:]), ("juxtaposition", *last.signs[cut:]))
-                yield Proposal(_within(node, first, len(node.terms), after), 1.0 + 0.1 * first, part=total)
-    for end in range(2, len(node.terms) + 1):
-        head = node.terms[0]
-        if isinstance(head, ex.Product):
-            for cut in range(1, len(head.factors)):
-                inside = product(head.factors[cut:], head.signs[cut:])
-                total = ex.Sum(
-                    terms=(inside, *node.terms[1:end]), signs=(1, *(s * node.signs[0] for s in node.signs[1:end]))
-                )
-                after = product((*head.factors[:cut], total), head.signs[: cut + 1])
-                cost = 1.4 if all(isinstance(f, ex.Number) for f in head.factors[:cut]) else 1.1
-                yield Proposal(_within(node, 0, end, after, node.signs[0]), cost, part=total)
+    for start, end in combinations(range(len(node.terms) + 1), 2):
+        first, *rest = node.signs[start:end]
+        for (opening, front), (closing, behind) in cartesian(_openings(node, start), _closings(node, end)):
+            if end - start < 2 or front is behind is None:  # noqa: PLR2004 - one term needs no brackets
+                continue
+            terms = (opening, *node.terms[start + 1 : end - 1], closing)
+            for sign in dict.fromkeys((first, 1)):  # the sign before the brackets, or that of the first in them
+                inside = (1, *rest) if sign == first else (first, *rest)
+                total = ex.Sum(terms=terms, signs=inside)
+                after = behind(total) if behind else total
+                after = front(after) if front else after
+                cost = 1.0 + 0.1 * (start > 0) + 0.1 * (front is not None)
+                yield Proposal(_within(node, start, end, after, sign), cost, part=total)
+
+
+Outside: TypeAlias = "Callable[[Node], Node] | None"
+
+
+def _openings(node: ex.Sum, start: int) -> Iterator[tuple[Node, Outside]]:
+    """What of a term may stand in brackets that open in it, and what then stands before them."""
+    term = node.terms[start] if start < len(node.terms) else None
+    if term is None:
+        return
+    yield term, None
+    if isinstance(term, ex.BigOperator):
+        yield term.body, lambda inner: replace(term, body=inner)
+    if isinstance(term, ex.Product):
+        for cut in range(1, len(term.factors)):
+            head = product(term.factors[:cut], term.signs[:cut])
+            yield product(term.factors[cut:], term.signs[cut:]), partial(_multiplied, head, term.signs[cut])
+
+
+def _closings(node: ex.Sum, end: int) -> Iterator[tuple[Node, Outside]]:
+    """The same of brackets that close in the term before ``end``."""
+    term = node.terms[end - 1]
+    yield term, None
+    if isinstance(term, ex.Power):
+        yield term.base, lambda inner: replace(term, base=inner)
+    if isinstance(term, ex.Transpose):
+        yield term.of, lambda inner: replace(term, of=inner)
+    if isinstance(term, ex.Product):
+        for cut in range(1, len(term.factors)):
+            tail = product(term.factors[cut:], term.signs[cut:])
+            yield (
+                product(term.factors[:cut], term.signs[:cut]),
+                lambda inner, tail=tail, sign=term.signs[cut]: _multiplied(inner, sign, tail),
+            )  # fmt: skip
+
+
+def _multiplied(front: Node, sign: ex.ProductSign, behind: Node) -> Node:
+    """A product of two, without brackets around products in it."""
+    parts = [(n.factors, n.signs) if isinstance(n, ex.Product) else ((n,), ("juxtaposition",)) for n in (front, behind)]
+    (first, signs), (last, more) = parts
+    return ex.Product(factors=(*first, *last), signs=(*signs, sign, *more[1:]))
 
 
 def _within(node: ex.Sum, start: int, end: int, middle: Node, sign: int = 1) -> Node:
@@ -258,6 +304,7 @@ ROWS = (
     Row("order and transpose", "SB101", reorder_turned),
     Row("brackets", "SB212", bracket),
     Row("no brackets", "SB212", unbracket),
+    Row("brackets of a product", "SB212", bracket_product),
     Row("brackets of a sum", "SB212", bracket_sum),
     Row("product", "SB104", other_sign),
     Row("diag", "SB105", add_diag),

@@ -120,7 +120,7 @@ def drop_term(place: Place) -> Iterator[Proposal]:
         terms = (*node.terms[:k], *node.terms[k + 1 :])
         signs = (*node.signs[:k], *node.signs[k + 1 :])
         after = terms[0] if len(terms) == 1 and signs == (1,) else replace(node, terms=terms, signs=signs)
-        yield Proposal(after, 1.3, part=term)
+        yield Proposal(after, 0.9 if term in terms else 1.3, part=term)
 
 
 def add_term(place: Place) -> Iterator[Proposal]:
@@ -130,6 +130,7 @@ def add_term(place: Place) -> Iterator[Proposal]:
         return
     if isinstance(place.parent, ex.Product) and isinstance(node, ex.Quantity):
         yield from _differences(place, node)
+    yield from _ones(place)
     if isinstance(place.parent, ex.Product | ex.Transpose | ex.Call | ex.Sum):
         return
     for extra in _terms(place):
@@ -144,9 +145,28 @@ def add_term(place: Place) -> Iterator[Proposal]:
         terms, signs = (node.terms, node.signs) if isinstance(node, ex.Sum) else ((node,), (1,))
         for extra in place.scene.derived:
             yield Proposal(ex.Sum(terms=(*terms, extra), signs=(*signs, 1)), 1.35, part=extra)
-    for one in (Fraction(1),):
-        if isinstance(node, ex.Power | ex.Call | ex.Quantity) and isinstance(place.parent, ex.Product):
-            yield Proposal(ex.Sum(terms=(ex.Number(value=one), node), signs=(1, -1)), 1.6)
+
+
+_ONE = ex.Number(value=Fraction(1))
+
+
+def _ones(place: Place) -> Iterator[Proposal]:
+    """``1 - a`` for ``a`` as a factor, and for ``-a`` anywhere, that of ``-b a`` too."""
+    node = place.node
+    if isinstance(node, ex.Power | ex.Call | ex.Quantity | ex.Named) and isinstance(place.parent, ex.Product):
+        yield Proposal(ex.Sum(terms=(_ONE, node), signs=(1, -1)), 1.6, part=_ONE)
+    if not isinstance(node, ex.Sum):
+        return
+    if node.signs[0] == -1:
+        yield Proposal(replace(node, terms=(_ONE, *node.terms), signs=(1, *node.signs)), 1.3, part=_ONE)
+    for k, (term, sign) in enumerate(zip(node.terms, node.signs, strict=True)):
+        if sign == -1 and isinstance(term, ex.Product):
+            for n, factor in enumerate(term.factors):
+                rest = ex.Sum(terms=(_ONE, factor), signs=(1, -1))
+                whole = replace(term, factors=(*term.factors[:n], rest, *term.factors[n + 1 :]))
+                terms = (*node.terms[:k], whole, *node.terms[k + 1 :])
+                signs = (*node.signs[:k], 1, *node.signs[k + 1 :])
+                yield Proposal(whole if len(terms) == 1 else replace(node, terms=terms, signs=signs), 1.5, part=_ONE)
 
 
 def _differences(place: Place, node: ex.Quantity) -> Iterator[Proposal]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size, var
@@ -41,7 +42,7 @@ def with_forms(node: Node, change: Callable[[Affine], Affine]) -> Node:
             return tuple(map(visit, value))
         return value
 
-    updates = {f.name: visit(getattr(node, f.name)) for f in fields(node) if f.name not in {"span", "source"}}
+    updates = {name: visit(getattr(node, name)) for name in _contents(type(node))}
     kept = {name: value for name, value in updates.items() if value != getattr(node, name)}
     return replace(node, **kept) if kept else node
 
@@ -79,7 +80,7 @@ def _put(node: Node, mapping: dict[str, Affine], images: frozenset[str]) -> Node
             return tuple(map(visit, value))
         return value
 
-    updates = {f.name: visit(getattr(node, f.name)) for f in fields(node) if f.name not in {"span", "source"}}
+    updates = {name: visit(getattr(node, name)) for name in _contents(type(node))}
     kept = {name: value for name, value in updates.items() if value != getattr(node, name)}
     return replace(node, **kept) if kept else node
 
@@ -104,9 +105,14 @@ def forms(node: Node) -> Iterator[Affine]:
             for part in value:
                 yield from visit(part)
 
-    for f in fields(node):
-        if f.name not in {"span", "source"}:
-            yield from visit(getattr(node, f.name))
+    for name in _contents(type(node)):
+        yield from visit(getattr(node, name))
+
+
+@cache
+def _contents(kind: type[Node]) -> tuple[str, ...]:
+    """The fields of a kind of node that say what it is, not where it stands."""
+    return tuple(f.name for f in fields(kind) if f.name not in {"span", "source"})
 
 
 def free_letters(node: Node, lets: Mapping[str, Let], bound: frozenset[str] = frozenset()) -> dict[str, None]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from symbackprop.handwritten.expression import walk
 from symbackprop.verify.conventions import Conventions, tried
 from symbackprop.verify.evaluate import Evaluator, Misread, OutOfRange, ShapeMisfit
 from symbackprop.verify.judge import holds
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from symbackprop.verify.edits import Members
     from symbackprop.verify.evaluate import Val
     from symbackprop.verify.judge import Worlds
+    from symbackprop.verify.judge_members import Task
     from symbackprop.verify.world import World
 
 _READINGS = 12
@@ -38,6 +40,8 @@ LAST_RESORT = 120.0
 """Seconds after which a search is stopped all the same; the message then says so."""
 _CANDIDATE = 20
 """What making a candidate counts, in evaluated nodes."""
+_NODE = 2
+"""What each node of the statement adds to that: all are looked at, though few are evaluated again."""
 _CONFIRMED = 300
 """What judging a candidate in all worlds counts."""
 
@@ -108,6 +112,7 @@ class Checker:
         self.statement, self.setting, self.worlds = statement, setting, worlds
         self.readings = readings or plain_readings(statement, setting, worlds)
         self.effort = effort or Effort()
+        self.size = sum(1 for member in statement.members for _ in walk(member))
         self.memory: dict[tuple[int, int, tuple[tuple[str, Any], ...]], dict[int, tuple[Node, Val]]] = {}
 
     def pair(self, member: int) -> Checker:
@@ -120,10 +125,15 @@ class Checker:
 
     def outcome(self, members: Members) -> Outcome:
         """The quick answer, confirmed where it is "right"."""
-        self.effort.spend(_CANDIDATE)
+        self.effort.spend(_CANDIDATE + _NODE * self.size)
         best = Outcome("invalid")
+        try:
+            changed = replace(self.statement, members=members, alternatives=())
+            task = prepared(changed, self.setting, self.worlds.network)
+        except Misread:
+            return best
         for reading in self.readings:
-            quick = self._quick(members, reading)
+            quick = self._quick(task, reading)
             if quick.kind == "right" and self.confirmed(members, reading):
                 return quick
             if _ORDER[quick.kind] < _ORDER[best.kind]:
@@ -136,11 +146,9 @@ class Checker:
         changed = replace(self.statement, members=members, alternatives=())
         return holds(changed, self.setting, self.worlds, (reading,))
 
-    def _quick(self, members: Members, reading: Conventions) -> Outcome:
+    def _quick(self, task: Task, reading: Conventions) -> Outcome:
         """What the first values of the letters say that make sense of it, in the first world that has such."""
         try:
-            changed = replace(self.statement, members=members, alternatives=())
-            task = prepared(changed, self.setting, self.worlds.network)
             for _, world in islice(self.worlds.floating(one_depth=task.one_depth), _WORLDS):
                 for env in islice(assignments(world, task.members, self.setting, reading), _POINTS):
                     with np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from itertools import product as cartesian
 from typing import TYPE_CHECKING, TypeAlias
 
 from symbackprop.handwritten import expression as ex
-from symbackprop.verify.edits import Place, Proposal, Row, is_scalar, rank
+from symbackprop.verify.edits import Place, Proposal, Row, is_scalar, put, rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -188,44 +188,50 @@ def bracket_sum(place: Place) -> Iterator[Proposal]:
 
 
 Outside: TypeAlias = "Callable[[Node], Node] | None"
+"""Puts what stands outside of brackets around them."""
 
 
 def _openings(node: ex.Sum, start: int) -> Iterator[tuple[Node, Outside]]:
     """What of a term may stand in brackets that open in it, and what then stands before them."""
-    term = node.terms[start] if start < len(node.terms) else None
-    if term is None:
+    if start == len(node.terms):
         return
+    term = node.terms[start]
     yield term, None
     if isinstance(term, ex.BigOperator):
-        yield term.body, lambda inner: replace(term, body=inner)
+        yield term.body, partial(put, term, (0,))
     if isinstance(term, ex.Product):
-        for cut in range(1, len(term.factors)):
-            head = product(term.factors[:cut], term.signs[:cut])
-            yield product(term.factors[cut:], term.signs[cut:]), partial(_multiplied, head, term.signs[cut])
+        for head, sign, tail in _cuts(term):
+            yield tail, partial(_multiplied, head, sign)
 
 
 def _closings(node: ex.Sum, end: int) -> Iterator[tuple[Node, Outside]]:
-    """The same of brackets that close in the term before ``end``."""
+    """What of a term may stand in brackets that close in it, and what then stands behind them."""
     term = node.terms[end - 1]
     yield term, None
     if isinstance(term, ex.Power):
-        yield term.base, lambda inner: replace(term, base=inner)
+        yield term.base, partial(put, term, (0,))
     if isinstance(term, ex.Transpose):
-        yield term.of, lambda inner: replace(term, of=inner)
+        yield term.of, partial(put, term, (0,))
     if isinstance(term, ex.Product):
-        for cut in range(1, len(term.factors)):
-            tail = product(term.factors[cut:], term.signs[cut:])
-            yield (
-                product(term.factors[:cut], term.signs[:cut]),
-                lambda inner, tail=tail, sign=term.signs[cut]: _multiplied(inner, sign, tail),
-            )  # fmt: skip
+        for head, sign, tail in _cuts(term):
+            yield head, partial(_multiplied, sign=sign, behind=tail)
+
+
+def _cuts(node: ex.Product) -> Iterator[tuple[Node, ex.ProductSign, Node]]:
+    """A product as two, in every way."""
+    for cut in range(1, len(node.factors)):
+        head, tail = (product(node.factors[part], node.signs[part]) for part in (slice(cut), slice(cut, None)))
+        yield head, node.signs[cut], tail
 
 
 def _multiplied(front: Node, sign: ex.ProductSign, behind: Node) -> Node:
     """A product of two, without brackets around products in it."""
-    parts = [(n.factors, n.signs) if isinstance(n, ex.Product) else ((n,), ("juxtaposition",)) for n in (front, behind)]
-    (first, signs), (last, more) = parts
-    return ex.Product(factors=(*first, *last), signs=(*signs, sign, *more[1:]))
+    (head, signs), (tail, more) = _parts(front), _parts(behind)
+    return ex.Product(factors=(*head, *tail), signs=(*signs, sign, *more[1:]))
+
+
+def _parts(node: Node) -> tuple[tuple[Node, ...], tuple[ex.ProductSign, ...]]:
+    return (node.factors, node.signs) if isinstance(node, ex.Product) else ((node,), ("juxtaposition",))
 
 
 def _within(node: ex.Sum, start: int, end: int, middle: Node, sign: int = 1) -> Node:

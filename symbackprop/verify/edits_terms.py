@@ -11,7 +11,7 @@ from symbackprop.handwritten import expression as ex
 from symbackprop.verify.edits import Place, Proposal, Row, everywhere, is_scalar, letters_of, rank
 from symbackprop.verify.edits_parts import argument_of, arrays_alike, near_names, slopes
 from symbackprop.verify.edits_products import product
-from symbackprop.verify.edits_values import times
+from symbackprop.verify.edits_values import squared, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,12 +28,17 @@ def drop_factor(place: Place) -> Iterator[Proposal]:
         for k, factor in enumerate(node.factors):
             factors = (*node.factors[:k], *node.factors[k + 1 :])
             signs = (*node.signs[:k], *node.signs[k + 1 :])
-            code = "SB216" if isinstance(factor, ex.Number) else ""
+            code = "SB216" if is_constant(factor) else ""
             if factor == place.scene.variable:
                 code = "SB217"  # the derivative by it is what multiplies it
             yield Proposal(product(factors, signs), 1.1, code, factor)
     elif isinstance(node, ex.Quotient):
-        yield Proposal(node.over, 1.4, part=node.under)
+        yield Proposal(node.over, 1.4, "SB216" if is_constant(node.under) else "", node.under)
+
+
+def is_constant(node: Node) -> bool:
+    """True for numbers and sizes, and what is made of them."""
+    return all(isinstance(n, ex.Number | ex.Letter | ex.Quotient | ex.Product | ex.Power) for n in ex.walk(node))
 
 
 def add_factor(place: Place) -> Iterator[Proposal]:
@@ -151,10 +156,14 @@ _ONE = ex.Number(value=Fraction(1))
 
 
 def _ones(place: Place) -> Iterator[Proposal]:
-    """``1 - a`` for ``a`` as a factor, and for ``-a`` anywhere, that of ``-b a`` too."""
+    """``1 - a`` for ``a`` or 1 as a factor, and for ``-a`` anywhere, that of ``-b a`` too."""
     node = place.node
     if isinstance(node, ex.Power | ex.Call | ex.Quantity | ex.Named) and isinstance(place.parent, ex.Product):
         yield Proposal(ex.Sum(terms=(_ONE, node), signs=(1, -1)), 1.6, part=_ONE)
+    if node == _ONE and isinstance(place.parent, ex.Product):
+        others = dict.fromkeys(f for f in (*place.parent.factors, *place.scene.leaves) if f != _ONE)
+        for other in others:
+            yield from (Proposal(ex.Sum(terms=(_ONE, n), signs=(1, -1)), 1.0, part=n) for n in (other, squared(other)))
     if not isinstance(node, ex.Sum):
         return
     if node.signs[0] == -1:

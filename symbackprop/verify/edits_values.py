@@ -57,6 +57,7 @@ def _others(place: Place, node: Node) -> Iterator[tuple[Node, float]]:  # noqa: 
             ):
                 yield replace(node, tensor=name), 1.7
     axes = rank(node, scene)
+    yield from ((signal, 1.25) for signal in _signals(place, node) if rank(signal, scene) == axes)
     if isinstance(node, ex.Quantity | ex.Named):
         count = len(node.index) if isinstance(node, ex.Named) else len(node.family) + len(node.element)
         for leaf in scene.leaves:
@@ -75,6 +76,34 @@ def _others(place: Place, node: Node) -> Iterator[tuple[Node, float]]:  # noqa: 
             for leaf in scene.leaves:
                 if isinstance(leaf, ex.Named) and leaf.name != node.name and len(leaf.index) != count:
                     yield leaf, 1.5
+
+
+def _signals(place: Place, node: Node) -> Iterator[Node]:
+    """Error signals with the indices of an array, by name or as derivatives of the loss; arrays for such a signal."""
+    scene, tensors = place.scene, place.scene.network.tensors
+    if place.in_derivative:
+        return
+    if isinstance(node, ex.Derivative) and isinstance(node.by, ex.Quantity):
+        indices: tuple[Affine | ex.Slice, ...] = (*node.by.family, *node.by.element)
+    elif isinstance(node, ex.Quantity | ex.Named):
+        indices = (*(node.family if isinstance(node, ex.Quantity) else node.index), *node.element)
+    else:
+        return
+    for known in scene.names.values() if not isinstance(node, ex.Named) else ():
+        index = tuple(form for form in indices[: len(known.letters)] if isinstance(form, Affine))
+        if known.rank is not None and len(index) == len(known.letters):
+            yield ex.Named(name=known.name, index=index, element=indices[len(index) :])
+    for name, tensor in tensors.items():
+        family = tuple(form for form in indices[: len(tensor.family)] if isinstance(form, Affine))
+        element = indices[len(family) :]
+        if len(family) != len(tensor.family) or len(element) not in {0, len(tensor.axes)} or name == scene.loss:
+            continue
+        array = ex.Quantity(tensor=name, family=family, element=element)
+        if not isinstance(node, ex.Quantity):
+            if tensor.named:
+                yield array
+        elif tensor.role not in {"parameter", "input"} and scene.loss and not scene.names:
+            yield ex.Derivative(of=ex.Quantity(tensor=scene.loss), by=array)
 
 
 def _another_form(leaf: Node, node: Node) -> bool:
@@ -239,7 +268,12 @@ def power(place: Place) -> Iterator[Proposal]:
         and isinstance(place.parent, ex.Sum)
         and not place.in_derivative
     ):
-        yield Proposal(ex.Power(base=node, exponent=ex.Number(value=Fraction(2))), 1.3)
+        yield Proposal(squared(node), 1.3)
+
+
+def squared(node: Node) -> ex.Power:
+    """The square of each entry."""
+    return ex.Power(base=node, exponent=ex.Number(value=Fraction(2)))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Size, var
@@ -109,10 +108,15 @@ def forms(node: Node) -> Iterator[Affine]:
         yield from visit(getattr(node, name))
 
 
-@cache
 def _contents(kind: type[Node]) -> tuple[str, ...]:
     """The fields of a kind of node that say what it is, not where it stands."""
-    return tuple(f.name for f in fields(kind) if f.name not in {"span", "source"})
+    known = _CONTENTS.get(kind)
+    if known is None:
+        known = _CONTENTS[kind] = tuple(f.name for f in fields(kind) if f.name not in {"span", "source"})
+    return known
+
+
+_CONTENTS: dict[type[Node], tuple[str, ...]] = {}
 
 
 def free_letters(node: Node, lets: Mapping[str, Let], bound: frozenset[str] = frozenset()) -> dict[str, None]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING
 
 import sympy as sp
 
-from symbackprop.affine import Affine, Var
+from symbackprop.affine import Affine, Var, var
 from symbackprop.handwritten import expression as ex
 from symbackprop.index import refs_of
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from symbackprop.handwritten.expression import Node
+    from symbackprop.index import Tensor
     from symbackprop.verify.edits import Place, Scene
 
 
@@ -98,3 +101,38 @@ def arrays_alike(scene: Scene) -> Iterator[ex.Quantity]:
     for name, tensor in tensors.items():
         if tensor.named and tensor.axes and not tensor.family and all(axis in letters for axis in tensor.axes):
             yield ex.Quantity(tensor=name, element=tuple(letters[axis] for axis in tensor.axes))
+
+
+def weights(scene: Scene) -> Iterator[Node]:
+    """Parameters in the layers of the statement and next to them: whole, turned, or with its letters as indices."""
+    tensors = scene.network.tensors
+    letters: dict[Affine, dict[Affine, None]] = {}
+    layers: dict[tuple[Affine, ...], None] = {(): None}
+    leaves = [n for m in scene.members for n in ex.walk(m) if isinstance(n, ex.Quantity) and n.tensor in tensors]
+    for leaf in leaves:
+        tensor = tensors[leaf.tensor]
+        layers |= dict.fromkeys(tuple(form + step for form in leaf.family) for step in (0, 1))
+        for axis, form in zip(_axes(tensor, leaf.family), leaf.element, strict=False):
+            if isinstance(form, Affine) and isinstance(form.single, Var):
+                letters.setdefault(axis, {})[form] = None
+    placed = {form for forms in letters.values() for form in forms}
+    running = (var(x) for x in (*scene.free, *scene.bound) if x not in scene.layers)
+    others = [form for form in running if form not in placed]  # indices of names of the author's
+    layers |= {(f + step,): None for n in scene.leaves if isinstance(n, ex.Named) for f in n.index
+               if f.variables & scene.layers for step in (0, 1)}  # fmt: skip
+    whole = any(not leaf.element and tensors[leaf.tensor].axes for leaf in leaves)
+    parameters = [(n, t) for n, t in tensors.items() if t.named and t.role == "parameter" and len(t.axes) > 1]
+    for (name, tensor), family in product(parameters, layers):
+        if len(family) == len(tensor.family):
+            array = ex.Quantity(tensor=name, family=family)
+            if whole:
+                yield from (array, ex.Transpose(of=array))
+            for element in product(*((*letters.get(axis, ()), *others) for axis in _axes(tensor, family))):
+                if len(set(element)) == len(element):
+                    yield replace(array, element=element)
+
+
+def _axes(tensor: Tensor, family: tuple[Affine, ...]) -> list[Affine]:
+    """The axes of a member of a family."""
+    image = {bound.var: form for bound, form in zip(tensor.family, family, strict=False)}
+    return [axis.substitute(image) for axis in tensor.axes]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import var
 from symbackprop.handwritten import expression as ex
 from symbackprop.verify.edits import Place, Proposal, Row, everywhere, is_scalar, letters_of, rank
-from symbackprop.verify.edits_parts import argument_of, arrays_alike, near_names, slopes
-from symbackprop.verify.edits_products import product
+from symbackprop.verify.edits_parts import argument_of, arrays_alike, near_names, slopes, weights
+from symbackprop.verify.edits_products import ENTRYWISE, product
 from symbackprop.verify.edits_values import squared, times
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def is_constant(node: Node) -> bool:
 def add_factor(place: Place) -> Iterator[Proposal]:
     """A factor more: a part that occurs in the statement, a slope, the derivative of the loss by an array."""
     node = place.node
-    if place.left or place.in_derivative or isinstance(node, ex.Number | ex.Letter | ex.Update):
+    if place.left or place.in_derivative or isinstance(node, ex.Number | ex.Letter | ex.Update | ex.Cases):
         return
     if isinstance(place.parent, ex.Product | ex.Transpose | ex.Call | ex.Power):
         return
@@ -59,6 +59,9 @@ def add_factor(place: Place) -> Iterator[Proposal]:
             yield Proposal(_joined(node, factor, sign_, front=False), cost, part=factor)
             if sign_ == "juxtaposition" and not scalar:
                 yield Proposal(_joined(node, factor, sign_, front=True), cost, part=factor)
+                if isinstance(node, ex.Product) and ENTRYWISE & {*node.signs}:
+                    outside = ex.Product(factors=(factor, node), signs=("juxtaposition", "juxtaposition"))
+                    yield Proposal(outside, cost, part=factor)
                 if isinstance(node, ex.Product):
                     for k in range(1, len(node.factors)):
                         factors = (*node.factors[:k], factor, *node.factors[k:])
@@ -110,7 +113,7 @@ def _candidates(place: Place) -> Iterator[tuple[Node, float]]:  # noqa: C901, PL
         if named not in seen:
             seen.add(named)
             yield named, 1.6
-    for array in arrays_alike(scene):
+    for array in (*arrays_alike(scene), *weights(scene)):
         if array not in seen:
             seen.add(array)
             yield array, 1.65

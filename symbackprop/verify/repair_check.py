@@ -40,7 +40,7 @@ LAST_RESORT = 120.0
 """Seconds after which a search is stopped all the same; the message then says so."""
 _CANDIDATE = 20
 """What making a candidate counts, in evaluated nodes."""
-_NODE = 2
+_NODE = 3
 """What each node of the statement adds to that: all are looked at, though few are evaluated again."""
 _CONFIRMED = 300
 """What judging a candidate in all worlds counts."""

@@ -1,6 +1,7 @@
 """Planted mistakes and equivalent rewritings of right formulas, judged: nothing wrong may pass, nothing right may fail.
 
-    python tests/verify/mutations.py --jobs 2 --update     all networks in all notations, into docs/verify.md
+    python tests/verify/mutations.py --jobs 2 --update     all networks in two notations each, into docs/verify.md
+    python tests/verify/mutations.py --jobs 2 --each 6     all networks in all notations
     python tests/verify/mutations.py --networks seed_003,lstm --notations rows --names 20 --show
 
 From the derivation of a network in a notation come right formulas (``mutants.claims``); single and double edits of
@@ -14,12 +15,12 @@ from __future__ import annotations
 import argparse
 import random
 import re
+import sys
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,7 +128,7 @@ class Amounts:
     edits: int = 1
     doubles: int = 7
     rewritings: int = 2
-    names: int = 1
+    names: int = 2
     claims: int = 10
 
 
@@ -291,10 +292,12 @@ def run(pair: tuple[str, str], amounts: Amounts, seed: int) -> Results:
     return results
 
 
-def collected(parts: Iterable[Results], *, show: bool = False) -> Results:
-    """Results of many networks as one; what is misjudged is printed where it is asked for."""
+def collected(parts: Iterable[Results], *, show: bool = False, expected: int = 0) -> Results:
+    """Results of many networks as one; what is misjudged is printed where it is asked for, progress where expected."""
     whole = Results()
-    for part in parts:
+    for number, part in enumerate(parts, 1):
+        if expected:
+            print(f"{number} of {expected} documents", file=sys.stderr)  # noqa: T201 - a command
         whole.found += part.found
         whole.equal += part.equal
         whole.seconds += part.seconds
@@ -358,12 +361,20 @@ def update(text: str) -> None:
     PAGE.write_text(marks.sub(lambda found: f"{found[1]}\n{text}\n\n{found[2]}", page), encoding="utf-8")
 
 
+def by_turns(names: list[str], notations: list[str], each: int) -> list[tuple[str, str]]:
+    """Every network in some of the notations, spread evenly, another start for each."""
+    step = max(len(notations) // each, 1)
+    taken = range(0, len(notations), step)[:each]
+    return [(name, notations[(start + k) % len(notations)]) for start, name in enumerate(names) for k in taken]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--networks", default=",".join(networks()), help="names of files, with commas")
     parser.add_argument("--notations", default=",".join(NOTATIONS))
-    for name, default in (("edits", 1), ("doubles", 7), ("rewritings", 2), ("names", 1), ("claims", 10)):
+    parser.add_argument("--each", type=int, default=2, help="notations that each network is written in, by turns")
+    for name, default in (("edits", 1), ("doubles", 7), ("rewritings", 2), ("names", 2), ("claims", 10)):
         parser.add_argument(f"--{name}", type=int, default=default)
     for name, default in (("seed", 0), ("jobs", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -371,10 +382,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--update", action="store_true", help="write the table into docs/verify.md")
     given = parser.parse_args(arguments)
     amounts = Amounts(given.edits, given.doubles, given.rewritings, given.names, given.claims)
-    pairs = list(product(given.networks.split(","), given.notations.split(",")))
+    pairs = by_turns(given.networks.split(","), given.notations.split(","), given.each)
     with ProcessPoolExecutor(given.jobs) as pool:
         judge = partial(run, amounts=amounts, seed=given.seed)
-        results = collected(pool.map(judge, pairs), show=given.show)
+        results = collected(pool.map(judge, pairs), show=given.show, expected=len(pairs))
     text = table(results)
     seconds = sorted(results.seconds) or [0.0]
     print(text)  # noqa: T201 - a command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from fractions import Fraction
 
 import mutations
@@ -13,6 +14,10 @@ from mutants.formula import Number, Product
 from mutants.proof import verdict, worlds
 
 SAMPLE = (("seed_001", "superscript-names"), ("seed_003", "rows"), ("seed_004_general", "deltas"))
+NAMED = (
+    ("residual", "columns"), ("convolution", "deltas"), ("softmax_layer", "scalar"), ("factor", "rows"),
+    ("siamese", "rows"), ("rnn_tanh", "rows"),
+)  # fmt: skip
 EDITS, REWRITINGS = 1500, 1000
 """Numbers of formulas in the documentation, at the least."""
 
@@ -37,6 +42,17 @@ def test_rewritings_are_right(results):
     right = [f for f in results.found if not f.planted]
     assert len({f.kind for f in right}) > 8
     assert not [str(f) for f in right if f.verdict != "right"]
+
+
+@pytest.mark.slow
+def test_mistakes_are_named_and_soon():
+    amounts = mutations.Amounts(edits=1, doubles=0, rewritings=0, names=7, claims=6)
+    results = mutations.collected(mutations.run(pair, amounts, seed=1) for pair in NAMED)
+    searched = [f for f in results.found if f.named is not None]
+    assert len(searched) > 35
+    misnamed = [str(f) for f in searched if not f.named]
+    assert len(misnamed) <= 0.05 * len(searched), misnamed
+    assert statistics.median(results.seconds) < 2
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,10 @@ def add_factor(place: Place) -> Iterator[Proposal]:
         return
     if isinstance(place.parent, ex.Product | ex.Transpose | ex.Call | ex.Power):
         return
-    scalar = all(is_scalar(f, place.scene) for f in (node.factors if isinstance(node, ex.Product) else (node,)))
+    own = node.factors if isinstance(node, ex.Product) else (node,)
+    if len(place.above) < 2:  # noqa: PLR2004 - the whole or a term of it
+        yield from _of_the_derivation(place, own)
+    scalar = all(is_scalar(f, place.scene) for f in own)
     entrywise: ex.ProductSign = "juxtaposition" if scalar else place.scene.entrywise
     siblings = place.parent.terms if isinstance(place.parent, ex.Sum) else ()
     amid_arrays = any(not is_scalar(term, place.scene) for term in siblings)
@@ -67,6 +70,14 @@ def add_factor(place: Place) -> Iterator[Proposal]:
                         factors = (*node.factors[:k], factor, *node.factors[k:])
                         signs: tuple[ex.ProductSign, ...] = (*node.signs[:k], "juxtaposition", *node.signs[k:])
                         yield Proposal(replace(node, factors=factors, signs=signs), cost + 0.1, part=factor)
+
+
+def _of_the_derivation(place: Place, own: tuple[Node, ...]) -> Iterator[Proposal]:
+    """Terms of the right formula that have these factors and more."""
+    for term in place.scene.derived:
+        if isinstance(term, ex.Product) and set(own) < set(term.factors):
+            missing = next(factor for factor in term.factors if factor not in own)
+            yield Proposal(term, 1.4, part=missing)
 
 
 def _joined(node: Node, factor: Node, sign_: ex.ProductSign, *, front: bool) -> Node:

@@ -34,6 +34,10 @@ PLANTED = [
     (r"\frac{\partial C}{\partial b_i^{(l)}} = \delta_i^{(l)} a_i^{(l)}", {"SB209"}),
     (r"\frac{\partial a_i^{(l)}}{\partial z_j^{(l)}} = f'(z_i^{(l)})", {"SB214"}),
     (r"\frac{\partial C}{\partial a^{(L)}} = 2 a^{(L)} - y", {"SB212", "SB216"}),
+    (r"\delta_i^{(L)} = 2 a_i^{(L)} - y_i f'(z_i^{(L)})", {"SB212"}),
+    (r"\delta_i^{(L)} = 2 (a_i^{(L)} - y_i + y_i) f'(z_i^{(L)})", {"SB219"}),
+    (r"\delta^{(l)} = \delta^{(l+1)} \odot f'(z^{(l)})", {"SB208"}),
+    (r"\frac{\partial C}{\partial b^{(l)}} = \frac{1}{2} \delta^{(l)}", {"SB216"}),
 ]
 
 

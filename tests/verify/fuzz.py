@@ -168,8 +168,11 @@ def run(*, first: int = 0, count: int | None = None, seconds: float | None = Non
     start = time.monotonic()
     told, number = start, first
     while (count is None or number < first + count) and (seconds is None or time.monotonic() < start + seconds):
+        before = len(tried.failures)
         attempt(number, networks, tried)
         number += 1
+        for failure in tried.failures[before:] if progress else ():
+            say(failure)
         if progress and time.monotonic() > told + EVERY:
             told = time.monotonic()
             say(f"{told - start:.0f} s: {summary(tried)}")
@@ -189,5 +192,4 @@ if __name__ == "__main__":
     options = parser.parse_args()
     result = run(first=options.first, seconds=options.seconds, progress=True)
     say(summary(result))
-    say("\n\n".join(result.failures))
     sys.exit(bool(result.failures))

@@ -33,6 +33,9 @@ Kind = Literal["doubles", "exact", "precise"]
 SCALED = "numbers of other scales"
 SCALES = (0.1, 1.0, 3.0)
 """Of the leaves in worlds for networks with kinks, so that both sides of a kink are met."""
+TAME, DRAWS = 12.0, 8
+"""Of so many draws for numbers of other scales the first is taken in which no value is larger, else the one whose
+largest value is the smallest: where functions saturate, doubles tell little apart."""
 MOST_MOVED = 200
 """Entries by which second derivatives are taken."""
 
@@ -108,6 +111,11 @@ class World:
                 last = self.field.norm(self.field.array(fact.value) - head.sum(axis=axis))
                 value = np.concatenate([head, np.expand_dims(last, axis)], axis=axis)
         return value
+
+    def largest(self) -> float:
+        """The largest value of all, without its sign; infinite where one is not finite."""
+        most = max((float(np.max(np.abs(array), initial=0.0)) for array in self.arrays.values()), default=0.0)
+        return most if np.isfinite(most) else float("inf")
 
     def has(self, tensor: str, at: tuple[int, ...]) -> bool:
         """True where there is such a member."""
@@ -331,9 +339,7 @@ class Worlds:
         if key not in self._made:
             try:
                 with np.errstate(all="ignore"):
-                    self._made[key] = World(
-                        self.network, self.variants[k][1], seed=k, kind=kind, scaled=self.variants[k][0] == SCALED
-                    )
+                    self._made[key] = self._drawn(k, kind)
             except Inexact:
                 self._made[key] = None
             except (SpecError, KeyError):
@@ -341,6 +347,21 @@ class Worlds:
                     raise
                 self._made[key] = None  # a depth for which the network makes no sense
         return self._made[key]
+
+    def _drawn(self, k: int, kind: Kind) -> World:
+        """A world of a variant; its numbers are those of the world in doubles."""
+        name, sizes = self.variants[k]
+        if name != SCALED:
+            return World(self.network, sizes, seed=k, kind=kind)
+        if kind != "doubles":
+            known = self._world(k, "doubles")
+            return World(self.network, sizes, seed=known.seed if known is not None else k, kind=kind, scaled=True)
+        drawn: list[World] = []
+        for attempt in range(DRAWS):
+            drawn.append(World(self.network, sizes, seed=k + attempt * len(self.variants), scaled=True))
+            if drawn[-1].largest() <= TAME:
+                return drawn[-1]
+        return min(drawn, key=World.largest)
 
 
 def _variants(network: Network, base: Mapping[str, Any], *, fixed: bool) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -12,6 +12,7 @@ import random
 import sys
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -142,7 +143,8 @@ def changed(report: Report, network: Network, kind: str, rng: random.Random, tri
 
     A directive may say that only the last member counts, or give what stands for a multiple.
     """
-    right = [d for d in report if d.verdict == "right"]
+    places = Counter((d.line, d.column) for d in report)
+    right = [d for d in report if d.verdict == "right" and places[d.line, d.column] == 1]
     if not right or kind == "py" or any(f"symbackprop: {word}" in report.text for word in ("claim", "accumulate")):
         return None
     chosen = rng.choice(right)
@@ -152,8 +154,8 @@ def changed(report: Report, network: Network, kind: str, rng: random.Random, tri
         again = symbackprop.verify(text, network, kind=kind, fix=False)
     except SpecError:
         return None
-    place = (chosen.line, chosen.column)
-    return text if any((d.line, d.column, d.verdict) == (*place, "right") for d in again) else None
+    there = {d.verdict for d in again if (d.line, d.column) == (chosen.line, chosen.column)}
+    return text if there == {"right"} else None
 
 
 def say(text: str) -> None:

@@ -116,11 +116,10 @@ def _taken_off(network: Network) -> dict[str, list[list[str]]]:
     """Sizes from which an axis takes others off, with these: ``T`` for ``T-K+1``."""
     found: dict[str, list[list[str]]] = {}
     for axis in (axis for tensor in network.tensors.values() for axis in tensor.axes):
-        plain = [(atom.name, c) for atom, c in axis.terms if isinstance(atom, Size) and not atom.at]
-        less = [name for name, c in plain if c < 0 for _ in range(-c)]
-        for name, c in plain:
-            if c > 0 and less:
-                found.setdefault(name, []).append(less)
+        sizes = [(atom.name, c) for atom, c in axis.terms if isinstance(atom, Size)]
+        less = [name for name, c in sizes for _ in range(-c)]
+        for name in (name for name, c in sizes if c > 0 and less):
+            found.setdefault(name, []).append(less)
     return found
 
 

@@ -12,6 +12,7 @@ from symbackprop.handwritten.context import head_letters
 from symbackprop.handwritten.names import head_of
 from symbackprop.handwritten.stated_names import Name, Survey
 from symbackprop.network import UserFunction
+from symbackprop.tables.activations import ACTIVATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 BACKWARD = re.compile(
     r"\\partial|\\nabla|\\delta(?![A-Za-z])|'|\\prime|\\dot(?![A-Za-z])|\\frac\s*\{\s*d[\s\\A-Za-z]*\}\s*\{\s*d"
 )
+_BRACKET = r"(?:\s|\\[!,;:])*(?:\\left|\\[bB]igg?l?)?\s*\("
 _APPLIED = re.compile(
-    r"(?<![A-Za-z\\])(\\(?:sigma|phi|varphi|psi|rho)|[fgh])(\s*(?:\^|_)\s*(?:\{[^{}]*\}|\S))?\s*(?:\\left)?\("
+    r"(?<![A-Za-z\\])(\\(?:sigma|phi|varphi|psi|rho)|[fgh])(\s*(?:\^|_)\s*(?:\{[^{}]*\}|\S))?" + _BRACKET
 )
+_SLOPED = re.compile(r"(?<![A-Za-z\\])(\\[A-Za-z]+|[A-Za-z])\s*(?:'|\^\s*\{?\s*\\prime\s*\}?)" + _BRACKET)
+"""A letter with a prime before a bracket: the slope of a function, where no array has that name."""
 _SLOPE = re.compile(r"\\sigma\s*(?:'|\^\s*\{?\s*(?:\\prime|'))|\\d?dot\s*\{?\s*\\sigma")
 """A slope of σ, for which only a function left unnamed has a use."""
 _OPAQUE_NAMES = frozenset(("f", "g", "h", "sigma", "phi", "psi", "rho"))
@@ -55,6 +59,10 @@ class Declarations(Survey):
                     continue
                 for match in _APPLIED.finditer(text):
                     self._function(match[1] + (match[2] or ""), loss=False, sure=False)
+        for entry in self.document.entries:
+            for match in _SLOPED.finditer(entry.formula.text):
+                if match[1].lstrip("\\") not in ACTIVATION and not self._is_tensor(match[1]):
+                    self._function(match[1], loss=False)
 
     def _is_backward(self, text: str) -> bool:
         """True for what has derivatives or slopes; primes of declared names and of indices are none."""

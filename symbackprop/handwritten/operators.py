@@ -57,9 +57,8 @@ def special(reader: Reader, cursor: Cursor, item: Item, factor: Factor, operand:
     if nucleus == (r"\Delta",):
         return _increment(reader, cursor, item, factor)
     if nucleus in {(r"\mathbb", "{", "1", "}"), ("I",), (r"\chi",)}:
-        found_indicator = atoms.indicator(reader, cursor, item)
-        if found_indicator is not None:
-            return found_indicator
+        identity = nucleus == ("I",) and item.subs and not reader.names.find((item,))
+        return atoms.indicator(reader, cursor, item) or (_kronecker(reader, item) if identity else None)
     return None
 
 

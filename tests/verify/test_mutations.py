@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import statistics
 from fractions import Fraction
 
 import mutations
@@ -45,14 +44,13 @@ def test_rewritings_are_right(results):
 
 
 @pytest.mark.slow
-def test_mistakes_are_named_and_soon():
+def test_mistakes_are_named():
     amounts = mutations.Amounts(edits=1, doubles=0, rewritings=0, names=7, claims=6)
     results = mutations.collected(mutations.run(pair, amounts, seed=1) for pair in NAMED)
     searched = [f for f in results.found if f.named is not None]
     assert len(searched) > 35
     misnamed = [str(f) for f in searched if not f.named]
     assert len(misnamed) <= 0.05 * len(searched), misnamed
-    assert statistics.median(results.seconds) < 2
 
 
 @pytest.fixture(scope="module")

@@ -382,7 +382,8 @@ def _is_range(piece: _Piece, names: Names) -> bool:
     place = next((k for k, i in enumerate(piece.items) if i.kind == "relation"), 0)
     kinds = {i.kind for i in piece.items[place:]}
     form = names.form(tokens(piece.items[:place])) if place == 1 else None
-    return form is not None and isinstance(form.single, Var) and {"dots", "comma"} <= kinds
+    single = sum(i.kind == "relation" for i in piece.items) == 1
+    return single and form is not None and isinstance(form.single, Var) and {"dots", "comma"} <= kinds
 
 
 def _is_condition(piece: _Piece, names: Names, found: list[Statement]) -> bool:

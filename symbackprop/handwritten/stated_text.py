@@ -45,13 +45,15 @@ class NetworkText(Declarations):
     def _toml(self, leaves: list[Name], loss: Name) -> str:
         parameters = [leaf for leaf in leaves if self._is_parameter(leaf)] or leaves
         parameters = parameters or leaves
+        forward = list(self._forward_lines())
+        self._forget_unused("\n".join(forward))
         lines = [
             'name = "document"',
             f'loss = "{loss.identifier}"',
             f"parameters = {json.dumps([leaf.identifier for leaf in parameters])}",
             "",
             'forward = """',
-            *self._forward_lines(),
+            *forward,
             '"""',
             "",
             "[shapes]",
@@ -75,6 +77,13 @@ class NetworkText(Declarations):
         lines += ["", "[latex]"]
         lines += [f"{json.dumps(name)} = {json.dumps(text)}" for name, text in self._spellings().items()]
         return "\n".join(lines) + "\n"
+
+    def _forget_unused(self, forward: str) -> None:
+        """Functions of which the document says a slope alone are none of the network's."""
+        for name in [each for each in self.functions if not re.search(rf"\b{each}(\[[^\]]*\])*\(", forward)]:
+            del self.functions[name]
+            for spelled in [each for each in self.spelled if re.split(r"\[", each)[0] == name]:
+                del self.spelled[spelled]
 
     def _forward_lines(self) -> Iterator[str]:
         """Statements, with those of one loop together; members that need no other equation come first."""

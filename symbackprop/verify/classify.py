@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from symbackprop.verify.conventions import Setting
     from symbackprop.verify.judge import Verdict, Worlds
 
+_ANOTHER = frozenset(("SB208", "SB209", "SB217", "SB218", "SB219"))
+"""Repairs that put another formula where an index has left its range."""
 _SMALL, _CLOSE = 24, 1e-9
 Kind = Literal["right", "right-under-convention", "wrong", "unreadable", "undecided"]
 
@@ -173,12 +175,15 @@ def _explained(case: Case, found: Repair) -> Finding:
     if found.left_out:
         shown = ", ".join(map(explainer.shown, found.left_out))
         message += f" No small change mends {shown}, which the fix leaves out."
-    codes = tuple(dict.fromkeys((found.code, *(code for change in found.changes for code in change.codes))))
+    code = found.code
+    if isinstance(case.verdict.misfit, OutOfRange) and code in _ANOTHER:
+        code, message = "SB204", f"{_capital(to_unicode(case.verdict.message))}. {message}"
+    codes = tuple(dict.fromkeys((code, found.code, *(each for c in found.changes for each in c.codes))))
     first = next((c for c in found.changes if c.code == found.code), found.changes[0])
     fix = found.text
     if fix is not None and case.context is not None and not holds_as_text(fix, case.setting, case.context, case.worlds):
         fix = case.right()
-    return Finding(code=found.code, message=message, fix=fix, node=first.pointed, codes=codes)
+    return Finding(code=code, message=message, fix=fix, node=first.pointed, codes=codes)
 
 
 def _unmended(case: Case, *, fix: bool) -> Finding:

@@ -57,7 +57,9 @@ def _others(place: Place, node: Node) -> Iterator[tuple[Node, float]]:  # noqa: 
             ):
                 yield replace(node, tensor=name), 1.7
     axes = rank(node, scene)
-    yield from ((signal, 1.25) for signal in _signals(place, node) if rank(signal, scene) == axes)
+    for signal in _signals(place, node):
+        if rank(signal, scene) == axes:  # a derivative in the place of an array hides which factors are missing
+            yield signal, 1.9 if isinstance(signal, ex.Derivative) else 1.25
     if isinstance(node, ex.Quantity | ex.Named):
         count = len(node.index) if isinstance(node, ex.Named) else len(node.family) + len(node.element)
         for leaf in scene.leaves:

@@ -34,13 +34,13 @@ _POINTS = 6
 """Values of the letters that are tried until one makes sense."""
 _WORLDS = 2
 """Worlds in which such values are looked for: the file's sizes, and another depth."""
-WORK = 120_000
+WORK = 240_000
 """Nodes that may be evaluated in the search for one fix: a count, so that the answer does not depend on the machine."""
 LAST_RESORT = 120.0
 """Seconds after which a search is stopped all the same; the message then says so."""
 _CANDIDATE = 20
 """What making a candidate counts, in evaluated nodes."""
-_NODE = 3
+_NODE = 1
 """What each node of the statement adds to that: all are looked at, though few are evaluated again."""
 _CONFIRMED = 300
 """What judging a candidate in all worlds counts."""

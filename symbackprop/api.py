@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from symbackprop import adjoint, notation, spec, typeset
 from symbackprop.check import check as gradient_check
 from symbackprop.document import handout
+from symbackprop.document.material import Material
+from symbackprop.document.options import Options
 from symbackprop.emit import html as html_writer
 from symbackprop.emit import latex as latex_writer
 from symbackprop.emit import terminal as terminal_writer
@@ -26,15 +28,14 @@ from symbackprop.lift import lift
 from symbackprop.symbolic import to_sympy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from symbackprop.check import Report
     from symbackprop.derivation import Chain, Derivation
+    from symbackprop.document.blocks import Document
     from symbackprop.index import Equation
     from symbackprop.network import Network
     from symbackprop.notation import Preset
-
-LEVELS = ("scalar", "index", "matrix")
 
 
 def load(source: str) -> Network:
@@ -105,19 +106,17 @@ class Derived:
     def __iter__(self) -> Any:
         return iter(self.derivation.chains)
 
-    def latex(self, levels: Sequence[str] = LEVELS) -> str:
-        """The handout as a LaTeX document, code and gradient check included."""
-        code = self.code()
-        return handout_latex(self, levels, code, self.check(code))
+    def latex(self, **chosen: Any) -> str:
+        """The handout as a LaTeX document, code and gradient check included; ``chosen`` as in ``options``."""
+        return handout_latex(self, wanted := options(**chosen), material(self, wanted))
 
-    def html(self, levels: Sequence[str] = LEVELS) -> str:
-        """The handout as one HTML file, code and gradient check included."""
-        code = self.code()
-        return handout_html(self, levels, code, self.check(code))
+    def html(self, **chosen: Any) -> str:
+        """The handout as one HTML file, code and gradient check included; ``chosen`` as in ``options``."""
+        return handout_html(self, wanted := options(**chosen), material(self, wanted))
 
-    def text(self, levels: Sequence[str] = LEVELS) -> str:
-        """The derivation as readable plain text."""
-        return terminal(self, levels)
+    def text(self, **chosen: Any) -> str:
+        """The derivation as readable plain text; ``chosen`` as in ``options``."""
+        return terminal(self, options(**chosen))
 
     def code(self) -> str:
         """A NumPy module with the loss and all gradients."""
@@ -197,41 +196,60 @@ def check(derived: Derived, source: str, seed: int = 0) -> Report:
     return gradient_check(derived.derivation, source, seed, layout=derived.layout)
 
 
-def document(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> Any:
+def options(**chosen: Any) -> Options:
+    """What is chosen of a handout, by the names of ``document.options.Options``.
+
+    Raises: SpecError for a wrong value, with the nearest right one.
+    """
+    unknown = next((name for name in chosen if name not in Options.__slots__), None)
+    if unknown is not None:
+        message = f"a handout has no option '{unknown}'; {nearest(unknown, Options.__slots__)}"
+        raise SpecError(message)
+    if "levels" in chosen:
+        chosen["levels"] = tuple(chosen["levels"])  # any sequence will do
+    return Options(**chosen)
+
+
+def material(derived: Derived, options: Options | None = None, source: str | None = None, seed: int = 0) -> Material:
+    """What the handout of a derivation shows beside formulas: its code, and the check of it."""
+    del options
+    text = derived.code() if source is None else source
+    return Material(code=text, report=derived.check(text, seed))
+
+
+def document(derived: Derived, options: Options | None = None, material: Material | None = None) -> Document:
     """The handout as a tree of blocks that holds objects, not markup."""
-    return handout.build(
-        derived.derivation, derived.preset, code=source, report=report, levels=tuple(levels), layout=derived.layout
-    )
+    return handout.build(derived.derivation, derived.preset, options, material, layout=derived.layout)
 
 
-def handout_latex(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+def handout_latex(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as a LaTeX document."""
-    return latex_writer.write(document(derived, levels, source, report), derived.printer)
+    return latex_writer.write(document(derived, options, material), derived.printer)
 
 
-def handout_html(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+def handout_html(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as one HTML file."""
     printer = Printer(derived.derivation, derived.preset, target="mathml")
-    return html_writer.write(document(derived, levels, source, report), printer)
+    return html_writer.write(document(derived, options, material), printer)
 
 
-def handout_typst(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> str:
+def handout_typst(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as a Typst document."""
     printer = Printer(derived.derivation, derived.preset, target="typst")
-    return typst_writer.write(document(derived, levels, source, report), printer)
+    return typst_writer.write(document(derived, options, material), printer)
 
 
-def handout_pdf(derived: Derived, levels: Sequence[str], source: str, report: Report | None) -> bytes:
+def handout_pdf(derived: Derived, options: Options | None = None, material: Material | None = None) -> bytes:
     """The handout as a PDF, set by TeX where it is installed, else by Typst.
 
     Raises: UnsupportedError where there is neither; OutputError where it cannot be set.
     """
     if typeset.maker() == "typst":
-        return typeset.from_typst(handout_typst(derived, levels, source, report))
-    return typeset.from_latex(handout_latex(derived, levels, source, report))
+        return typeset.from_typst(handout_typst(derived, options, material))
+    return typeset.from_latex(handout_latex(derived, options, material))
 
 
-def terminal(derived: Derived, levels: Sequence[str]) -> str:
+def terminal(derived: Derived, options: Options | None = None) -> str:
     """The derivation as plain text for a terminal."""
     printer = Printer(derived.derivation, derived.preset, "unicode", layout=derived.layout)
-    return terminal_writer.write(document(derived, levels, "", None), printer)
+    return terminal_writer.write(document(derived, options), printer)

@@ -7,6 +7,7 @@ Heavy imports wait until a command needs them, so ``--help`` and ``--version`` a
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import sys
@@ -23,9 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from symbackprop.api import Derived
+    from symbackprop.document.options import Options
     from symbackprop.network import Network
 
 LEVELS = ("scalar", "index", "matrix")
+PARTS = ("solutions", "exercises", "numbers", "code")
+"""What a handout can go without."""
 DERIVE_TO = ("tex", "pdf", "html")
 DERIVE_LATER = ("slides", "md", "ipynb")
 STYLES = ("teaching",)
@@ -91,22 +95,73 @@ _net = click.argument("net")
 _notation = click.option(
     "--notation", metavar="P", help="How formulas are written and arrays are laid out; see 'symbackprop notations'."
 )
-_levels = click.option("--levels", default=",".join(LEVELS), show_default=True, help="Levels to derive at.")
 _seed = click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, 2**31 - 1), help="Seed of the values drawn."
 )
 
 
+_CHOICES = (
+    click.option("--levels", default=",".join(LEVELS), show_default=True, help="Levels to derive at."),
+    click.option("--audience", default="full", show_default=True, help="full: all steps; reference: a short sheet."),
+    click.option(
+        "--target",
+        "target_entry",
+        metavar="ENTRY",
+        default="",
+        help="The entry that is followed along its paths, such as 'W1[1,2]'; default: the first.",
+    ),
+    click.option("--without", metavar="PART", multiple=True, help=f"Leave out {', '.join(PARTS)}; repeatable."),
+    click.option("--paper", default="a4", show_default=True, help="a4 or letter."),
+    click.option("--title", default="", help="A title instead of the network's."),
+    click.option("--course", default="", help="Name of the course, printed at the top."),
+    click.option("--author", default="", help="Name of the lecturer, printed at the top."),
+    click.option("--date", default="", help="A date, printed at the top."),
+)
+"""What is chosen of a handout."""
+
+
+def _handout(command: Callable[..., int]) -> Callable[..., int]:
+    """Options of a command that makes a handout, collected into one record ``options``."""
+
+    @functools.wraps(command)
+    def collected(  # noqa: PLR0913 - a flag for each choice
+        *,
+        levels: str,
+        audience: str,
+        target_entry: str,
+        paper: str,
+        title: str,
+        course: str,
+        author: str,
+        date: str,
+        without: tuple[str, ...],
+        **rest: Any,
+    ) -> int:
+        from symbackprop.document.options import Options
+
+        for part in without:
+            _supported("part", part, PARTS)
+        chosen = Options(
+            levels=_chosen_levels(levels),
+            audience=audience,
+            target=target_entry,
+            paper=paper,
+            title=title,
+            course=course,
+            author=author,
+            date=date,
+            **{part: part not in without for part in PARTS},
+        )
+        return command(options=chosen, **rest)
+
+    for option in reversed(_CHOICES):
+        collected = option(collected)
+    return collected
+
+
 def _chosen_levels(text: str) -> tuple[str, ...]:
-    levels = tuple(part.strip() for part in text.split(",") if part.strip())
-    for level in levels:
-        if level not in LEVELS:
-            message = f"no level '{level}'; {nearest(level, LEVELS)}"
-            raise SpecError(message)
-    if not levels:
-        message = f"--levels names none; there are {', '.join(LEVELS)}"
-        raise SpecError(message)
-    return tuple(level for level in LEVELS if level in levels)
+    """Levels named with commas."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _supported(kind: str, value: str, now: Sequence[str], later: Sequence[str] = ()) -> None:
@@ -157,9 +212,9 @@ def _deliver(content: str | bytes, output: str | None, filename: str, net: str) 
 @click.argument("nets", metavar="NET...", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="DIR", required=True, help="Folder for the results; made if missing.")
 @_notation
-@_levels
+@_handout
 @_seed
-def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str, seed: int) -> int:
+def build(nets: tuple[str, ...], output: str, notation: str | None, options: Options, seed: int) -> int:
     """Handout, code, network file and gradient check of every NET: the main job.
 
     Writes NAME.tex, NAME.pdf (by TeX, or by the extra [pdf] where there is none), NAME.html, NAME.py and NAME.toml into
@@ -171,13 +226,12 @@ def build(nets: tuple[str, ...], output: str, notation: str | None, levels: str,
     """
     from symbackprop import typeset
 
-    wanted = _chosen_levels(levels)
     with Progress(len(STAGES) * len(nets) + 1) as bar:
         bar.step("reading")
         loaded = [_load(net) for net in nets]
         _refuse_equal_names([network.name for network in loaded])
         _refuse_own_inputs(loaded, output, nets)
-        codes = [_build_one(network, output, notation, wanted, seed=seed, nets=nets, bar=bar) for network in loaded]
+        codes = [_build_one(network, output, notation, options, seed=seed, nets=nets, bar=bar) for network in loaded]
     if typeset.maker() is None:
         console.complain(f"no PDF was made: {typeset.HOW_TO}")
     return max(codes)
@@ -187,7 +241,7 @@ def _build_one(  # noqa: PLR0913 - the options of one command
     network: Network,
     output: str,
     notation: str | None,
-    levels: tuple[str, ...],
+    options: Options,
     *,
     seed: int,
     nets: Sequence[str],
@@ -199,16 +253,16 @@ def _build_one(  # noqa: PLR0913 - the options of one command
     steps = iter(STAGES)
     bar.step(f"{network.name}: {next(steps)}")
     derived = api.derive(network, notation, relay=notation is not None)
-    source = derived.code()
     bar.step(f"{network.name}: {next(steps)}")
-    report = derived.check(source, seed)
+    material = api.material(derived, options, seed=seed)
+    source, report = material.code, material.report
     if not report.passed:
         bar.pause()
         console.write(f"{network.name}\n{_indented(str(report))}\n")
         console.complain(f"{network.name}: the gradient check failed, so nothing was written")
         return FAILED
     bar.step(f"{network.name}: {next(steps)}")
-    parts = (derived, levels, source, report)
+    parts = (derived, options, material)
     results: dict[str, str | bytes] = {
         "tex": api.handout_latex(*parts), "html": api.handout_html(*parts), "py": source, "toml": network.toml,
     }  # fmt: skip
@@ -257,8 +311,8 @@ def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[
 )
 @click.option("-o", "--output", metavar="PATH", help="File, or folder where it ends in / or is one.")
 @_notation
-@_levels
-def derive(net: str, target: str | None, output: str | None, notation: str | None, levels: str) -> int:
+@_handout
+def derive(net: str, target: str | None, output: str | None, notation: str | None, options: Options) -> int:
     """The derivation of all gradients of NET, readable in the terminal, or as a handout.
 
     \b
@@ -268,7 +322,6 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
     """
     from symbackprop import typeset
 
-    wanted = _chosen_levels(levels)
     if target is None and output is not None:
         target = Path(output).suffix.removeprefix(".") or "tex"
     if target is not None:
@@ -280,17 +333,18 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
 
     derived = _derive(net, notation)
     if target is None:
-        console.write(api.terminal(derived, wanted))
+        console.write(api.terminal(derived, options))
         return DONE
-    source = derived.code()
-    report = derived.check(source)
-    if not report.passed:
-        console.complain(f"{derived.network.name}: the gradient check failed, so nothing was written\n{report}")
+    material = api.material(derived, options)
+    if not material.report.passed:
+        console.complain(
+            f"{derived.network.name}: the gradient check failed, so nothing was written\n{material.report}"
+        )
         return FAILED
     make: dict[str, Callable[..., str | bytes]] = {
         "tex": api.handout_latex, "html": api.handout_html, "pdf": api.handout_pdf,
     }  # fmt: skip
-    content = make[target](derived, wanted, source, report)
+    content = make[target](derived, options, material)
     _deliver(content, output, f"{derived.network.name}.{target}", net)
     return DONE
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from symbackprop.affine import Affine, Bound, Cond
     from symbackprop.index import Equation, Ref, Term
     from symbackprop.lift import Case
+    from symbackprop.matrix import Node
 
 KINDS = {
     "cost": "C",
@@ -211,6 +212,28 @@ class Equal:
     parts: tuple[Formula, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number as it is printed: ``-0.0123``, ``2.8e-12``."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A matrix (or, of one row or column, a vector) of formulas in brackets."""
+
+    rows: tuple[tuple[Formula, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A matrix expression by itself; ``equation`` says which letters its families are printed in."""
+
+    node: Node
+    equation: Equation
+
+
 Formula = (
     Indexed
     | Lifted
@@ -234,6 +257,9 @@ Formula = (
     | Rate
     | Function
     | Equal
+    | Number
+    | Grid
+    | Expression
 )
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -335,13 +361,44 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A remark beside the main line: a common slip, a convention, a question to ask oneself."""
+
+    title: str
+    spans: Spans
+
+
+@dataclass(frozen=True, slots=True)
+class Exercise:
+    """A question; writers number exercises in order. The answer stands elsewhere, in a ``Solution``."""
+
+    title: str
+    blocks: tuple[Block, ...]
+    points: int = 0
+    hint: Spans = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """The answer to the exercise of a number, from 1."""
+
+    number: int
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPage:
+    """What follows begins a page of its own where there are pages: solutions can be taken away."""
+
+
+@dataclass(frozen=True, slots=True)
 class Directive:
     """What the formulas leave open for a program that reads the page back; a reader of the page does not see it."""
 
     spans: tuple[str | Formula, ...]
 
 
-Block = Heading | Paragraph | Display | Table | KeyBox | Listing | Directive
+Block = Heading | Paragraph | Display | Table | KeyBox | Listing | Note | Exercise | Solution | NewPage | Directive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -353,6 +410,9 @@ class Document:
     blocks: tuple[Block, ...]
     source: str = ""
     """What it was made from, for a comment at the top."""
+    course: str = ""
+    author: str = ""
+    date: str = ""
 
 
 def formulas(node: object) -> Iterator[Formula]:

@@ -45,8 +45,10 @@ from symbackprop.document.blocks import (
     Whole,
     formulas,
 )
+from symbackprop.document.material import Material
+from symbackprop.document.options import Options
 from symbackprop.document.paths import Unrolled
-from symbackprop.document.view import LEVELS, View
+from symbackprop.document.view import View
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, adjoint_name, primal_name, refs_of
 from symbackprop.network import Loop
@@ -71,26 +73,29 @@ CUT = "\n# -----"
 """Where the part of a module ends that mirrors the handout."""
 
 
-def build(  # noqa: PLR0913 - what a handout is made of
+def build(
     derivation: Derivation,
     preset: Preset,
-    *,
-    code: str = "",
-    report: Any = None,
-    levels: Sequence[str] = LEVELS,
+    options: Options | None = None,
+    material: Material | None = None,
     layout: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Document:
     """The handout of a derivation as a tree of blocks.
 
-    ``code`` is the text of the generated module and ``report`` its gradient check; without them the handout has no
-    listing and no table of checks.
+    ``material`` is what was made elsewhere: the generated module, its gradient check, numbers; what it lacks the
+    handout lacks too.
     """
-    view = View(derivation, preset, tuple(levels), layout or {})
+    options, material = options or Options(), material or Material()
+    view = View(derivation, preset, options, layout or {})
+    code = material.code if options.code else ""
     first = [*forward(view), *paths(view), *backwards.section(view)]
-    last = [*summary(view), *listing(code), *update(view, code), *checked(report)]
+    last = [*summary(view), *listing(code), *update(view, code), *checked(material.report)]
     return Document(
-        title=derivation.network.title or derivation.network.name,
+        title=options.title or derivation.network.title or derivation.network.name,
         subtitle="Its gradients, derived step by step",
+        course=options.course,
+        author=options.author,
+        date=options.date,
         blocks=(opening(view, code), *notation(view, (*first, *last)), *first, *last),
         source=derivation.network.name,
     )

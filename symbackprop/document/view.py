@@ -6,12 +6,13 @@ signal is defined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Var, var
 from symbackprop.document.blocks import Derivative, Formula, Lifted, Sum, Times
+from symbackprop.document.options import Options
 from symbackprop.document.pattern import own_letters
 from symbackprop.index import Apply, Equation, Ref, Term, primal_name, product
 from symbackprop.lift import lift
@@ -25,21 +26,24 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
-LEVELS = ("scalar", "index", "matrix")
-
 
 @dataclass(frozen=True)
 class View:
-    """A derivation in a notation, at some levels."""
+    """A derivation in a notation, with what was chosen for its handout."""
 
     derivation: Derivation
     preset: Preset
-    levels: tuple[str, ...]
-    layout: Mapping[str, tuple[int, ...]]
+    options: Options = field(default_factory=Options)
+    layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
         return self.derivation.network
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The chosen levels."""
+        return self.options.levels
 
     @property
     def rows(self) -> bool:

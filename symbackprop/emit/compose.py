@@ -198,6 +198,12 @@ class Composer:
                 return Piece(name_of(pattern.fill([self.printer.affine(form) for form in at])))
             case b.Rate():
                 return RATE
+            case b.Number(text=text):
+                return number(text)
+            case b.Grid(rows=rows):
+                return Piece(y.Blocks(tuple(tuple(map(self.inline, row)) for row in rows)), ATOM, 2)
+            case b.Expression(node=node, equation=equation):
+                return self.printer.expression(node, equation)
             case b.Update(parameter=parameter):
                 return Piece(self.update(parameter), ADD, 1)
             case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():
@@ -278,6 +284,19 @@ class Composer:
         """A group; writers that have room for its name set it below."""
         del name
         return box
+
+
+def number(text: str) -> Piece:
+    """A decimal; with an exponent as a power of ten."""
+    mantissa, _, exponent = text.partition("e")
+    negative, digits = mantissa.startswith("-"), y.Digits(mantissa.removeprefix("-"))
+    box: y.Box = digits
+    if exponent:
+        power = str(int(exponent))
+        small: y.Box = y.Digits(power.removeprefix("-"))
+        small = y.beside(y.MINUS, small) if power.startswith("-") else small
+        box = y.spaced([digits, y.Sign(r"\times"), y.Power(y.Digits("10"), small)])
+    return Piece(y.beside(y.MINUS, box), ADD) if negative else Piece(box, PRODUCT if exponent else ATOM)
 
 
 def mark(box: y.Box, kind: str, path: int | None) -> y.Box:

@@ -104,6 +104,31 @@ class _Writer(Writer):
             title, title, inner
         )
 
+    def note(self, title: str, spans: b.Spans) -> Markup:
+        return Markup('<aside class="note"><p><strong>{}</strong> {}</p></aside>').format(title, self.spans(spans))
+
+    def exercise(self, number: int, exercise: b.Exercise) -> Markup:
+        points = f"{exercise.points} point{'' if exercise.points == 1 else 's'}" if exercise.points else ""
+        inner = Markup("\n").join(self.block(each) for each in exercise.blocks)
+        hint = (
+            Markup("<details><summary>Hint</summary><p>{}</p></details>\n").format(self.spans(exercise.hint))
+            if exercise.hint
+            else Markup("")
+        )
+        return Markup(
+            '<div class="exercise" id="exercise-{}">\n<p class="head"><span class="n">{}</span> <strong>{}</strong> '
+            '<span class="points">{}</span></p>\n{}\n{}</div>'
+        ).format(number, number, exercise.title, points, inner, hint)
+
+    def solution(self, number: int, blocks: Sequence[b.Block]) -> Markup:
+        inner = Markup("\n").join(self.block(each) for each in blocks)
+        return Markup('<div class="solution">\n<p class="head"><a href="#exercise-{}">{}</a></p>\n{}\n</div>').format(
+            number, number, inner
+        )
+
+    def new_page(self) -> Markup:
+        return Markup('<div class="newpage"></div>')
+
     def listing(self, text: str, language: str) -> Markup:
         return Markup('<pre tabindex="0"><code class="language-{}">{}</code></pre>').format(language, text.rstrip())
 

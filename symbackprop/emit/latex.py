@@ -229,6 +229,21 @@ class _Writer(Writer):
     def listing(self, text: str, language: str) -> Latex:
         return listing(text, language)
 
+    def note(self, title: str, spans: b.Spans) -> Latex:
+        return Latex(rf"\aside{{{escape(title)}}}{{{self.spans(spans)}}}")
+
+    def exercise(self, number: int, exercise: b.Exercise) -> Latex:
+        points = escape(f"{exercise.points} point{'' if exercise.points == 1 else 's'}" if exercise.points else "")
+        hint = Latex(rf"\hint{{{self.spans(exercise.hint)}}}") if exercise.hint else Latex("")
+        head = Latex(rf"\begin{{exercise}}{{{number}}}{{{escape(exercise.title)}}}{{{points}}}")
+        return Latex("\n").join([head, self.blocks(exercise.blocks) + hint, Latex(r"\end{exercise}")])
+
+    def solution(self, number: int, blocks: Sequence[b.Block]) -> Latex:
+        return Latex(f"\\begin{{solution}}{{{number}}}\n{self.blocks(blocks)}\n\\end{{solution}}")
+
+    def new_page(self) -> Latex:
+        return Latex(r"\newpage")
+
     def directive(self, spans: Sequence[str | b.Formula]) -> Latex:
         """A comment line; formulas in it as on the page, words as they are."""
         text = "".join(span if isinstance(span, str) else self.show(self.composer.inline(span)) for span in spans)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from symbackprop.derivation import Derivation
     from symbackprop.index import Factor
     from symbackprop.lift import Case
+    from symbackprop.matrix import Node
     from symbackprop.network import Network
     from symbackprop.notation.glyph import Item
     from symbackprop.notation.preset import Preset
@@ -163,6 +164,10 @@ class Printer(NamePrinter):
         if special:
             parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
         return Line(left=left, parts=tuple(y.spaced([y.PLUS, p.box]) if k else p.box for k, p in enumerate(parts)))
+
+    def expression(self, node: Node, equation: Equation) -> Piece:
+        """A matrix expression by itself, its families in the letters of an equation."""
+        return MatrixText(self, self._joint_frame(equation)).piece(node)
 
     def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> y.Box:
         groups = [tuple(sorted(case.conditions, key=lambda c: c.key)) for case in cases]

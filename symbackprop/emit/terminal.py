@@ -57,6 +57,18 @@ class _Writer(Writer):
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
         return f"{title}\n\n" + "\n\n".join(self.block(each) for each in blocks)
 
+    def note(self, title: str, spans: b.Spans) -> str:
+        text = f"{_clean(title)} {self.spans(spans)}"
+        return textwrap.indent(textwrap.fill(text, COLUMNS - INDENT, break_long_words=False), " " * INDENT)
+
+    def exercise(self, number: int, exercise: b.Exercise) -> str:
+        points = f" ({exercise.points} point{'' if exercise.points == 1 else 's'})" if exercise.points else ""
+        parts = [f"{number}  {_clean(exercise.title)}{points}", *(self.block(each) for each in exercise.blocks)]
+        return "\n\n".join([*parts, *([f"Hint: {self.spans(exercise.hint)}"] if exercise.hint else [])])
+
+    def solution(self, number: int, blocks: Sequence[b.Block]) -> str:
+        return f"{number}\n\n" + "\n\n".join(self.block(each) for each in blocks)
+
     def listing(self, text: str, language: str) -> str:
         del language
         return textwrap.indent(text.rstrip(), " " * INDENT)

@@ -92,6 +92,22 @@ class _Writer(Writer):
     def listing(self, text: str, language: str) -> str:
         return f"#listing({quoted(text.rstrip())}, {quoted(language)})"
 
+    def note(self, title: str, spans: b.Spans) -> str:
+        return f"#aside({quoted(title)})[{self.spans(spans)}]"
+
+    def exercise(self, number: int, exercise: b.Exercise) -> str:
+        points = f"{exercise.points} point{'' if exercise.points == 1 else 's'}" if exercise.points else ""
+        inner = "\n\n".join(self.block(each) for each in exercise.blocks)
+        hint = f"\n\n#hint[{self.spans(exercise.hint)}]" if exercise.hint else ""
+        return f"#exercise({number}, {quoted(exercise.title)}, {quoted(points)})[\n{inner}{hint}\n]"
+
+    def solution(self, number: int, blocks: Sequence[b.Block]) -> str:
+        inner = "\n\n".join(self.block(each) for each in blocks)
+        return f"#solution({number})[\n{inner}\n]"
+
+    def new_page(self) -> str:
+        return "#pagebreak(weak: true)"
+
     def display(self, rows: Sequence[b.Row]) -> str:
         """Rows aligned at their equals signs, broken into lines that fit."""
         composed = [self.composed(row) for row in rows]

@@ -23,11 +23,12 @@ class Writer(ABC):
     def __init__(self, composer: Composer) -> None:
         self.composer = composer
         self.numbers: dict[str, int] = {}
+        self.exercises = 0
 
     def number(self, blocks: Sequence[b.Block]) -> None:
         """Numbers of displays that have a label, in order."""
         for block in blocks:
-            if isinstance(block, b.KeyBox):
+            if isinstance(block, b.KeyBox | b.Exercise | b.Solution):
                 self.number(block.blocks)
             for row in block.rows if isinstance(block, b.Display) else ():
                 if row.label:
@@ -37,7 +38,7 @@ class Writer(ABC):
         """A formula as text of the target."""
         return self.composer.target.show(box)
 
-    def block(self, block: b.Block) -> Any:
+    def block(self, block: b.Block) -> Any:  # noqa: PLR0911 - one arm for each kind of block
         """One block."""
         match block:
             case b.Heading(level=level, text=text):
@@ -52,6 +53,15 @@ class Writer(ABC):
                 return self.key_box(title, inner)
             case b.Listing(text=text, language=language):
                 return self.listing(text, language)
+            case b.Note(title=title, spans=spans):
+                return self.note(title, spans)
+            case b.Exercise():
+                self.exercises += 1
+                return self.exercise(self.exercises, block)
+            case b.Solution(number=number, blocks=inner):
+                return self.solution(number, inner)
+            case b.NewPage():
+                return self.new_page()
             case b.Directive(spans=spans):
                 return self.directive(spans)
         message = f"no way to write {type(block).__name__}"
@@ -76,6 +86,22 @@ class Writer(ABC):
         """What the reader of documents is told; LaTeX alone has comments for it."""
         del spans
         return ""
+
+    def new_page(self) -> Any:
+        """Nothing, where there are no pages."""
+        return ""
+
+    @abstractmethod
+    def note(self, title: str, spans: b.Spans) -> Any:
+        """A remark beside the main line."""
+
+    @abstractmethod
+    def exercise(self, number: int, exercise: b.Exercise) -> Any:
+        """A question with its number, points and hint."""
+
+    @abstractmethod
+    def solution(self, number: int, blocks: Sequence[b.Block]) -> Any:
+        """The answer to a question."""
 
     @abstractmethod
     def spans(self, spans: b.Spans) -> Any:

@@ -513,6 +513,12 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
             raise OutOfRange(node, message, frozenset(free_letters(node, self.setting.lets)))
         return result
 
+    def _entry_by_entry(self, node: ex.Cases, a: Val, b: Val) -> Val:
+        """A ∘ b, or a number times an array."""
+        if a.is_scalar or b.is_scalar:
+            return entrywise(self.field, a, b)
+        return self.products.entrywise(node, a, b)
+
     def _by_entries(self, node: ex.Cases) -> Val:
         """Cases of arrays: each entry has the value of the first case whose conditions hold for it."""
         left = number(self.field, 1)
@@ -520,11 +526,14 @@ class Evaluator(Calls, Derivatives, BigOperators, Operators):
         for value, conditions in node.rows:
             holds = left
             for condition in conditions or ():
-                holds = entrywise(self.field, holds, self.indicated(condition))
+                holds = self._entry_by_entry(node, holds, self.indicated(condition))
             left = self.plus(node, left, entrywise(self.field, number(self.field, -1), holds))
             mask = holds.v != 0
-            here = self.evaluate(value)
-            here = entrywise(self.field, replace(holds, v=self.field.array(np.ones(mask.shape, dtype=int))), here)
+            everywhere = replace(holds, v=self.field.array(np.ones(mask.shape, dtype=int)))
+            here = self._entry_by_entry(node, everywhere, self.evaluate(value))
+            if not holds.is_scalar and here.cell != holds.cell:
+                message = f"a value of {here.shape} under conditions on {holds.shape}"
+                raise ShapeMisfit(node, message, here.shape, holds.shape)
             t = None if here.t is None else np.where(mask[..., None], here.t, 0)
             here = replace(here, v=np.where(mask, here.v, 0), t=t)
             total = here if total is None else self.plus(node, total, here)

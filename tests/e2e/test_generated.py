@@ -20,12 +20,12 @@ SUFFIXES = ("py", "tex", "toml", "txt")
 def outputs(name):
     """Every file of one network by its suffix."""
     derived = api.derive(str(gallery.path(name)))
-    source = derived.code()
-    report = derived.check(source)
+    material = api.material(derived)
+    report = material.report
     assert report.passed, str(report)
     return {
-        "py": source,
-        "tex": api.handout_latex(derived, api.LEVELS, source, report),
+        "py": material.code,
+        "tex": api.handout_latex(derived, material=material),
         "toml": derived.network.toml,
         "txt": f"{derived.text()}\n{report}\n",
     }

@@ -10,7 +10,7 @@ from symbackprop import gallery, notation, spec
 from symbackprop.adjoint import derive
 from symbackprop.document import backwards, handout
 from symbackprop.document.blocks import ChainRule, Derivative, Document, Heading, Paragraph, Table, Whole, formulas
-from symbackprop.document.view import LEVELS, View
+from symbackprop.document.view import View
 from symbackprop.emit import terminal
 from symbackprop.emit.mathtext import Printer
 from symbackprop.index import primal_name
@@ -51,11 +51,11 @@ y = "d"
 def view_of(text: str, preset: str | None = None) -> View:
     network = spec.loads(text) if "\n" in text else spec.load(text)
     chosen = notation.load(preset or network.notation)
-    return View(derive(network, chosen.choices), chosen, LEVELS, {})
+    return View(derive(network, chosen.choices), chosen)
 
 
 def document(view: View) -> Document:
-    return handout.build(view.derivation, view.preset, levels=view.levels)
+    return handout.build(view.derivation, view.preset, view.options)
 
 
 def text_of(view: View) -> str:

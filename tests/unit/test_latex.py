@@ -13,6 +13,8 @@ import pytest
 from symbackprop import gallery, notation, spec
 from symbackprop.adjoint import derive
 from symbackprop.document import handout
+from symbackprop.document.material import Material
+from symbackprop.document.options import Options
 from symbackprop.emit import latex
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
@@ -37,7 +39,7 @@ def document(network: Network, preset: str | None = None, **options: object) -> 
     derivation = derive(network, chosen.choices)
     layout = notation.layout(network, chosen)
     code = emit_module(derivation, layout=layout, preset=chosen)
-    made = handout.build(derivation, chosen, code=code, layout=layout, **options)  # type: ignore[arg-type]
+    made = handout.build(derivation, chosen, Options(**options), Material(code=code), layout)  # type: ignore[arg-type]
     return latex.write(made, Printer(derivation, chosen))
 
 

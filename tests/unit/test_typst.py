@@ -10,6 +10,7 @@ import pdfplumber
 import pytest
 
 from symbackprop import api, gallery, notation, typeset
+from symbackprop.document.material import Material
 from symbackprop.emit import layout as y
 from symbackprop.emit.target import name_of
 from symbackprop.emit.target_typst import quoted
@@ -24,8 +25,8 @@ SOURCES = [*map(gallery.path, gallery.names()), *AWKWARD]
 @cache
 def pages(source: Path, preset: str | None = None) -> list[pdfplumber.page.Page]:
     derived = api.derive(str(source), preset)
-    code = derived.code()
-    return pdfplumber.open(io.BytesIO(typeset.from_typst(api.handout_typst(derived, api.LEVELS, code, None)))).pages
+    text = api.handout_typst(derived, material=Material(code=derived.code()))
+    return pdfplumber.open(io.BytesIO(typeset.from_typst(text))).pages
 
 
 @pytest.mark.slow

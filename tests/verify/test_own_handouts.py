@@ -21,7 +21,7 @@ QUICK = ("seed_001", "seed_003", "seed_004")
 def made(name, preset=None):
     """A derivation with the tree of its handout, and the LaTeX."""
     derived = api.derive(str(gallery.path(name)), preset, relay=preset is not None)
-    tree = api.document(derived, api.LEVELS, "", None)
+    tree = api.document(derived)
     return derived, tree, latex.write(tree, derived.printer)
 
 

@@ -37,6 +37,7 @@ from mutants.formula import (
 )
 from symbackprop import api, matrix
 from symbackprop.affine import Affine, Bound, var
+from symbackprop.document.options import Options
 from symbackprop.document.view import View, inverse
 from symbackprop.index import Along, Apply, Equation, Opaque, Ref, Value, adjoint_name, slot
 
@@ -81,7 +82,7 @@ class Source:
 
     @property
     def view(self) -> View:
-        return View(self.derived.derivation, self.derived.preset, LEVELS, self.derived.layout)
+        return View(self.derived.derivation, self.derived.preset, Options(levels=LEVELS), self.derived.layout)
 
     @property
     def rows(self) -> bool:

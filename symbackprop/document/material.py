@@ -1,0 +1,44 @@
+"""What a handout shows that was made elsewhere: the generated module, its check, numbers, planted bugs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """An example in numbers: values of every tensor and every adjoint as the printed code computes them.
+
+    ``sizes`` are those of the example; ``arrays`` maps names of tensors (adjoints by ``index.adjoint_name``) to arrays
+    or, for families, to mappings from the member's index to its array.
+    """
+
+    sizes: Mapping[str, Any]
+    arrays: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A line of the listing with a planted mistake that runs and gives a wrong gradient.
+
+    ``gradient`` is the first parameter whose gradient it spoils, ``why`` says what is wrong with it.
+    """
+
+    right: str
+    wrong: str
+    gradient: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """All of it; what is missing is not spoken of."""
+
+    code: str = ""
+    report: Any = None
+    worked: Worked | None = None
+    bugs: tuple[Bug, ...] = ()

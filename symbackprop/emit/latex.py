@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
+from symbackprop.emit.aligned import AlignedWriter, Line, width
 from symbackprop.emit.breaking import pieces_of
-from symbackprop.emit.compose import Composed, Composer, Right
+from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
-from symbackprop.emit.measure import extent
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import Writer, used_columns
+from symbackprop.emit.writer import used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -28,15 +27,9 @@ if TYPE_CHECKING:
 
     from symbackprop.emit.mathtext import Printer
 
-LINE = 35.0
-"""Room for a displayed formula, in em: the text's width less the indentation and the number."""
+LINE = AlignedWriter.room
 CELL = 19.0
 """Formulas in tables wider than this are broken."""
-SIZES = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
-"""Sizes in which a display may be set, with their scale; what fits in none is broken in the first."""
-LONG_LEFT = 13.0
-"""Left sides wider than this stand on a line of their own."""
-LONG_INDENT = 2.0
 GOES_ON = r" \\ &\quad "
 """Between the lines of a formula that is broken in a table."""
 TABLE_HEIGHT = 30
@@ -129,7 +122,7 @@ def _escaped(char: str) -> str:
 
 def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a LaTeX file."""
-    body = _Writer(printer).blocks(document.blocks)
+    body = LatexWriter(printer).blocks(document.blocks)
     text = (
         _environment()
         .get_template("handout.tex.j2")
@@ -163,11 +156,6 @@ def _markup_only(value: Any) -> Any:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def width(box: y.Box | None) -> float:
-    """About how wide a formula is, in em."""
-    return extent(box) if box is not None else 0.0
-
-
 class LatexComposer(Composer):
     """Formulas as boxes for a page."""
 
@@ -176,33 +164,10 @@ class LatexComposer(Composer):
         return box if width(box) > LINE * 0.6 else y.Braced(box, name)
 
 
-_SIGNED = re.compile(r"((?:\\q?quad )*(?:=|\+|-|\\cdot)?) ?(.*)", re.DOTALL)
-"""A line's indentation and sign, and the rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A line of a display: what stands left and right of the alignment mark, and the conditions at its end."""
-
-    left: str
-    right: str
-    when: str = ""
-
-    @property
-    def text(self) -> str:
-        return f"{self.left}&{self.right}" + (rf" && {self.when}" if self.when else "")
-
-    def fitted(self, lead: float, room: float) -> str:
-        """The line; where it is too wide though broken, what stands right of the mark as wide as there is room."""
-        body = self.right + (rf"  {self.when}" if self.when else "")
-        if lead + width_of(body) <= room:
-            return self.text
-        sign, rest = _SIGNED.fullmatch(body).groups()  # type: ignore[union-attr]  # matches everything
-        return rf"{self.left}&{sign} \fitted{{{lead + width_of(sign):.1f}em}}{{{rest}}}"
-
-
-class _Writer(Writer):
+class LatexWriter(AlignedWriter):
     """Blocks to markup."""
+
+    sizes: ClassVar[Sequence[tuple[str, float]]] = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
 
     def __init__(self, printer: Printer) -> None:
         super().__init__(LatexComposer(printer))
@@ -277,74 +242,18 @@ class _Writer(Writer):
 
     def display(self, rows: Sequence[b.Row]) -> Latex:
         """Rows aligned at their equals signs; set smaller where that spares breaking, broken into lines that fit."""
-        composed = [self.composed(row) for row in rows]
-        lead = max(width(each.left) for each in composed)
-        if lead > LONG_LEFT:
-            lead = LONG_INDENT
-        size, room = next(
-            (
-                (size, LINE / scale)
-                for size, scale in SIZES
-                if all(_fits(each, lead, LINE / scale) for each in composed)
-            ),
-            ("", LINE),
-        )
+        size, arranged = self.arranged(rows)
         lines: list[str] = []
-        above: list[_Line] | None = None
-        for row, each in zip(rows, composed, strict=True):
-            found = self.lines(each, lead, room)
-            if found != above:  # both levels may agree
-                shown = [line.fitted(lead, room) for line in found]
-                lines += [rf"{line} \notag" for line in shown[:-1]]
-                lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
-            above = found
+        for row, shown in arranged:
+            lines += [rf"{line} \notag" for line in shown[:-1]]
+            lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
         body = " \\\\\n".join(lines)
         environment = "align" if any(row.label for row in rows) else "align*"
         text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
         return Latex(f"{{{size}\n{text}\n}}" if size else text)
 
-    def lines(self, composed: Composed, lead: float, room: float) -> list[_Line]:
-        """The lines of one formula; a long left side has a line of its own."""
-        left = self.show(composed.left) if composed.left is not None else ""
-        if not composed.rights:
-            return [_Line("", f" {left}")]
-        apart = lead == LONG_INDENT
-        lines = [_Line("", f" {left}")] if apart else []
-        for number, right in enumerate(composed.rights):
-            opening = ("", r"\qquad = ") if apart else (f"{'' if number else left} ", "= ")
-            lines += self.filled(opening, right, lead, room)
-        return lines
-
-    def filled(self, opening: tuple[str, str], right: Right, lead: float, room: float) -> list[_Line]:
-        """Lines of ``= parts``, as many parts in each as fit; parts that do not fit are broken inside."""
-        if right.when is not None:
-            room -= width(right.when) + 3
-        again = r"\qquad\quad " if lead == LONG_INDENT else r"\quad "
-        lines: list[_Line] = []
-        left, start = opening
-        current: list[y.Box] = []
-        used = lead + 1.4
-        for number, part in enumerate(right.parts):
-            for k, piece in enumerate(pieces_of(part, room - lead - 2.5, width)):
-                size = width(piece)
-                if (number or k) and (used + size > room or (right.stacked and not k)):
-                    lines.append(_Line(left, start + self.show(y.spaced(current))))
-                    left, start, current, used = "", again, [], lead + 2.4
-                current.append(piece)
-                used += size
-        when = "" if right.when is None else rf"\text{{for }} {self.show(right.when)}"
-        return [*lines, _Line(left, start + self.show(y.spaced(current)), when)]
-
-    def composed(self, row: b.Row) -> Composed:
-        """The row in parts; cases that do not fit stand below each other without a brace."""
-        composed = self.composer.row(row.formula)
-        if any(
-            y.holds(part, y.Cases) and width(composed.left) + width(part) + 2 > LINE
-            for right in composed.rights
-            for part in right.parts
-        ):
-            return self.composer.row(row.formula, apart=True)
-        return composed
+    def fitted(self, line: Line, lead: float, room: float) -> str:
+        return line.fitted(lead, room)
 
     # -- tables --------------------------------------------------------------------------------------------------------
 
@@ -414,16 +323,6 @@ def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again
 \bottomrule
 \end{{tabular}}
 \end{{handouttable}}""")
-
-
-def _fits(composed: Composed, lead: float, room: float) -> bool:
-    """True where no part has to be broken inside, nor, where each stands in one line, the whole."""
-    for right in composed.rights:
-        spare = width(right.when) + 3 if right.when is not None else 0
-        widths = [width(part) for part in right.parts]
-        if lead + 3.9 + spare + (max(widths) if right.stacked else min(sum(widths), max(widths) + 1)) > room:
-            return False
-    return True
 
 
 def _breakable(text: str) -> Latex:

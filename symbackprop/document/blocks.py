@@ -413,6 +413,12 @@ class Document:
     course: str = ""
     author: str = ""
     date: str = ""
+    paper: str = "a4"
+
+    @property
+    def kicker(self) -> tuple[str, ...]:
+        """What stands above the title: the lecturer's fields that are filled in."""
+        return tuple(text for text in (self.course, self.author, self.date) if text.strip())
 
 
 def formulas(node: object) -> Iterator[Formula]:

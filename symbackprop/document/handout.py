@@ -96,6 +96,7 @@ def build(
         course=options.course,
         author=options.author,
         date=options.date,
+        paper=options.paper,
         blocks=(opening(view, code), *notation(view, (*first, *last)), *first, *last),
         source=derivation.network.name,
     )

@@ -20,7 +20,7 @@ from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent as width
 from symbackprop.emit.target_mathml import class_of
-from symbackprop.emit.writer import Writer, used_columns
+from symbackprop.emit.writer import Writer, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,8 @@ PHONE = 14.0
 """Pieces of formulas wider than this, in em, are cut between factors too."""
 PAGE = 44.0
 """Tables wider than this, in em, have their rows as blocks of lines on every screen."""
+PAPERS = {"a4": "A4", "letter": "letter"}
+"""Papers by their names in style sheets."""
 FONTS = ("math", "regular", "italic", "bold")
 _PARTS = {
     1: (Markup("<section>\n{}\n"), Markup("</section>\n")),
@@ -49,8 +51,11 @@ def write(document: b.Document, printer: Printer, *, language: str = "en") -> st
         environment("html")
         .get_template("handout.html.j2")
         .render(
-            title=document.title,
-            subtitle=document.subtitle,
+            title=plain(document.title),
+            subtitle=plain(document.subtitle),
+            kicker=[plain(text) for text in document.kicker],
+            author=plain(document.author),
+            paper=PAPERS[document.paper],
             language=language,
             body=body,
             legend=writer.legend(document.blocks),
@@ -138,7 +143,7 @@ class _Writer(Writer):
         return Markup("").join(self.span(span) for span in spans)
 
     def text(self, text: str) -> Markup:
-        return escape("".join(c if c.isprintable() else " " for c in text))
+        return escape(plain(text))
 
     def code(self, text: str) -> Markup:
         return Markup("<code>{}</code>").format(text)

@@ -17,7 +17,7 @@ from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import used_columns
+from symbackprop.emit.writer import plain, used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -127,13 +127,29 @@ def write(document: b.Document, printer: Printer) -> str:
         _environment()
         .get_template("handout.tex.j2")
         .render(
-            title=escape(document.title),
-            subtitle=escape(document.subtitle),
+            **front(document),
             source=_identifier(document.source),
+            paper=Latex(document.paper),
             body=body,
         )
     )
     return text if text.endswith("\n") else text + "\n"
+
+
+def front(document: b.Document) -> dict[str, Latex]:
+    """What stands at the top of a handout, and what a viewer says of its file."""
+    return {
+        "title": escape(document.title),
+        "subtitle": escape(document.subtitle),
+        "kicker": Latex(r"\enspace/\enspace ").join(map(escape, document.kicker)),
+        "pdf_title": _in_bookmark(document.title),
+        "pdf_author": _in_bookmark(document.author),
+    }
+
+
+def _in_bookmark(text: str) -> Latex:
+    """Text for the properties of a PDF, which hold characters alone."""
+    return Latex("".join(_escaped(c) if c.isascii() else rf"\unichar{{{ord(c)}}}" for c in plain(text)))
 
 
 def _identifier(name: str) -> Latex:

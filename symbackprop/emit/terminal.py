@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer, Right
-from symbackprop.emit.writer import Writer, used_columns
+from symbackprop.emit.writer import Writer, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,12 @@ def write(document: b.Document, printer: Printer) -> str:
     """The document as text."""
     writer = _Writer(printer)
     writer.number(document.blocks)
-    title = _clean(document.title)
-    head = [title, "=" * min(_wide(title), COLUMNS)]
+    title = plain(document.title)
+    head = [
+        *([" / ".join(map(plain, document.kicker))] if document.kicker else []),
+        title,
+        "=" * min(_wide(title), COLUMNS),
+    ]
     body = [writer.block(block) for block in document.blocks]
     return "\n".join([*head, "", *(text + "\n" for text in body if text)]).rstrip() + "\n"
 
@@ -58,12 +62,12 @@ class _Writer(Writer):
         return f"{title}\n\n" + "\n\n".join(self.block(each) for each in blocks)
 
     def note(self, title: str, spans: b.Spans) -> str:
-        text = f"{_clean(title)} {self.spans(spans)}"
+        text = f"{plain(title)} {self.spans(spans)}"
         return textwrap.indent(textwrap.fill(text, COLUMNS - INDENT, break_long_words=False), " " * INDENT)
 
     def exercise(self, number: int, exercise: b.Exercise) -> str:
         points = f" ({exercise.points} point{'' if exercise.points == 1 else 's'})" if exercise.points else ""
-        parts = [f"{number}  {_clean(exercise.title)}{points}", *(self.block(each) for each in exercise.blocks)]
+        parts = [f"{number}  {plain(exercise.title)}{points}", *(self.block(each) for each in exercise.blocks)]
         return "\n\n".join([*parts, *([f"Hint: {self.spans(exercise.hint)}"] if exercise.hint else [])])
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> str:
@@ -79,13 +83,13 @@ class _Writer(Writer):
         return "".join(self.span(span) for span in spans)
 
     def text(self, text: str) -> str:
-        return _clean(text)
+        return plain(text)
 
     def code(self, text: str) -> str:
-        return _clean(text)
+        return plain(text)
 
     def strong(self, text: str) -> str:
-        return _clean(text)
+        return plain(text)
 
     def see(self, label: str) -> str:
         return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
@@ -166,11 +170,6 @@ class _Writer(Writer):
         rule = "─" * min(max(map(_wide, lines)), COLUMNS)
         shown = [lines[0], rule, *lines[1:]]
         return "\n".join(" " * INDENT + line for line in shown)
-
-
-def _clean(text: str) -> str:
-    """Text without control characters, which a terminal would obey."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _wide(text: str) -> int:

@@ -15,7 +15,7 @@ from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
-from symbackprop.emit.writer import Writer, used_columns
+from symbackprop.emit.writer import Writer, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,8 @@ LINE = 33.0
 """Room for a displayed formula beside its number, in em."""
 CELL = 17.0
 """Formulas in tables wider than this are broken."""
+PAPERS = {"a4": "a4", "letter": "us-letter"}
+"""Papers by Typst's names."""
 LONG_LEFT = 12.0
 """Left sides wider than this stand on a line of their own."""
 
@@ -39,7 +41,14 @@ def write(document: b.Document, printer: Printer) -> str:
     return (
         environment("typst")
         .get_template("handout.typ.j2")
-        .render(title=quoted(document.title), subtitle=quoted(document.subtitle), body=body)
+        .render(
+            title=quoted(plain(document.title)),
+            subtitle=quoted(plain(document.subtitle)),
+            kicker=quoted("  /  ".join(map(plain, document.kicker))) if document.kicker else "",
+            author=quoted(plain(document.author)),
+            paper=quoted(PAPERS[document.paper]),
+            body=body,
+        )
     )
 
 
@@ -56,7 +65,7 @@ class _Writer(Writer):
         return "".join(self.span(span) for span in spans)
 
     def text(self, text: str) -> str:
-        return f"#{quoted(''.join(c if c.isprintable() else ' ' for c in text))};"
+        return f"#{quoted(plain(text))};"
 
     def code(self, text: str) -> str:
         return f"#raw({quoted(text)});"

@@ -156,6 +156,15 @@ class Writer(ABC):
         """A program or its output."""
 
 
+def plain(text: str) -> str:
+    r"""Text without control characters, which whoever shows it would obey.
+
+    >>> plain("a\tb\x1b[31m")
+    'a b [31m'
+    """
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def used_columns(block: b.Table) -> list[int]:
     """Columns of a table in which something stands."""
     return [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]

@@ -26,6 +26,7 @@ from symbackprop.document.blocks import (
     Spans,
     Whole,
 )
+from symbackprop.document.opening import BACKWARDS
 from symbackprop.document.reasons import why_matrix, why_step
 from symbackprop.document.view import View, inverse
 from symbackprop.index import Along, Equation, Ref, Term, is_adjoint, primal_name, product, refs_of
@@ -53,7 +54,7 @@ def section(view: View) -> list[Block]:
     """Signals and gradients from the loss downwards, in order of computation."""
     if not view.general:
         return []
-    blocks: list[Block] = [Heading(1, ("From the loss backwards",))]
+    blocks: list[Block] = [Heading(1, (BACKWARDS,))]
     if view.derivation.signals:
         blocks.append(Paragraph((OPENING,)))
     for each in view.derivation.chains.values():

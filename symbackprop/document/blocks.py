@@ -48,10 +48,14 @@ class Indexed:
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """An equation in matrix notation: its left side equals the cases, each under its conditions."""
+    """An equation in matrix notation: its left side equals the cases, each under its conditions.
+
+    ``shapes`` writes under every array its shape.
+    """
 
     equation: Equation
     cases: tuple[Case, ...]
+    shapes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +78,14 @@ class ChainRule:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One element of a tensor; with ``equation``, in the letters in which that is printed."""
+    """One element of a tensor; with ``equation``, in the letters in which that is printed.
+
+    ``moved`` are the places of indices that are printed bold.
+    """
 
     ref: Ref
     equation: Equation | None = None
+    moved: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,19 @@ class ShapeOf:
     """The shape of an array, ``N × d``."""
 
     tensor: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dims:
+    """Lengths of the axes of an array, ``N × d``; ``equation`` says which letters of families they are printed in."""
+
+    axes: tuple[Affine, ...]
+    equation: Equation
+
+
+@dataclass(frozen=True, slots=True)
+class Dots:
+    """Parts of a sum or a list that are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +263,8 @@ Formula = (
     | Entry
     | Whole
     | ShapeOf
+    | Dims
+    | Dots
     | Form
     | Letter
     | Range
@@ -318,12 +341,23 @@ class Paragraph:
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """A list of short sentences."""
+
+    items: tuple[Spans, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One formula of a display, its number's label where it has one, and words that stand beside it."""
+    """One formula of a display, its number's label where it has one, and words that stand beside it.
+
+    ``beside`` stands on the same line where there is room, else below.
+    """
 
     formula: Formula
     label: str = ""
     note: Spans = ()
+    beside: Formula | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +384,14 @@ class KeyBox:
 
     title: str
     blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Blocks in columns with their heads, where there is room; else one after the other."""
+
+    heads: tuple[str, ...]
+    columns: tuple[tuple[Block, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,7 +440,21 @@ class Directive:
     spans: tuple[str | Formula, ...]
 
 
-Block = Heading | Paragraph | Display | Table | KeyBox | Listing | Note | Exercise | Solution | NewPage | Directive
+Block = (
+    Heading
+    | Paragraph
+    | Items
+    | Display
+    | Table
+    | Columns
+    | KeyBox
+    | Listing
+    | Note
+    | Exercise
+    | Solution
+    | NewPage
+    | Directive
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Size, const, size, var
-from symbackprop.document import backwards, directives, scalar
+from symbackprop.document import backwards, directives, forward, opening, program, scalar, summary
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -27,11 +27,8 @@ from symbackprop.document.blocks import (
     Function,
     Heading,
     Indexed,
-    KeyBox,
     Lifted,
-    Listing,
     Paragraph,
-    Range,
     Rate,
     Rewritten,
     Row,
@@ -46,31 +43,24 @@ from symbackprop.document.blocks import (
     formulas,
 )
 from symbackprop.document.material import Material
+from symbackprop.document.opening import listed
 from symbackprop.document.options import Options
 from symbackprop.document.paths import Unrolled
 from symbackprop.document.view import View
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, adjoint_name, primal_name, refs_of
-from symbackprop.network import Loop
 from symbackprop.tables.activations import ACTIVATION
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
-    from symbackprop.affine import Affine, Bound
+    from symbackprop.affine import Affine
     from symbackprop.derivation import Derivation
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
 UPDATES = 8
 """Parameters whose update is written out."""
-ROUTE = {
-    "scalar": "entry by entry along every path",
-    "index": "for general entries with Σ",
-    "matrix": "for whole arrays",
-}
-CUT = "\n# -----"
-"""Where the part of a module ends that mirrors the handout."""
 
 
 def build(
@@ -88,8 +78,9 @@ def build(
     options, material = options or Options(), material or Material()
     view = View(derivation, preset, options, layout or {})
     code = material.code if options.code else ""
-    first = [*forward(view), *paths(view), *backwards.section(view)]
-    last = [*summary(view), *listing(code), *update(view, code), *checked(material.report)]
+    parts: list[Block] = [*forward.section(view), *paths(view), *backwards.section(view), *summary.section(view)]
+    parts += [*program.section(code), *update(view, code), *checked(material.report)]
+    parts = [*notation(view, tuple(parts)), *parts]
     return Document(
         title=options.title or derivation.network.title or derivation.network.name,
         subtitle="Its gradients, derived step by step",
@@ -97,35 +88,13 @@ def build(
         author=options.author,
         date=options.date,
         paper=options.paper,
-        blocks=(opening(view, code), *notation(view, (*first, *last)), *first, *last),
+        blocks=(*opening.build(view, code, parts), *parts),
         source=derivation.network.name,
     )
 
 
-def listed(items: Sequence[Formula]) -> Spans:
-    """Formulas with commas and a final "and"."""
-    spans: list[Span] = []
-    for k, item in enumerate(items):
-        spans += ["" if not k else " and " if k == len(items) - 1 else ", ", item]
-    return tuple(spans)
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # Opening and notation
-
-
-def opening(view: View, code: str) -> Paragraph:
-    """What is to be found, and by which route."""
-    parameters = listed([Whole(p) for p in view.network.parameters])
-    route = [words for level, words in ROUTE.items() if level in view.levels]
-    shown = ", ".join(route[:-1]) + (" and " if route[1:] else "") + "".join(route[-1:])
-    end = " The code at the end computes the same formulas." if code else ""
-    return Paragraph(
-        (
-            *("How does the loss ", Whole(view.network.loss), " change when ", *parameters, " change a little?"),
-            f" The derivatives are found {shown}.{end}",
-        )
-    )
 
 
 def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
@@ -146,7 +115,7 @@ def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
     head = ("Symbol", "Shape", "Entry", "Meaning", "In code")
     table = Table(head, tuple(rows), ("Every array in this handout.",), "lllll", "symbols")
     said = directives.stated(view, used)
-    return [Heading(1, ("Notation",)), *said, table, *sizes_and_functions(view), *constants(view)]
+    return [Heading(1, (opening.NOTATION,)), *said, table, *sizes_and_functions(view), *constants(view)]
 
 
 def entry(view: View, name: str) -> Spans:
@@ -245,40 +214,6 @@ def constants(view: View) -> list[Block]:
 # Forward pass, paths
 
 
-def forward(view: View) -> list[Block]:
-    """The network's equations, loops kept together, in matrix and index form."""
-    blocks: list[Block] = [Heading(1, ("Forward pass",))]
-    _walk(view, view.network.program, (), blocks)
-    return blocks
-
-
-def _walk(view: View, statements: Sequence[Any], loops: tuple[Bound, ...], blocks: list[Block]) -> None:
-    """Equations in the author's order; those inside a loop under its range."""
-    run: list[Equation] = []
-    for statement in (*statements, None):
-        if isinstance(statement, Equation):
-            run.append(statement)
-            continue
-        if run:
-            if loops:
-                blocks.append(Paragraph(("For ", *listed([Range(bound) for bound in loops]), ":")))
-            blocks.append(Display(tuple(row for equation in run for row in _forward_rows(view, equation))))
-            run = []
-        if isinstance(statement, Loop):
-            _walk(view, statement.body, (*loops, statement.bound), blocks)
-
-
-def _forward_rows(view: View, equation: Equation) -> Iterator[Row]:
-    """Both forms of one equation, the first one numbered."""
-    label = view.forward_label(equation)
-    lifted = view.lifted(equation) if view.matrix else None
-    if lifted is not None:
-        yield Row(lifted, label)
-        label = ""
-    if label or view.index:
-        yield Row(Indexed(equation), label)
-
-
 def paths(view: View) -> list[Block]:
     """The scalar level."""
     if "scalar" not in view.levels:
@@ -287,37 +222,11 @@ def paths(view: View) -> list[Block]:
         graph = Unrolled(view.network, slopes=view.derivation.choices.slopes)
         return scalar.section(graph, view.network.parameters)
     except UnsupportedError as error:
-        return [Heading(1, ("One entry at a time",)), Paragraph((f"Not shown: {error}.",))]
+        return [Heading(1, (opening.PATHS,)), Paragraph((f"Not shown: {error}.",))]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Summary, code, update, check
-
-
-def summary(view: View) -> list[Block]:
-    """All results in order of computation, without the way there."""
-    rows: list[Row] = []
-    for chain in view.derivation.written:
-        lifted = view.lifted(chain.equation) if view.matrix or not view.general else None
-        label = "" if view.general else view.label(chain)
-        rows.append(Row(lifted or Indexed(chain.equation), label))
-    return [
-        Heading(1, ("Summary",)),
-        KeyBox("All gradients, in order of computation", (Display(tuple(rows)),)),
-    ]
-
-
-def listing(code: str) -> list[Block]:
-    """The part of the generated module that mirrors the handout."""
-    if not code:
-        return []
-    shown, cut, _ = code.partition(CUT)
-    note = " Checks of arguments and of the module itself are left out here." if cut else ""
-    return [
-        Heading(1, ("The same in NumPy",)),
-        Paragraph((f"One line for each formula, with its number and the shape of the result.{note}",)),
-        Listing(shown.rstrip() + "\n"),
-    ]
 
 
 def update(view: View, code: str) -> list[Block]:
@@ -325,7 +234,7 @@ def update(view: View, code: str) -> list[Block]:
     parameters = view.network.parameters
     end = " changes every parameter against its gradient. All gradients are taken at the old values:"
     blocks: list[Block] = [
-        Heading(1, ("The update",)),
+        Heading(1, (opening.UPDATE,)),
         Paragraph(("A step of gradient descent at a learning rate ", Rate(), end)),
         Display(tuple(Row(Update(view.family_ref(p))) for p in parameters[:UPDATES])),
     ]
@@ -360,7 +269,7 @@ def checked(report: Any) -> list[Block]:
     words = "The code knows the formulas, a difference quotient knows none. Both were evaluated at random points:"
     caption = "Gradients of the listing against numeric ones."
     return [
-        Heading(1, ("Check",)),
+        Heading(1, (opening.CHECK,)),
         Paragraph((words,)),
         Table(("Parameter", "Relative error", "Measured by", ""), rows, (caption,), "llll", "check"),
     ]

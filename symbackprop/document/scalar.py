@@ -45,6 +45,7 @@ from symbackprop.document.left_out import (
     pattern_of,
     sizes_up_to,
 )
+from symbackprop.document.opening import PATHS
 from symbackprop.document.pattern import moved, normal, own_letters, with_letters
 from symbackprop.index import Equation, Ref, Term, adjoint_name, product, refs_of
 
@@ -129,7 +130,7 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
         return []
     main = target_of(graph, main.element)
     small, witness = _listed(graph, main)
-    blocks: list[Block] = [Heading(1, ("One entry at a time: paths",)), _opening(graph, main)]
+    blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main)]
     said = _read_as(graph, main, small, witness)
     blocks += _paths(graph, main, said)
     blocks += _local_derivatives(graph, main)

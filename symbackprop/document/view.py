@@ -74,7 +74,7 @@ class View:
         """Place of each forward equation in the author's text."""
         return {equation: place for place, (_, equation) in enumerate(self.network.walk())}
 
-    def lifted(self, equation: Equation) -> Lifted | None:
+    def lifted(self, equation: Equation, *, shapes: bool = False) -> Lifted | None:
         """The matrix form; None where whole arrays cannot say it, or where there are only scalars."""
         cases = lift(equation, self.derivation, self.layout, self.preset.orientation.vectors)
         if not all(is_writable(case.node) for case in cases):
@@ -82,7 +82,7 @@ class View:
         if all(not part.axes for case in cases for part in case.node.walk()):
             return None
         ordered = sorted(cases, key=lambda case: (bool(case.conditions), all(c.kind != "==" for c in case.conditions)))
-        return Lifted(equation, tuple(ordered))
+        return Lifted(equation, tuple(ordered), shapes)
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

@@ -14,7 +14,7 @@ from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.measure import extent
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import Writer
+from symbackprop.emit.writer import Writer, below_each_other
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,6 +67,7 @@ class AlignedWriter(Writer):
 
     def arranged(self, rows: Sequence[b.Row]) -> tuple[str, list[tuple[b.Row, list[str]]]]:
         """The size to set a display in, and the lines of each row; a row that repeats the one above it is left out."""
+        rows = below_each_other(rows)
         composed = [self.composed(row) for row in rows]
         lead = max(width(each.left) for each in composed)
         if lead > LONG_LEFT:

@@ -107,13 +107,15 @@ class Composer:
 
     def lifted(self, formula: b.Lifted, *, apart: bool = False) -> Composed:
         """A lifted equation in parts; ``apart`` writes each case on its own."""
-        line = self.printer.matrix_line(formula.equation, formula.cases)
+        line = self.printer.matrix_line(formula.equation, formula.cases, shapes=formula.shapes)
         if not apart or not self.printer.is_matrix(formula.cases) or any(not c.conditions for c in formula.cases):
             return Composed(line.left, (Right(line.parts),))
         frame = self.printer.frames(formula.equation)[0]
         rights = []
         for case in formula.cases:
-            alone = self.printer.matrix_line(formula.equation, (replace(case, conditions=frozenset()),))
+            alone = self.printer.matrix_line(
+                formula.equation, (replace(case, conditions=frozenset()),), shapes=formula.shapes
+            )
             when = self.printer.conditions(sorted(case.conditions, key=lambda c: c.key), frame)
             rights.append(Right(alone.parts, when=when))
         return Composed(line.left, tuple(rights))
@@ -162,12 +164,17 @@ class Composer:
     def piece(self, formula: b.Formula) -> Piece:  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of node
         """A formula with the level at which it binds."""
         match formula:
-            case b.Entry(ref=ref, equation=equation):
-                return Piece(self.printer.ref(ref, self.frame_of(ref, equation) if equation else None))
+            case b.Entry(ref=ref, equation=equation, moved=moved):
+                frame = self.frame_of(ref, equation) if equation else None
+                return Piece(self.printer.ref(ref, frame, bold=moved))
             case b.Whole(tensor=tensor, at=at):
                 return self._whole(tensor, at)
             case b.ShapeOf(tensor=tensor):
                 return Piece(self.printer.shape(tensor))
+            case b.Dims(axes=axes, equation=equation):
+                return Piece(self.printer.dims(axes, equation), PRODUCT)
+            case b.Dots():
+                return Piece(y.Sign(r"\cdots"))
             case b.Form(form=form):
                 return Piece(self.printer.form(form))
             case b.Letter(var=name, equation=equation):

@@ -20,7 +20,7 @@ from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent as width
 from symbackprop.emit.target_mathml import class_of
-from symbackprop.emit.writer import Writer, plain, used_columns
+from symbackprop.emit.writer import Writer, below_each_other, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,6 +103,11 @@ class _Writer(Writer):
         head = Markup('<strong class="lead">{}</strong> ').format(lead) if lead else Markup("")
         return Markup("<p>{}{}</p>").format(head, self.spans(spans))
 
+    def items(self, items: Sequence[b.Spans]) -> Markup:
+        return Markup("<ul>\n{}\n</ul>").format(
+            Markup("\n").join(Markup("<li>{}</li>").format(self.spans(item)) for item in items)
+        )
+
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> Markup:
         inner = Markup("\n").join(self.block(each) for each in blocks)
         return Markup('<aside class="key" aria-label="{}">\n<p class="title">{}</p>\n{}\n</aside>').format(
@@ -183,7 +188,7 @@ class _Writer(Writer):
         """Formulas below each other, aligned at their equals signs where there is room."""
         out: list[Markup] = []
         above = None
-        for row in rows:
+        for row in below_each_other(rows):
             composed = self.composed(row)
             if composed == above:  # both levels may agree
                 continue

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 LINE = AlignedWriter.room
 CELL = 19.0
 """Formulas in tables wider than this are broken."""
+MARGIN = 3.0
+"""Room beside a column of formulas."""
 GOES_ON = r" \\ &\quad "
 """Between the lines of a formula that is broken in a table."""
 TABLE_HEIGHT = 30
@@ -204,8 +206,32 @@ class LatexWriter(AlignedWriter):
     def paragraph(self, lead: str, spans: b.Spans) -> Latex:
         return Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
 
+    def items(self, items: Sequence[b.Spans]) -> Latex:
+        lines = [Latex(rf"\item {self.spans(item)}") for item in items]
+        return Latex("\n").join([Latex(r"\begin{goals}"), *lines, Latex(r"\end{goals}")])
+
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> Latex:
         return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks)}\n\\end{{keybox}}")
+
+    def columns(self, block: b.Columns) -> Latex:
+        """Columns side by side where every formula fits on a line there; a column as wide as its widest needs."""
+        widths = [self.widest(column) + MARGIN for column in block.columns]
+        size = next((size for size, scale in self.sizes if sum(widths) <= LINE / scale), None)
+        if size is None:
+            return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
+        parts = [
+            Latex(
+                rf"\begin{{minipage}}[t]{{{wide / sum(widths):.3f}\linewidth}}{size}\mathindent=0pt"
+                f"\n{self.paragraph(head, ())}\n\n{self.blocks(column)}\n\\end{{minipage}}"
+            )
+            for wide, head, column in zip(widths, block.heads, block.columns, strict=True)
+        ]
+        return Latex("%\n").join(parts)
+
+    def widest(self, blocks: Sequence[b.Block]) -> float:
+        """Width of the widest formula in displays, in em."""
+        composed = [self.composed(row) for each in blocks if isinstance(each, b.Display) for row in each.rows]
+        return max((width(c.left) + max(width(r.box) for r in c.rights) for c in composed if c.rights), default=0)
 
     def listing(self, text: str, language: str) -> Latex:
         return listing(text, language)
@@ -258,6 +284,9 @@ class LatexWriter(AlignedWriter):
 
     def display(self, rows: Sequence[b.Row]) -> Latex:
         """Rows aligned at their equals signs; set smaller where that spares breaking, broken into lines that fit."""
+        pairs = self.pairs(rows)
+        if pairs is not None:
+            return pairs
         size, arranged = self.arranged(rows)
         lines: list[str] = []
         for row, shown in arranged:
@@ -270,6 +299,29 @@ class LatexWriter(AlignedWriter):
 
     def fitted(self, line: Line, lead: float, room: float) -> str:
         return line.fitted(lead, room)
+
+    def pairs(self, rows: Sequence[b.Row]) -> Latex | None:
+        """Rows of two formulas side by side, in aligned columns; None where there are none, or no room."""
+        if not any(row.beside for row in rows):
+            return None
+        both = [[self.composed(b.Row(f)) for f in (row.formula, row.beside) if f is not None] for row in rows]
+        sides = [each[:1] if each[0] == each[-1] else each for each in both]  # both levels may agree
+        if any(len(each.rights) > 1 or y.holds(each.rights[0].box, y.Cases) for side in sides for each in side):
+            return None
+        columns = [[side[k] for side in sides if len(side) > k] for k in range(2)]
+        wide = sum(max(width(e.left) for e in each) + max(width(e.rights[0].box) for e in each) for each in columns)
+        size = next((size for size, scale in self.sizes if wide + 6 < LINE / scale), None)
+        if size is None:
+            return None
+        lines = [
+            " & ".join(f"{self.show(e.left)} &= {self.show(e.rights[0].box)}" for e in side if e.left is not None)
+            + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag")
+            for row, side in zip(rows, sides, strict=True)
+        ]
+        environment = "align" if any(row.label for row in rows) else "align*"
+        body = " \\\\\n".join(lines)
+        text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
+        return Latex(f"{{{size}\n{text}\n}}" if size else text)
 
     # -- tables --------------------------------------------------------------------------------------------------------
 

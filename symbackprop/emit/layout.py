@@ -176,6 +176,14 @@ class Braced:
 
 
 @dataclass(frozen=True, slots=True)
+class Under:
+    """An array with its shape below it."""
+
+    inside: Box
+    shape: Box
+
+
+@dataclass(frozen=True, slots=True)
 class Direct:
     """A derivative that leaves out all ways but the direct one."""
 
@@ -203,6 +211,7 @@ Box = (
     | Tinted
     | Numbered
     | Braced
+    | Under
     | Direct
 )
 
@@ -297,6 +306,8 @@ def digit_first(box: Box) -> bool:
             return digit_first(parts[0])
         case Power(base=base) | Lowered(base=base):
             return digit_first(base)
+        case Under(inside=inside):
+            return digit_first(inside)
         case _:
             return False
 
@@ -310,6 +321,8 @@ def digit_last(box: Box) -> bool:
             return tokens(items)[-1:] != () and tokens(items)[-1].isdigit()
         case Beside(parts=parts) | Spaced(parts=parts):
             return digit_last(parts[-1])
+        case Under(inside=inside):
+            return digit_last(inside)
         case Power(exponent=exponent):
             return isinstance(exponent, Digits) and len(exponent.text) == 1
         case _:

@@ -150,20 +150,25 @@ class Printer(NamePrinter):
         """True where matrix notation can say all cases."""
         return all(is_writable(case.node) for case in cases)
 
-    def matrix_line(self, equation: Equation, cases: Sequence[Case]) -> Line:
-        """``matrix`` in parts."""
+    def matrix_line(self, equation: Equation, cases: Sequence[Case], *, shapes: bool = False) -> Line:
+        """``matrix`` in parts; with the shape under every array where that is asked for."""
         if not self.is_matrix(cases):
             return self.line(equation)
         frame = self._joint_frame(equation)
-        text = MatrixText(self, frame)
+        text = MatrixText(self, frame, shapes=shapes)
         count = family_count(self.spelling, equation.lhs.tensor)
-        left = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame).box
+        name = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame)
+        left = text.over_shape(name, cases[0].node.axes).box
         always = [case for case in cases if not case.conditions]
         special = [case for case in cases if case.conditions]
         parts = [text.piece(case.node) for case in always]
         if special:
             parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
         return Line(left=left, parts=tuple(y.spaced([y.PLUS, p.box]) if k else p.box for k, p in enumerate(parts)))
+
+    def dims(self, extents: Sequence[Affine], equation: Equation) -> y.Box:
+        """Lengths of axes, ``N × d``, their families in the letters of an equation."""
+        return MatrixText(self, self._joint_frame(equation)).shape(extents)
 
     def expression(self, node: Node, equation: Equation) -> Piece:
         """A matrix expression by itself, its families in the letters of an equation."""

@@ -6,6 +6,7 @@ Vectors stand as the preset says. Arrays of more than two axes are written where
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import singledispatchmethod
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from symbackprop.affine import Affine
 from symbackprop.emit import layout as y
 from symbackprop.emit.layout import ADD, ATOM, BINARY, PRODUCT, SUM, Piece
 from symbackprop.emit.mathtext_templates import Leaves, Templates, place
-from symbackprop.emit.target import name_of
+from symbackprop.emit.target import SIGNS, name_of
 from symbackprop.index import Apply, Compare, Value, Where, slot
 from symbackprop.matrix import (
     Add,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from symbackprop.emit.mathtext import Printer
     from symbackprop.emit.mathtext_names import Frame
+    from symbackprop.matrix import Axis
     from symbackprop.notation.glyph import Pattern
 
 _MATRIX = 2
@@ -101,8 +103,8 @@ class ArrayTemplates(Templates):
 class MatrixText:
     """Writes nodes for one printer, under the letters of one equation."""
 
-    def __init__(self, printer: Printer, frame: Frame) -> None:
-        self.printer, self.target, self.frame = printer, printer.target, frame
+    def __init__(self, printer: Printer, frame: Frame, *, shapes: bool = False) -> None:
+        self.printer, self.target, self.frame, self.shapes = printer, printer.target, frame, shapes
         self.rows = printer.preset.orientation.vectors == "rows"
 
     # -- pieces of nodes -----------------------------------------------------------------------------------------------
@@ -115,7 +117,7 @@ class MatrixText:
 
     @piece.register
     def _(self, node: Leaf) -> Piece:
-        return self.printer.array(node.ref, self.frame)
+        return self.over_shape(self.printer.array(node.ref, self.frame), node.axes)
 
     @piece.register
     def _(self, node: Number) -> Piece:
@@ -264,9 +266,22 @@ class MatrixText:
         if isinstance(node, Leaf):
             pattern = self.printer.whole(node.ref, self.frame)
             if pattern is not None:
-                return self.turn_name(pattern, node.ref.tensor)
+                return self.over_shape(self.turn_name(pattern, node.ref.tensor), node.axes, turned=True)
         piece = self.piece(node)
         return Piece(y.Turned(self.target.brackets(piece), self.printer.transpose_sign), ATOM, piece.height)
+
+    def over_shape(self, piece: Piece, axes: Sequence[Axis], *, turned: bool = False) -> Piece:
+        """An array with its shape below, where shapes are shown; a vector as the row or column that it is."""
+        if not self.shapes or not axes:
+            return piece
+        return replace(piece, box=y.Under(piece.box, self.shape([axis.extent for axis in axes], turned=turned)))
+
+    def shape(self, extents: Sequence[Affine], *, turned: bool = False) -> y.Box:
+        """Lengths of axes, ``N × d``; of one axis, those of the row or column as which it is written."""
+        sizes: list[y.Box] = [self.printer.form(self.frame.form(extent)) for extent in extents]
+        if len(sizes) == 1:
+            sizes.insert(0 if self.rows else 1, y.Digits("1"))
+        return y.separated(sizes[::-1] if turned else sizes, SIGNS["times"])
 
     def turn_name(self, pattern: Pattern, of: str = "") -> Piece:
         """A transposed name: the sign joins a bracketed superscript, any other one is set in brackets first."""

@@ -94,9 +94,11 @@ class NamePrinter:
         """A box as text of the target."""
         return self.target.show(box)
 
-    def ref(self, ref: Ref, frame: Frame | None = None) -> y.Box:
-        r"""An element, ``w_{ij}^{(\ell)}``, or a derivative by one."""
-        return self.reference(ref, frame or self._ref_frame(ref)).box
+    def ref(self, ref: Ref, frame: Frame | None = None, *, bold: Sequence[int] = ()) -> y.Box:
+        r"""An element, ``w_{ij}^{(\ell)}``, or a derivative by one; indices at some places may be bold."""
+        frame = frame or self._ref_frame(ref)
+        pattern = self.named(ref, frame, bold=bold)
+        return self.reference(ref, frame).box if pattern is None else name_of(pattern, of=ref.tensor)
 
     def _ref_frame(self, ref: Ref) -> Frame:
         names = sorted({v for form in ref.index for v in form.variables})
@@ -126,7 +128,7 @@ class NamePrinter:
         """``∂above/∂below``."""
         return self.target.frac(Piece(y.beside(y.PARTIAL, above)), Piece(y.beside(y.PARTIAL, below)))
 
-    def named(self, ref: Ref, frame: Frame) -> Pattern | None:
+    def named(self, ref: Ref, frame: Frame, *, bold: Sequence[int] = ()) -> Pattern | None:
         """The name of an element with its indices in place; of a whole array where all axes are placeholders."""
         count = family_count(self.spelling, ref.tensor)
         family, axes = ref.index[:count], ref.index[count:]
@@ -141,7 +143,8 @@ class NamePrinter:
             (Symbol(":"),) if hidden else self.affine(frame.form(form) + frame.base)
             for form, hidden in zip(axes, local, strict=True)
         ]
-        return pattern and pattern.fill(values)
+        shown_values = [(Mark("boldsymbol", value),) if k in bold else value for k, value in enumerate(values)]
+        return pattern and pattern.fill(shown_values)
 
     def _letter_shown(self, form: Affine, frame: Frame) -> str:
         return frame.letters.get(single_letter(form), "")

@@ -71,6 +71,7 @@ _WIDE = {
     r"\cos": 1.4,
     r"\ell": 0.45,
     r"\top": 0.7,
+    r"\scriptscriptstyle": 0.0,
 }
 _DELIMITERS = {
     r"\Bigl": 0.35,
@@ -199,6 +200,8 @@ class _Scanner:
             return max(self.argument(), self.argument()) + 0.3
         if token == r"\underbrace":
             return self.argument()
+        if token == r"\underset":
+            return max(0.5 * self.argument(), self.argument())
         if token == r"\factor":
             self.name()
             return self.argument() + 0.4

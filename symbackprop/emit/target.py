@@ -173,6 +173,9 @@ class Target(ABC):
     def braced(self, box: y.Braced) -> str: ...
 
     @abstractmethod
+    def under(self, box: y.Under) -> str: ...
+
+    @abstractmethod
     def direct(self, box: y.Direct) -> str: ...
 
 
@@ -197,6 +200,7 @@ WRITERS: Mapping[type, str] = {
     y.Tinted: "tinted",
     y.Numbered: "numbered",
     y.Braced: "braced",
+    y.Under: "under",
     y.Direct: "direct",
 }
 """The method that writes each kind of box."""

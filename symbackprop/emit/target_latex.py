@@ -100,5 +100,8 @@ class Latex(Target):
     def braced(self, box: y.Braced) -> str:
         return rf"\underbrace{{{self.show(box.inside)}}}_{{\textstyle {self.show(box.name)}}}"
 
+    def under(self, box: y.Under) -> str:
+        return rf"\underset{{\scriptscriptstyle\;{self.show(box.shape)}\;}}{{{self.show(box.inside)}}}"
+
     def direct(self, box: y.Direct) -> str:
         return rf"\left.{self.show(box.inside)}\right|_{{\text{{direct}}}}"

@@ -205,6 +205,9 @@ class MathML(Target):
         brace = f'<munder>{self.show(box.inside)}<mo stretchy="true">⏟</mo></munder>'
         return f"<munder>{brace}{self.show(box.name)}</munder>"
 
+    def under(self, box: y.Under) -> str:
+        return f'<munder>{self.show(box.inside)}<mrow class="shape">{self.show(box.shape)}</mrow></munder>'
+
     def direct(self, box: y.Direct) -> str:
         return f'<msub><mrow>{self.show(box.inside)}<mo stretchy="true">|</mo></mrow><mtext>direct</mtext></msub>'
 

@@ -220,6 +220,9 @@ class Typst(Target):
     def braced(self, box: y.Braced) -> str:
         return f"underbrace({self.show(box.inside)}, {self.show(box.name)})"
 
+    def under(self, box: y.Under) -> str:
+        return f"attach(limits({self.show(box.inside)}), b: shape({self.show(box.shape)}))"
+
     def direct(self, box: y.Direct) -> str:
         return f"attach(lr({self.show(box.inside)} mid(bar.v)), b: {quoted('direct')})"
 

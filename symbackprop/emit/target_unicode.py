@@ -120,5 +120,8 @@ class Unicode(Target):
     def braced(self, box: y.Braced) -> str:
         return self.show(box.inside)
 
+    def under(self, box: y.Under) -> str:
+        return self.show(box.inside)
+
     def direct(self, box: y.Direct) -> str:
         return f"{self.show(box.inside)}|direct"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer, Right
-from symbackprop.emit.writer import Writer, plain, used_columns
+from symbackprop.emit.writer import Writer, below_each_other, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,12 @@ class _Writer(Writer):
     def paragraph(self, lead: str, spans: b.Spans) -> str:
         text = (f"{lead} " if lead else "") + self.spans(spans)
         return textwrap.fill(text, COLUMNS, break_long_words=False, break_on_hyphens=False)
+
+    def items(self, items: Sequence[b.Spans]) -> str:
+        return "\n".join(
+            textwrap.fill(f"- {self.spans(item)}", COLUMNS, subsequent_indent="  ", break_long_words=False)
+            for item in items
+        )
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
         return f"{title}\n\n" + "\n\n".join(self.block(each) for each in blocks)
@@ -110,7 +116,7 @@ class _Writer(Writer):
         """Rows below each other; one that repeats the row above it is left out (both levels may agree)."""
         lines: list[str] = []
         above = None
-        for row in rows:
+        for row in below_each_other(rows):
             composed = self.composer.row(row.formula)
             lines += self.row(row) if composed != above else []
             above = composed

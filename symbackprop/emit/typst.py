@@ -15,7 +15,7 @@ from symbackprop.emit.compose import Composer
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
-from symbackprop.emit.writer import Writer, plain, used_columns
+from symbackprop.emit.writer import Writer, below_each_other, plain, used_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,6 +94,9 @@ class _Writer(Writer):
         head = f"#strong({quoted(lead)});#h(.5em)" if lead else ""
         return f"#par[{head}{self.spans(spans)}]"
 
+    def items(self, items: Sequence[b.Spans]) -> str:
+        return "#list(" + ", ".join(f"[{self.spans(item)}]" for item in items) + ")"
+
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
         inner = "\n\n".join(self.block(each) for each in blocks)
         return f"#keybox({quoted(title)})[\n{inner}\n]"
@@ -119,6 +122,7 @@ class _Writer(Writer):
 
     def display(self, rows: Sequence[b.Row]) -> str:
         """Rows aligned at their equals signs, broken into lines that fit."""
+        rows = below_each_other(rows)
         composed = [self.composed(row) for row in rows]
         lead = max(extent(each.left) if each.left is not None else 0.0 for each in composed)
         apart = lead > LONG_LEFT

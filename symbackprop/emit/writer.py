@@ -6,6 +6,7 @@ A writer says how each looks; blocks and spans come from ``document.blocks``, fo
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
@@ -30,6 +31,8 @@ class Writer(ABC):
         for block in blocks:
             if isinstance(block, b.KeyBox | b.Exercise | b.Solution):
                 self.number(block.blocks)
+            for column in block.columns if isinstance(block, b.Columns) else ():
+                self.number(column)
             for row in block.rows if isinstance(block, b.Display) else ():
                 if row.label:
                     self.numbers.setdefault(row.label, len(self.numbers) + 1)
@@ -38,17 +41,21 @@ class Writer(ABC):
         """A formula as text of the target."""
         return self.composer.target.show(box)
 
-    def block(self, block: b.Block) -> Any:  # noqa: PLR0911 - one arm for each kind of block
+    def block(self, block: b.Block) -> Any:  # noqa: C901, PLR0911, PLR0912 - one arm for each kind of block
         """One block."""
         match block:
             case b.Heading(level=level, text=text):
                 return self.heading(level, text)
             case b.Paragraph(spans=spans, lead=lead):
                 return self.paragraph(lead, spans)
+            case b.Items(items=items):
+                return self.items(items)
             case b.Display(rows=rows):
                 return self.display(rows)
             case b.Table():
                 return self.table(block)
+            case b.Columns():
+                return self.columns(block)
             case b.KeyBox(title=title, blocks=inner):
                 return self.key_box(title, inner)
             case b.Listing(text=text, language=language):
@@ -86,6 +93,15 @@ class Writer(ABC):
         """What the reader of documents is told; LaTeX alone has comments for it."""
         del spans
         return ""
+
+    def columns(self, block: b.Columns) -> Any:
+        """Columns one after the other, each under its head."""
+        parts = [
+            each
+            for head, column in zip(block.heads, block.columns, strict=True)
+            for each in (self.paragraph(head, ()), *map(self.block, column))
+        ]
+        return type(parts[0])("\n\n").join(parts)
 
     def new_page(self) -> Any:
         """Nothing, where there are no pages."""
@@ -140,6 +156,10 @@ class Writer(ABC):
         """A paragraph, with the words that open it in bold."""
 
     @abstractmethod
+    def items(self, items: Sequence[b.Spans]) -> Any:
+        """A list of short sentences."""
+
+    @abstractmethod
     def display(self, rows: Sequence[b.Row]) -> Any:
         """Formulas below each other."""
 
@@ -163,6 +183,16 @@ def plain(text: str) -> str:
     'a b [31m'
     """
     return "".join(c if c.isprintable() else " " for c in text)
+
+
+def below_each_other(rows: Sequence[b.Row]) -> list[b.Row]:
+    """The rows of a display with what stands beside a formula in a row of its own."""
+    found: list[b.Row] = []
+    for row in rows:
+        found.append(replace(row, beside=None))
+        if row.beside is not None:
+            found.append(b.Row(row.beside))
+    return found
 
 
 def used_columns(block: b.Table) -> list[int]:

@@ -11,6 +11,7 @@ from symbackprop import api, console, gallery, notation
 from symbackprop.cli import commands
 from symbackprop.document import blocks as b
 from symbackprop.emit import latex
+from symbackprop.emit.writer import below_each_other
 from symbackprop.handwritten import document as documents
 from symbackprop.verify import pipeline
 from symbackprop.verify.classify import diagnose
@@ -33,10 +34,14 @@ def claims_of(block, composer):
     """How many formulas of a block say that two things are equal, or how one becomes another."""
     match block:
         case b.Display(rows=rows):
-            composed = [composer.row(row.formula) for row in rows]
+            composed = [composer.row(row.formula) for row in below_each_other(rows)]
             return sum(k == 0 or each != composed[k - 1] for k, each in enumerate(composed))  # both levels may agree
         case b.KeyBox(blocks=inner):
             return sum(claims_of(each, composer) for each in inner)
+        case b.Columns(columns=columns):
+            return sum(claims_of(each, composer) for column in columns for each in column)
+        case b.Items(items=items):
+            spans = [span for item in items for span in item]
         case b.Table(rows=rows, caption=caption):
             spans = [*caption, *(span for row in rows for cell in row for span in cell)]
         case b.Paragraph(spans=spans) | b.Heading(text=spans):

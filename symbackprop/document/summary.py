@@ -1,0 +1,60 @@
+"""The summary card: forward, backward, update, one line each, in the order of the program, shapes under the arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from symbackprop.document.blocks import (
+    Block,
+    Columns,
+    Display,
+    Heading,
+    Indexed,
+    KeyBox,
+    Paragraph,
+    Row,
+    Update,
+    Whole,
+)
+from symbackprop.document.forward import loops
+from symbackprop.document.opening import SUMMARY, listed
+
+if TYPE_CHECKING:
+    from symbackprop.document.view import View
+    from symbackprop.index import Equation
+
+UPDATES = 4
+"""Parameters whose update stands on the card."""
+
+
+def section(view: View) -> list[Block]:
+    """All results in order of computation, without the way there."""
+    return [
+        Heading(1, (SUMMARY,)),
+        KeyBox(
+            "The network on one card",
+            (Columns(("Forward", "Backward"), (_forward(view), _backward(view))), *_update(view)),
+        ),
+    ]
+
+
+def _row(view: View, equation: Equation) -> Row:
+    lifted = view.lifted(equation, shapes=True) if view.matrix or not view.general else None
+    return Row(lifted or Indexed(equation))
+
+
+def _forward(view: View) -> tuple[Block, ...]:
+    return tuple(loops(view.network.program, lambda equation: [_row(view, equation)]))
+
+
+def _backward(view: View) -> tuple[Block, ...]:
+    return (Display(tuple(_row(view, chain.equation) for chain in view.derivation.written)),)
+
+
+def _update(view: View) -> list[Block]:
+    """The step against the gradients, or that there is one for every parameter."""
+    parameters = view.network.parameters
+    rows = tuple(Row(Update(view.family_ref(p))) for p in parameters[:UPDATES])
+    more = parameters[UPDATES:]
+    end = [Paragraph(("and likewise ", *listed([Whole(p) for p in more]), "."))] if more else []
+    return [Paragraph(("after all gradients have been computed:",), lead="Update"), Display(rows), *end]

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from symbackprop.handwritten.document import Document, Entry
     from symbackprop.handwritten.shapes import Definition, Head, Range
 
+OPEN_LOSS = "unstated_loss_function"
 _ALONE = re.compile(
     r"\s*(?:\\partial[^=/]*/\s*\\partial[^=/]*"
     r"|\\[dt]?frac\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}\s*\{\s*(?:\\partial|\\mathrm\{d\}|d).*\}"
@@ -510,6 +511,8 @@ class _Builder(NetworkText):
                 "no scalar is defined in this document that could be the loss; write its equation, or a line "
                 r"'% symbackprop: function \ell loss' and 'L = \ell(…)'"
             )
+            loss = self._stand_in(defined, leaves)
+        if loss is None:
             return None, ""
         text = self._toml(leaves, loss)
         try:
@@ -517,6 +520,17 @@ class _Builder(NetworkText):
         except SpecError as error:
             self._nothing(f"the network that this document defines does not fit together: {error.message}")
             return None, text
+
+    def _stand_in(self, defined: list[Name], leaves: list[Name]) -> Name | None:
+        """An open loss of all that is plain, under a name that no formula spells: other claims can be judged."""
+        results = [name.identifier for name in (*defined, *leaves) if not name.letter]
+        if all(name.letter for name in defined):
+            return None
+        loss = Name("unstated_loss", r"\mathrm{unstated\ loss}", axes=())
+        self.functions[OPEN_LOSS] = UserFunction(name=OPEN_LOSS, kind="opaque loss")
+        self.statements.append((None, f"{loss.identifier} = {OPEN_LOSS}({', '.join(results)})"))
+        self.spelled[loss.identifier] = loss.latex
+        return loss
 
     def _nothing(self, message: str) -> None:
         self.problems.append(Problem(message=message, line=1, column=1))

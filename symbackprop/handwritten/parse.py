@@ -449,6 +449,7 @@ _LEAF: dict[str, Kind] = {
     "BINARY": "binary",
     "SLASH": "slash",
     "RELATION": "relation",
+    "GROWS": "relation",
     "COMMA": "comma",
     "SEMICOLON": "semicolon",
     "COLON": "colon",

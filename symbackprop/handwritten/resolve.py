@@ -6,6 +6,7 @@ the best reading as ``members`` and the others as ``alternatives``; what cannot 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -524,24 +525,28 @@ def _member(reader: Reader, side: Items, *, readable: bool) -> Node:
         return Unknown(name=place["source"], **place)
 
 
+def _bare(relation: str) -> str:
+    r"""A relation without the markup around its signs: ``\mathrel{+}=`` is ``+=``."""
+    return re.sub(r"\\math[a-z]+|[{}\s]", "", relation)
+
+
 def _updates(reader: Reader, members: list[Node], relations: tuple[str, ...], sides: list[list[Item]]) -> list[Node]:
     r"""``W \leftarrow …``, ``W += …`` and ``\Delta w = …`` as updates."""
     if not relations:
         return members
-    kind = _ARROWS.get(relations[0])
+    sign = _bare(relations[0])
+    kind = _ARROWS.get(sign)
     target = members[0]
     if sides[0][0].nucleus == (r"\Delta",) and isinstance(target, Differential):
         changes = any(isinstance(node, Differential) for member in members[1:] for node in walk(member))
-        if not changes and relations[0] in {"=", ":="}:
+        if not changes and sign in {"=", ":="}:
             target, kind = target.of, "increment"
-    if kind is None and relations[0] in _ASSIGNS and isinstance(target, Quantity):
+    if kind is None and sign in _ASSIGNS and isinstance(target, Quantity):
         steps = all(isinstance(m, Sum) and (target, 1) in zip(m.terms, m.signs, strict=True) for m in members[1:])
         kind = "assign" if steps else None
     if kind is None:
         return members
-    values = [
-        Sum(terms=(m,), signs=(-1,), span=m.span, source=m.source) if relations[0] == "-=" else m for m in members[1:]
-    ]
+    values = [Sum(terms=(m,), signs=(-1,), span=m.span, source=m.source) if sign == "-=" else m for m in members[1:]]
     return [
         Update(
             target=target,

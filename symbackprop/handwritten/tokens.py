@@ -102,7 +102,7 @@ class _Balance:
         for k in range(frame.index + 1, len(self.out)):
             token = self.out[k]
             depth += (token.type in {"OPEN", "OPENC", "BEGIN"}) - (token.type in {"CLOSE", "CLOSEC", "END"})
-            if not depth and token.type in {"RELATION", "TEXT"}:
+            if not depth and token.type in {"RELATION", "GROWS", "TEXT"}:
                 place = k
                 break
         at = self.out[place] if place < len(self.out) else before

@@ -307,8 +307,8 @@ _ROWS: tuple[tuple[str, str, str, str, str, str], ...] = (
         "", "",
     ),
     (
-        "SB406", "directive", "a directive that could not be understood",
-        "The comment line is no directive, or what it says does not fit the network.",
+        "SB406", "directive", "a statement or directive that could not be understood",
+        "The comment line is no directive, or what the document states does not make a network.",
         "", "",
     ),
     (

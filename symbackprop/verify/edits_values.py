@@ -284,6 +284,9 @@ def squared(node: Node) -> ex.Power:
 _CONSTANTS = (Fraction(2), Fraction(1, 2), Fraction(4), Fraction(1, 4))
 
 
+_ZERO = ex.Number(value=Fraction(0))
+
+
 def constant(place: Place) -> Iterator[Proposal]:
     """Another number, a factor 2, 1/2 or 1/N more, one less."""
     node, parent = place.node, place.parent
@@ -312,6 +315,12 @@ def constant(place: Place) -> Iterator[Proposal]:
             yield Proposal(times(scalar, node), 1.3)
     if isinstance(node, ex.Quotient) and isinstance(node.under, ex.Letter | ex.Number):
         yield Proposal(node.over, 1.2)
+
+
+def zero_case(place: Place) -> Iterator[Proposal]:
+    """Zero as the value of one of several cases."""
+    if isinstance(place.parent, ex.Cases) and not isinstance(place.node, ex.Condition) and place.node != _ZERO:
+        yield Proposal(_ZERO, 1.2)
 
 
 def _scalars(place: Place) -> Iterator[ex.Quantity]:
@@ -365,5 +374,6 @@ ROWS = (
     Row("argument", "SB210", argument),
     Row("power", "SB216", power),
     Row("constant", "SB216", constant),
+    Row("case", "SB216", zero_case),
     Row("sign", "SB215", sign),
 )

@@ -138,7 +138,6 @@ class _Trial:
     difference: Differs | None = None
     unclear: str = ""
     counterexample: Counterexample | None = None
-    trivial: bool = True
     rates: dict[str, float] = field(default_factory=dict)
     outside: OutOfRange | None = None
     identity: Evidence | None = None
@@ -460,7 +459,6 @@ def _compared(trial: _Trial, evaluator: Evaluator, values: Sequence[Val], member
             return
     agreement = equal(evaluator, a, b)
     trial.digits = min(trial.digits, agreement.digits)
-    trial.trivial = trial.trivial and agreement.trivial
 
 
 def _same_rate(trial: _Trial, evaluator: Evaluator, c: float, values: tuple[Any, Any]) -> None:

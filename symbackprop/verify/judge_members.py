@@ -250,6 +250,8 @@ def _update(
         if isinstance(quantity, ex.Quantity):
             quantity = _gradient(loss, quantity)
         return _finished(quantity, values, "equal", conditions)
+    if update.kind == "assign" and isinstance(update.target, ex.Derivative):
+        return _finished(update.target, [_increment(v, update.target, setting) for v in values], "equal", conditions)
     if update.kind == "assign":
         values = [
             _increment(v, update.target, setting) if _holds(v, update.target) else _minus(v, update.target)

@@ -82,6 +82,9 @@ _DROPPED = frozenset(
         "scriptstyle",
         "nonumber",
         "notag",
+        "mathrel",
+        "mathbin",
+        "mathord",
     ]
 )
 _FONTS = frozenset(
@@ -130,6 +133,8 @@ _DEEP = 60
 class _Cursor:
     tokens: list[tuple[str, int]]
     place: int = 0
+    cases: int = 0
+    """How many environments of cases are open; their cells and rows are told apart by punctuation."""
 
     def peek(self) -> str:
         return self.tokens[self.place][0] if self.place < len(self.tokens) else ""
@@ -210,7 +215,7 @@ def _one(cursor: _Cursor, depth: int) -> Shown:
     if token.startswith("\\"):
         return _command(token[1:].rstrip("*"), at, cursor, depth)
     if token == "&":
-        return []
+        return [(",", at), (" ", at)] if cursor.cases else []
     if token == "'":
         return [("′", at)]
     if token.isspace() or token == "~":
@@ -225,7 +230,9 @@ def _command(name: str, at: int, cursor: _Cursor, depth: int) -> Shown:  # noqa:
     if name in _ACCENTS:
         inside = _squeezed(_argument(cursor, depth))
         return [*inside[:1], (_ACCENTS[name], at), *inside[1:]] if inside else []
-    if name in {"begin", "end", "tag", "label", "phantom"}:
+    if name in {"begin", "end"}:
+        return _environment(name, at, cursor, depth)
+    if name in {"tag", "label", "phantom"}:
         _argument(cursor, depth)
         return [(" ", at)]
     if name in _FONTS:
@@ -242,8 +249,17 @@ def _command(name: str, at: int, cursor: _Cursor, depth: int) -> Shown:  # noqa:
     if name == "|":
         return [("‖", at)]
     if name in {",", ";", ":", " ", "!", "\\"}:
-        return [(" ", at)] if name != "!" else []
+        row = name == "\\" and cursor.cases
+        return [] if name == "!" else [(";", at), (" ", at)] if row else [(" ", at)]
     return [(char, at) for char in name]
+
+
+def _environment(name: str, at: int, cursor: _Cursor, depth: int) -> Shown:
+    """A brace around cases; a blank for other environments."""
+    if "".join(char for char, _ in _argument(cursor, depth)) not in {"cases", "dcases"}:
+        return [(" ", at)]
+    cursor.cases += 1 if name == "begin" else -1
+    return [("{" if name == "begin" else "}", at)]
 
 
 def _script(sign: str, at: int, body: Shown) -> Shown:
@@ -270,12 +286,12 @@ def _grouped(part: Shown) -> Shown:
 
 
 def _squeezed(shown: Shown) -> Shown:
-    """Without blanks at the ends, one blank at most elsewhere, none after ∂."""
+    """Without blanks at the ends, one blank at most elsewhere, none after ∂ and inside brackets."""
     out: Shown = []
     for char, at in shown:
-        if char == " " and (not out or out[-1][0] in " ∂∇(/"):
+        if char == " " and (not out or out[-1][0] in " ∂∇({/"):
             continue
-        if char == ")" and out and out[-1][0] == " ":
+        if char in "),;}" and out and out[-1][0] == " ":
             out.pop()
         out.append((char, at))
     while out and out[-1][0] == " ":

@@ -6,6 +6,7 @@ import pytest
 
 from symbackprop.handwritten.document import read
 from symbackprop.handwritten.network_from_document import understand
+from symbackprop.verify import verify
 from symbackprop.verify.pipeline import session
 
 MLP = r"""
@@ -194,3 +195,20 @@ def test_two_formulas_side_by_side_are_two_claims():
 def test_what_is_missing_is_said(text, message):
     problems = understand(read(text)).document.problems
     assert any(message in problem.message for problem in problems), problems
+
+
+UNSTATED = r"""
+Let $x \in \mathbb{R}^{n}$, $y \in \mathbb{R}^{m}$ and $W \in \mathbb{R}^{m \times n}$.
+\[ z = W x \]
+\[ a = \sigma(z) \]
+\[ C = \Omega(W \wr y) \]
+\[ \frac{\partial a_i}{\partial z_i} = \sigma'(z_i) \]
+\[ \frac{\partial z_i}{\partial W_{ij}} = x_i \]
+\[ \frac{\partial C}{\partial z} = a - y \]
+"""
+
+
+def test_without_a_loss_claims_about_other_derivatives_are_judged():
+    report = verify(UNSTATED, fix=False)
+    assert [d.verdict for d in report if "∂" in d.claim or r"\partial" in d.claim] == ["right", "wrong", "unreadable"]
+    assert any("could be the loss" in d.message for d in report)

@@ -17,7 +17,7 @@ NAMED = (
     ("residual", "columns"), ("convolution", "deltas"), ("softmax_layer", "scalar"), ("factor", "rows"),
     ("siamese", "rows"), ("rnn_tanh", "rows"),
 )  # fmt: skip
-EDITS, REWRITINGS = 1500, 1000
+EDITS, REWRITINGS = 5000, 4500
 """Numbers of formulas in the documentation, at the least."""
 
 

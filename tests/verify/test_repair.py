@@ -9,7 +9,7 @@ import pytest
 from symbackprop import spec
 from symbackprop.affine import var
 from symbackprop.handwritten import document
-from symbackprop.verify import codes, run
+from symbackprop.verify import codes, run, verify
 from symbackprop.verify.classify import diagnose
 from symbackprop.verify.pipeline import Session
 from symbackprop.verify.repair_index import letters_in, reindexed
@@ -119,3 +119,32 @@ def test_letters_of_commands_are_not_taken_for_arguments():
 \[ \frac{\partial E}{\partial u} = 2 (a - y) \odot \sigma'(a) \]"""
     (claim,) = run.judged(document.read(text, "tex"))
     assert claim.fix == r"\frac{\partial E}{\partial u} = 2 (a - y) \odot \sigma'(u)"
+
+
+RELU = spec.loads("""
+name = "r"
+loss = "C"
+parameters = ["W"]
+forward = '''
+z = W @ x
+a = relu(z)
+C = sum((a - y)**2) / 2
+'''
+[shapes]
+W = "k d"
+x = "d"
+y = "k"
+""")
+
+
+@pytest.mark.parametrize(
+    ("value", "otherwise", "fix"),
+    [
+        ("x", "0", r"\begin{cases} \frac{\partial C}{\partial a} & z > 0 \\ 0 & z \le 0 \end{cases}"),
+        ("a - y", "5", r"\begin{cases} a - y & z > 0 \\ 0 & z \le 0 \end{cases}"),
+    ],
+)
+def test_the_value_of_one_case_is_mended(value, otherwise, fix):
+    cases = rf"\begin{{cases}} {value} & z > 0 \\ {otherwise} & z \le 0 \end{{cases}}"
+    (found,) = verify(rf"\[ \frac{{\partial C}}{{\partial z}} = {cases} \]", RELU)
+    assert (found.verdict, found.fix) == ("wrong", rf"\frac{{\partial C}}{{\partial z}} = {fix}")

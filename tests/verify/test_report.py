@@ -217,3 +217,8 @@ def test_carets_stand_under_the_part():
 )
 def test_unread_formulas_have_codes(message, code):
     assert unread_code(message) == code
+
+
+def test_cases_are_told_apart_on_one_line():
+    text = r"f = \begin{cases} a - y & z > 0 \\ 0 & z \le 0 \end{cases}"
+    assert to_unicode(text) == "f = {a - y, z > 0; 0, z ≤ 0}"

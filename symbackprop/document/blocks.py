@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from symbackprop.document import drawing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -98,9 +100,10 @@ class Whole:
 
 @dataclass(frozen=True, slots=True)
 class ShapeOf:
-    """The shape of an array, ``N × d``."""
+    """The shape of an array; ``bare`` writes the sizes alone, ``N × d``."""
 
     tensor: str
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +382,16 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing with its caption below; ``alt`` says in words what it shows, for those who do not see it."""
+
+    drawing: drawing.Drawing
+    caption: Spans
+    label: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyBox:
     """What a reader should take away, set apart."""
 
@@ -446,6 +459,7 @@ Block = (
     | Items
     | Display
     | Table
+    | Figure
     | Columns
     | KeyBox
     | Listing
@@ -484,6 +498,6 @@ def formulas(node: object) -> Iterator[Formula]:
     if isinstance(node, tuple):
         for item in node:
             yield from formulas(item)
-    elif type(node).__module__ == __name__:
+    elif type(node).__module__ in {__name__, drawing.__name__}:
         for each in fields(node):  # type: ignore[arg-type]
             yield from formulas(getattr(node, each.name))

@@ -122,6 +122,15 @@ def _meets_examples(graph: Unrolled, element: Element) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
+def followed(graph: Unrolled, parameters: Sequence[str]) -> Target | None:
+    """The entry that is followed: the first of the first parameter on which the loss depends."""
+    for parameter in parameters:
+        element = graph.first(parameter)
+        if graph.count(element):
+            return target_of(graph, element)
+    return None
+
+
 def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     """The scalar level: the first parameter's first element in full, the others as a table."""
     targets = [target_of(graph, graph.first(p), FORMS) for p in parameters]

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 from symbackprop.affine import Var, var
 from symbackprop.document.blocks import Derivative, Formula, Lifted, Sum, Times
 from symbackprop.document.options import Options
+from symbackprop.document.paths import Unrolled
 from symbackprop.document.pattern import own_letters
+from symbackprop.document.scalar import followed
+from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, Ref, Term, primal_name, product
 from symbackprop.lift import lift
 from symbackprop.matrix import is_writable
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from symbackprop.derivation import Chain, Derivation
+    from symbackprop.document.scalar import Target
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
@@ -64,6 +68,22 @@ class View:
     def general(self) -> bool:
         """True where formulas for general entries or whole arrays are shown."""
         return self.index or self.matrix
+
+    @cached_property
+    def graph(self) -> Unrolled | None:
+        """The network entry by entry; None where it is too large or has what cannot be unrolled."""
+        try:
+            return Unrolled(self.network, slopes=self.derivation.choices.slopes)
+        except UnsupportedError:
+            return None
+
+    @cached_property
+    def followed(self) -> Target | None:
+        """The entry whose paths are followed; None where there is none."""
+        try:
+            return followed(self.graph, self.network.parameters) if self.graph is not None else None
+        except UnsupportedError:
+            return None
 
     def forward_label(self, equation: Equation) -> str:
         """Forward equations are numbered in the author's order."""

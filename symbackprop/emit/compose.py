@@ -169,8 +169,8 @@ class Composer:
                 return Piece(self.printer.ref(ref, frame, bold=moved))
             case b.Whole(tensor=tensor, at=at):
                 return self._whole(tensor, at)
-            case b.ShapeOf(tensor=tensor):
-                return Piece(self.printer.shape(tensor))
+            case b.ShapeOf(tensor=tensor, bare=bare):
+                return Piece(self.printer.shape(tensor, bare=bare))
             case b.Dims(axes=axes, equation=equation):
                 return Piece(self.printer.dims(axes, equation), PRODUCT)
             case b.Dots():

@@ -22,7 +22,7 @@ WORD = 0.56
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A line of a hue and width (mm), an area of a hue and share, and the hue of letters; words may be bold."""
+    """A line of a hue and width (mm), an area of a hue and share, and the hue of letters, if any; words may be bold."""
 
     stroke: str = ""
     width: float = 0.0
@@ -43,6 +43,8 @@ LOOKS = {
     "heavy": Look("ink", 0.7),
     "loss": Look("ink", 0.25, "C", 0.14),
     "key": Look("ink", 0.3, "mute", 0.16),
+    "patch": Look(fill="page"),
+    "dot": Look(fill="mute", text=""),
     "head": Look(text="ink"),
     "note": Look(text="mute"),
     "strong": Look(text="ink", bold=True),

@@ -30,7 +30,7 @@ HUES = {
     "D": "#006b4b",
     "B": "#7a4fa3",
     "P": "#006b4b",
-    "S": "#4a5560",
+    "S": "#7a4fa3",
     "N": "#9c1f5c",
     "M": "#9c1f5c",
     "F": "#a84300",
@@ -40,22 +40,33 @@ HUES = {
     "4": "#5d4037",
 }
 """What the colours are where no page says otherwise."""
+SPACES = {
+    "svg": ' xmlns="http://www.w3.org/2000/svg"',
+    "div": ' xmlns="http://www.w3.org/1999/xhtml"',
+    "math": ' xmlns="http://www.w3.org/1998/Math/MathML"',
+}
+"""Names of languages, which a page knows by itself."""
 _SHIFT = {"center": 0.5, "base": 0.5, "west": 0.0, "base west": 0.0, "east": 1.0, "base east": 1.0}
 _TURN = ("flex-start", "center", "flex-end")
 
 
-def svg(drawing: Drawing, composer: Composer, alt: str = "") -> str:
-    """An ``svg`` element; ``alt`` is its description, whose words before a colon are its title."""
+def svg(drawing: Drawing, composer: Composer, alt: str = "", *, alone: bool = False) -> str:
+    """An ``svg`` element for a page; ``alt`` is its description, whose words before a colon are its title.
+
+    ``alone`` makes it a file of its own.
+    """
     title, _, _ = alt.partition(":")
     box = f"0 0 {_n(drawing.width)} {_n(drawing.height)}"
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(alt)}" viewBox="{box}" '
+        f'<svg{SPACES["svg"] if alone else ""} role="img" aria-label="{escape(alt)}" viewBox="{box}" '
         f'width="{SHOWN * drawing.width:.0f}" height="{SHOWN * drawing.height:.0f}" class="drawing" '
         f'style="max-width:100%;height:auto;overflow:visible">'
     )
     names = f"<title>{escape(title)}</title>\n<desc>{escape(alt)}</desc>"
-    body = [_shape(shape, composer) for shape in painted(drawing)]
-    return "\n".join([head, names, *body, "</svg>"])
+    body = "\n".join(_shape(shape, composer) for shape in painted(drawing))
+    if alone:
+        body = body.replace("<div ", f"<div{SPACES['div']} ").replace("<math ", f"<math{SPACES['math']} ")
+    return f"{head}\n{names}\n{body}\n</svg>"
 
 
 def _shape(shape: Shape, composer: Composer) -> str:
@@ -102,10 +113,10 @@ def _label(label: Label, composer: Composer) -> str:
     align = "first baseline" if on_base else "center"
     return (
         f'<foreignObject x="{_n(left)}" y="{_n(top)}" width="{_n(wide)}" height="{_n(high)}" style="overflow:visible">'
-        f'<div xmlns="http://www.w3.org/1999/xhtml" style="display:flex;align-items:{align};'
+        f'<div style="display:flex;align-items:{align};'
         f"justify-content:{_TURN[int(2 * shift)]};height:{_n(high)}px;font-size:{_n(em)}px;line-height:1;"
         f'white-space:nowrap;color:{_colour(style.text)}">{strut}'
-        f'<math xmlns="http://www.w3.org/1998/Math/MathML" style="font-size:1em">'
+        f'<math style="font-size:1em">'
         f"{composer.target.show(composer.inline(label.content))}</math></div></foreignObject>"
     )
 

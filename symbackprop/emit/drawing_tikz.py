@@ -15,14 +15,6 @@ if TYPE_CHECKING:
 
 POINTS = 72.27 / 25.4
 """Points in a millimetre."""
-_ANCHORS = {
-    "center": "center",
-    "west": "west",
-    "east": "east",
-    "base": "base",
-    "base west": "base west",
-    "base east": "base east",
-}
 
 
 def tikz(drawing: Drawing, composer: Composer, escape: Callable[[str], str]) -> str:
@@ -63,7 +55,7 @@ def _label(label: Label, composer: Composer, escape: Callable[[str], str]) -> st
         text = f"${composer.target.show(composer.inline(label.content))}$"
     font = rf"\fontsize{{{points:.2f}}}{{{points * 1.2:.2f}}}\selectfont"
     hue = _hue(style.text)
-    where = f"anchor={_ANCHORS[label.anchor]},inner sep=0pt,text={hue},font={font}"
+    where = f"anchor={label.anchor},inner sep=0pt,text={hue},font={font}"
     return rf"\node[{where}] at ({_n(label.x)},{_n(label.y)}) {{{text}}};"
 
 
@@ -93,4 +85,4 @@ def _point(point: Point) -> str:
 
 def _n(value: float) -> str:
     """A number in as few digits as say it."""
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "0") if abs(value) < 0.005 else f"{value:.2f}".rstrip("0").rstrip(".")
+    return f"{round(value, 2) + 0.0:g}"

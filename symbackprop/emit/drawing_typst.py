@@ -45,7 +45,7 @@ def _label(label: Label, composer: Composer) -> str:
     style = look(label.style)
     if isinstance(label.content, str):
         weight = ', weight: "bold"' if style.bold else ""
-        text = f'text(font: "DejaVu Sans Mono"{weight}, {quoted(label.content)})'
+        text = f"text({quoted(label.content)}{weight})"
     else:
         text = f"${composer.target.show(composer.inline(label.content))}$"
     across = 0 if "west" in label.anchor else 1 if "east" in label.anchor else 0.5

@@ -17,6 +17,7 @@ from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of, sums_of
 from symbackprop.emit.compose import Composer
+from symbackprop.emit.drawing_svg import svg
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent as width
 from symbackprop.emit.target_mathml import class_of
@@ -160,6 +161,18 @@ class _Writer(Writer):
         if label not in self.numbers:
             return Markup("the forward pass")
         return Markup('<a href="#{}">({})</a>').format(label, self.numbers[label])
+
+    def see_figure(self, label: str) -> Markup:
+        return Markup('<a href="#{}">Figure {}</a>').format(label, self.figures[label])
+
+    def figure(self, block: b.Figure) -> Markup:
+        picture = Markup(svg(block.drawing, self.composer, block.alt))  # noqa: S704 - words are escaped there
+        caption = Markup('<b class="hue">Figure {}.</b> {}').format(
+            self.figures[block.label], self.spans(block.caption)
+        )
+        return Markup('<figure id="{}">\n{}\n<figcaption>{}</figcaption>\n</figure>').format(
+            block.label, picture, caption
+        )
 
     def chip(self, letter: str) -> Markup:
         return Markup('<span class="chip hue{}">{}</span>').format(letter, letter)

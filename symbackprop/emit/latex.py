@@ -15,6 +15,7 @@ from symbackprop.emit import layout as y
 from symbackprop.emit.aligned import AlignedWriter, Line, width
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer
+from symbackprop.emit.drawing_tikz import tikz
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width as width_of
 from symbackprop.emit.writer import plain, used_columns
@@ -195,6 +196,7 @@ class LatexWriter(AlignedWriter):
         """Blocks below each other; labels that nothing defines are not referred to."""
         self.labels |= {row.label for block in blocks if isinstance(block, b.Display) for row in block.rows}
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
+        self.number(blocks)
         out = Latex("")
         for k, block in enumerate(blocks):
             out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n") + self.block(block)
@@ -273,6 +275,16 @@ class LatexWriter(AlignedWriter):
 
     def see(self, label: str) -> Latex:
         return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
+
+    def see_figure(self, label: str) -> Latex:
+        return Latex(rf"Figure~\ref{{fig:{label}}}")
+
+    def figure(self, block: b.Figure) -> Latex:
+        """A drawing, set smaller where the text is not as wide."""
+        picture = tikz(block.drawing, self.composer, escape)
+        caption = self.spans(block.caption)
+        head = rf"\begin{{handoutfigure}}{{{caption}}}{{fig:{block.label}}}"
+        return Latex(f"{head}\n{picture}\n\\end{{handoutfigure}}")
 
     def chip(self, letter: str) -> Latex:
         return Latex(rf"\chip{{{letter}}}")

@@ -236,15 +236,16 @@ class NamePrinter:
         """Several conditions, with commas."""
         return y.listed([self.condition(cond, frame) for cond in conditions])
 
-    def shape(self, name: str) -> y.Box:
-        r"""The shape of a tensor as a set: ``\mathbb{R}^{n \times m}``, axes in stored order."""
+    def shape(self, name: str, *, bare: bool = False) -> y.Box:
+        r"""The shape of a tensor as a set: ``\mathbb{R}^{n \times m}``, axes in stored order; ``bare``: the sizes."""
         tensor = self.network.tensors[primal_name(name)]
         order = self.spelling.layout.get(primal_name(name), tuple(range(len(tensor.axes))))
         own = {b.var: form for b, form in zip(tensor.family, self._own_family(name), strict=True)}
         sizes = [self.form(tensor.axes[k].substitute(own)) for k in order]
         if not sizes:
             return SIGNS["reals"]
-        return y.Power(SIGNS["reals"], y.separated(sizes, SIGNS["times"]))
+        shown = y.separated(sizes, SIGNS["times"])
+        return shown if bare else y.Power(SIGNS["reals"], shown)
 
     def range(self, letter: str, lower: y.Box, upper: y.Box) -> y.Box:
         r"""A letter with its values, ``\ell = 1, \dots, L``."""

@@ -100,6 +100,15 @@ class _Writer(Writer):
     def see(self, label: str) -> str:
         return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
 
+    def see_figure(self, label: str) -> str:
+        return f"Figure {self.figures[label]}"
+
+    def figure(self, block: b.Figure) -> str:
+        """What the picture shows, in words."""
+        text = f"Figure {self.figures[block.label]}. {self.spans(block.caption)}"
+        shown = [textwrap.fill(part, COLUMNS - INDENT, break_long_words=False) for part in (text, f"[{block.alt}]")]
+        return textwrap.indent("\n".join(shown), " " * INDENT)
+
     def chip(self, letter: str) -> str:
         return letter
 

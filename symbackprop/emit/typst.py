@@ -12,6 +12,7 @@ from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer
+from symbackprop.emit.drawing_typst import typst
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
@@ -77,6 +78,14 @@ class _Writer(Writer):
         if label not in self.numbers:
             return "#link(<forward>)[the forward pass];"
         return f"#link(label({quoted(label)}))[({self.numbers[label]})];"
+
+    def see_figure(self, label: str) -> str:
+        return f"#link(label({quoted(label)}))[Figure {self.figures[label]}];"
+
+    def figure(self, block: b.Figure) -> str:
+        caption = f"#text(fill: hue.C)[*Figure {self.figures[block.label]}.*] {self.spans(block.caption)}"
+        picture = typst(block.drawing, self.composer)
+        return f"#handoutfigure({quoted(block.label)}, {quoted(block.alt)}, [{caption}], {picture})"
 
     def chip(self, letter: str) -> str:
         return f"#chip({quoted(letter)});"

@@ -24,11 +24,14 @@ class Writer(ABC):
     def __init__(self, composer: Composer) -> None:
         self.composer = composer
         self.numbers: dict[str, int] = {}
+        self.figures: dict[str, int] = {}
         self.exercises = 0
 
     def number(self, blocks: Sequence[b.Block]) -> None:
-        """Numbers of displays that have a label, in order."""
+        """Numbers of figures, and of displays that have a label, in order."""
         for block in blocks:
+            if isinstance(block, b.Figure):
+                self.figures.setdefault(block.label, len(self.figures) + 1)
             if isinstance(block, b.KeyBox | b.Exercise | b.Solution):
                 self.number(block.blocks)
             for column in block.columns if isinstance(block, b.Columns) else ():
@@ -56,6 +59,8 @@ class Writer(ABC):
                 return self.table(block)
             case b.Columns():
                 return self.columns(block)
+            case b.Figure():
+                return self.figure(block)
             case b.KeyBox(title=title, blocks=inner):
                 return self.key_box(title, inner)
             case b.Listing(text=text, language=language):
@@ -83,6 +88,8 @@ class Writer(ABC):
                 return self.code(text)
             case b.Strong(text=text):
                 return self.strong(text)
+            case b.See(label=label) if label in self.figures:
+                return self.see_figure(label)
             case b.See(label=label):
                 return self.see(label)
             case b.Chip(kind=kind):
@@ -138,6 +145,14 @@ class Writer(ABC):
     @abstractmethod
     def see(self, label: str) -> Any:
         """A reference to a numbered display."""
+
+    @abstractmethod
+    def see_figure(self, label: str) -> Any:
+        """A reference to a figure, with the word."""
+
+    @abstractmethod
+    def figure(self, block: b.Figure) -> Any:
+        """A drawing with its caption."""
 
     @abstractmethod
     def chip(self, letter: str) -> Any:

@@ -1,0 +1,202 @@
+"""Figures: what they show is what the network has, nothing lies outside or on top of each other, all writers agree."""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from symbackprop import api, gallery, typeset
+from symbackprop.document import neurons
+from symbackprop.document.blocks import Entry, Figure
+from symbackprop.document.drawing import Circle, Drawing, Label, Line, Polygon, Rect, elided, headed
+from symbackprop.document.view import View
+from symbackprop.emit import html, latex, terminal, typst
+from symbackprop.emit.compose import Composer
+from symbackprop.emit.drawing import LOOKS, natural, size
+from symbackprop.emit.drawing_svg import HUES, svg
+from symbackprop.emit.mathtext import Printer
+
+DATA = Path(__file__).parents[1] / "data"
+QUICK = [*gallery.names(), "mlp:4-2-3", "mlp:3-3-3", "mlp:784-100-10,sigmoid,softmax,cross_entropy", "mlp:9-9-9"]
+SLOW = [pytest.param(str(p), marks=pytest.mark.slow, id=p.stem) for p in sorted(DATA.glob("networks/*.toml"))]
+AWKWARD = [pytest.param(str(p), id=p.stem) for p in sorted(DATA.glob("awkward/*.toml"))]
+NETWORKS = [*QUICK, *AWKWARD, *SLOW]
+
+
+def derived(name):
+    return api.derive(str(gallery.path(name)) if name in gallery.names() else name)
+
+
+def figures(derived_):
+    tree = api.document(derived_, None, api.Material())
+    return [block for block in tree.blocks if isinstance(block, Figure)]
+
+
+def extents(shape, composer):
+    """Left, top, right and bottom of a shape; of a label as it is measured."""
+    if isinstance(shape, Label):
+        em = size(shape, composer)
+        wide = natural(shape, composer) / (3.3 * shape.scale) * em
+        left = shape.x - wide * (0 if "west" in shape.anchor else 1 if "east" in shape.anchor else 0.5)
+        top = shape.y - em * (0.8 if "base" in shape.anchor else 0.5)
+        return left, top, left + wide, top + em
+    if isinstance(shape, Circle):
+        return shape.x - shape.radius, shape.y - shape.radius, shape.x + shape.radius, shape.y + shape.radius
+    if isinstance(shape, Rect):
+        return shape.left, shape.top, shape.right, shape.bottom
+    xs, ys = zip(*shape.points, strict=True)
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def overlap(a, b):
+    """How far two boxes lie on each other."""
+    return min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+
+
+def collisions(drawing, composer):
+    """Pairs of labels that lie on each other."""
+    placed = [(label, extents(label, composer)) for label in drawing.labels]
+    return [(a, b) for (a, one), (b, two) in combinations(placed, 2) if min(overlap(one, two)) > 0.15]
+
+
+def outside(drawing, composer):
+    """Shapes that leave the drawing's box."""
+    frame = (0, 0, drawing.width, drawing.height)
+    return [
+        shape
+        for shape in drawing.shapes
+        if (e := extents(shape, composer))[0] < frame[0] - 0.1
+        or e[1] < frame[1] - 0.1
+        or e[2] > frame[2] + 0.1
+        or e[3] > frame[3] + 0.1
+    ]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_label_lies_on_another_and_nothing_leaves_its_box(name):
+    found = derived(name)
+    composer = Composer(found.printer)
+    for figure in figures(found):
+        assert collisions(figure.drawing, composer) == [], figure.label
+        assert outside(figure.drawing, composer) == [], figure.label
+        assert all(size(label, composer) > 1.3 for label in figure.drawing.labels), figure.label
+        assert figure.drawing.width <= 170
+
+
+def test_measures_find_planted_faults():
+    composer = Composer(derived("seed_003").printer)
+    near = Drawing((Label(10, 10, "weights"), Label(14, 10, "loss")), 40, 20)
+    assert len(collisions(near, composer)) == 1
+    assert not collisions(Drawing((Label(10, 10, "weights"), Label(30, 10, "loss")), 40, 20), composer)
+    assert len(outside(Drawing((Label(1, 10, "weights"), Circle(38, 10, 4)), 40, 20), composer)) == 2
+
+
+def test_few_are_all_shown_and_of_many_the_first_two_the_kept_and_the_last():
+    assert elided(6) == (0, 1, 2, 3, 4, 5)
+    assert elided(7) == (0, 1, None, 6)
+    assert elided(100, [2, 50]) == (0, 1, 2, None, 50, None, 99)
+    assert elided(8, [3]) == (0, 1, 2, 3, None, 7)
+
+
+@pytest.mark.parametrize(
+    "name", ["mlp:4-2-3", "mlp:784-100-10,sigmoid,softmax,cross_entropy", "mlp:9-9-9", "seed_003", "seed_004"]
+)
+def test_neurons_stand_in_the_order_of_their_index_and_those_on_routes_are_shown(name):
+    found = derived(name)
+    view = View(found.derivation, found.preset)
+    columns = neurons.layers(found.network)
+    picture = neurons.Picture(view, view.graph, view.followed, columns)
+    for column, shown in enumerate(picture.shown):
+        numbers = [k for k in shown if k is not None]
+        assert numbers == sorted(numbers)
+        assert len(numbers) == min(picture.counts[column], len(numbers))
+        heights = [picture.y((column, k)) for k in numbers]
+        assert heights == sorted(heights)
+        if picture.counts[column] > 6:
+            assert {0, 1, picture.counts[column] - 1} <= set(numbers)
+            assert None in shown
+    for route in picture.routes:
+        assert all(number in picture.shown[column] for column, number in route[:-1])
+    drawn = [shape for shape in picture.drawing().shapes if isinstance(shape, Line) and shape.style.startswith("path")]
+    assert len({line.style for line in drawn}) == len(view.followed.shown)
+
+
+def test_networks_of_another_kind_have_no_columns_of_neurons():
+    for name in ("seed_000", "seed_001", "seed_002"):
+        assert neurons.layers(derived(name).network) == ()
+    assert neurons.layers(derived("mlp:3-3-3-3-3-3").network) == ()
+
+
+def test_the_head_of_an_arrow_ends_where_the_arrow_does():
+    line, head = headed(Line(((0, 0), (10, 0)), arrow=True))
+    assert head.points[0] == (10, 0)
+    assert line.points[-1][0] < 10
+    assert not line.arrow
+
+
+def contrast(one, other):
+    """Contrast of two colours as WCAG defines it."""
+
+    def luminance(colour):
+        digits = colour.lstrip("#")
+        digits = "".join(2 * c for c in digits) if len(digits) == 3 else digits
+        parts = [int(digits[k : k + 2], 16) / 255 for k in (0, 2, 4)]
+        r, g, b = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("mode", [0, 1])
+def test_letters_stand_out_from_the_page_in_light_and_dark(mode):
+    found = derived("seed_003")
+    text = html.write(api.document(found), Printer(found.derivation, found.preset, target="mathml"))
+    rules = re.findall(r":root \{ (.*?)\}", text, re.DOTALL)[mode]
+    hues = dict(re.findall(r"--(\w+): (#\w+);", rules))
+    assert hues.keys() >= HUES.keys()
+    assert mode or all(hues[name] == colour for name, colour in HUES.items())
+    for style in LOOKS.values():
+        ground = hues[style.fill] if style.fill and style.share == 1 else hues["page"]
+        if style.text:
+            assert contrast(hues[style.text], ground) >= 4.5, style
+
+
+def test_every_writer_writes_figures_and_refers_to_them():
+    found = derived("seed_003")
+    tree = api.document(found, None, api.Material())
+    (first, *_) = [block for block in tree.blocks if isinstance(block, Figure)]
+    tex = latex.write(tree, found.printer)
+    assert tex.count(r"\begin{tikzpicture}") == len(figures(found))
+    assert r"Figure~\ref{fig:network}" in tex
+    assert r"{fig:network}" in tex
+    page = html.write(tree, Printer(found.derivation, found.preset, target="mathml"))
+    assert '<a href="#network">Figure 1</a>' in page
+    assert f'aria-label="{first.alt}"' in page
+    text = typst.write(tree, Printer(found.derivation, found.preset, target="typst"))
+    assert first.alt in text
+    assert typeset.from_typst(text).startswith(b"%PDF")
+    plain = terminal.write(tree, Printer(found.derivation, found.preset, target="unicode"))
+    assert "Figure 1 shows" in plain
+    assert first.alt in " ".join(plain.split())
+
+
+def test_svg_is_well_formed_and_words_in_it_are_text():
+    found = derived("seed_003")
+    composer = Composer(Printer(found.derivation, found.preset, target="mathml"))
+    shapes = (
+        Label(5, 5, "<script>&"),
+        Polygon(((0, 0), (1, 0), (1, 1))),
+        Line(((0, 0), (1, 0), (1, 1), (2, 2)), curved=True),
+    )
+    drawn = svg(
+        Drawing((*shapes, Label(5, 9, Entry(found["W1"].equation.lhs))), 10, 10), composer, 'Words: "<b>"', alone=True
+    )
+    tree = ET.fromstring(drawn)
+    assert tree.get("role") == "img"
+    assert tree.get("aria-label") == 'Words: "<b>"'
+    assert [t.text for t in tree.iter("{http://www.w3.org/2000/svg}text")] == ["<script>&"]

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from symbackprop.affine import Affine, Bound, Cond
+    from symbackprop.derivation import Derivation
     from symbackprop.index import Equation, Ref, Term
     from symbackprop.lift import Case
     from symbackprop.matrix import Node
+    from symbackprop.notation.preset import Preset
 
 KINDS = {
     "cost": "C",
@@ -184,9 +186,10 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """A product, written one after the other."""
+    """A product, written one after the other; ``sign`` sets a dot between factors."""
 
     factors: tuple[Formula, ...]
+    sign: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,10 +255,20 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A matrix expression by itself; ``equation`` says which letters its families are printed in."""
+    """A matrix expression by itself, or its transpose; ``equation`` has the letters its families are printed in."""
 
     node: Node
     equation: Equation
+    turned: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A formula of another derivation, in a notation."""
+
+    derivation: Derivation
+    preset: Preset
+    formula: Formula
 
 
 Formula = (
@@ -286,6 +299,7 @@ Formula = (
     | Number
     | Grid
     | Expression
+    | Elsewhere
 )
 
 # ---------------------------------------------------------------------------------------------------------------------

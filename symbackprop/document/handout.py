@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Size, const, size, var
-from symbackprop.document import backwards, directives, forward, opening, program, scalar, summary
+from symbackprop.document import backwards, directives, forward, opening, program, scalar, shapes, summary
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -78,7 +78,13 @@ def build(
     options, material = options or Options(), material or Material()
     view = View(derivation, preset, options, layout or {})
     code = material.code if options.code else ""
-    parts: list[Block] = [*forward.section(view), *paths(view), *backwards.section(view), *summary.section(view)]
+    parts: list[Block] = [
+        *forward.section(view),
+        *paths(view),
+        *backwards.section(view),
+        *shapes.section(view),
+        *summary.section(view),
+    ]
     parts += [*program.section(code), *update(view, code), *checked(material.report)]
     parts = [*notation(view, tuple(parts)), *parts]
     return Document(

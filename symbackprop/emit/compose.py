@@ -57,7 +57,7 @@ class Composer:
 
     # -- rows of displays ----------------------------------------------------------------------------------------------
 
-    def row(self, formula: b.Formula, *, apart: bool = False) -> Composed:
+    def row(self, formula: b.Formula, *, apart: bool = False) -> Composed:  # noqa: PLR0911 - one for each kind of row
         """A formula in parts; ``apart`` writes cases one below the other, each with its conditions, without a brace."""
         if isinstance(formula, b.Equal):
             return Composed(self.inline(formula.parts[0]), tuple(self.right(part) for part in formula.parts[1:]))
@@ -72,9 +72,16 @@ class Composer:
             return self.rewritten(formula, apart=apart)
         if isinstance(formula, b.ChainRule):
             return self.chain_rule(formula)
+        if isinstance(formula, b.Elsewhere):
+            return self.elsewhere(formula).row(formula.formula, apart=apart)
         if isinstance(formula, b.Update):
             return Composed(self.update(formula.parameter))
         return Composed(None, (self.right(formula),))
+
+    def elsewhere(self, formula: b.Elsewhere) -> Composer:
+        """A composer for the formulas of another derivation."""
+        printer = Printer(formula.derivation, formula.preset, self.printer.target.name)
+        return type(self)(printer)
 
     def right(self, formula: b.Formula) -> Right:
         """The parts of a formula that stands right of an equals sign."""
@@ -193,8 +200,9 @@ class Composer:
             case b.Marked(body=body, kind=kind, path=path):
                 inside = self.piece(body)
                 return replace(inside, box=mark(inside.box, kind, path))
-            case b.Times(factors=factors):
-                return Piece(self._times(factors), PRODUCT, 1)
+            case b.Times(factors=factors, sign=sign):
+                pieces = list(map(self.piece, factors))
+                return Piece(self._times(factors), PRODUCT, 1) if sign else self.target.product(pieces)
             case b.Plus():
                 return Piece(self.right(formula).box, ADD, 1)
             case b.Bracket(body=body, name=name):
@@ -209,8 +217,10 @@ class Composer:
                 return number(text)
             case b.Grid(rows=rows):
                 return Piece(y.Blocks(tuple(tuple(map(self.inline, row)) for row in rows)), ATOM, 2)
-            case b.Expression(node=node, equation=equation):
-                return self.printer.expression(node, equation)
+            case b.Expression(node=node, equation=equation, turned=turned):
+                return self.printer.expression(node, equation, turned=turned)
+            case b.Elsewhere():
+                return self.elsewhere(formula).piece(formula.formula)
             case b.Update(parameter=parameter):
                 return Piece(self.update(parameter), ADD, 1)
             case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():

@@ -170,9 +170,10 @@ class Printer(NamePrinter):
         """Lengths of axes, ``N × d``, their families in the letters of an equation."""
         return MatrixText(self, self._joint_frame(equation)).shape(extents)
 
-    def expression(self, node: Node, equation: Equation) -> Piece:
-        """A matrix expression by itself, its families in the letters of an equation."""
-        return MatrixText(self, self._joint_frame(equation)).piece(node)
+    def expression(self, node: Node, equation: Equation, *, turned: bool = False) -> Piece:
+        """A matrix expression by itself, or its transpose, its families in the letters of an equation."""
+        text = MatrixText(self, self._joint_frame(equation))
+        return text.turned(node) if turned else text.piece(node)
 
     def _array_cases(self, cases: Sequence[Case], scope: Scope, frame: Frame, text: MatrixText) -> y.Box:
         groups = [tuple(sorted(case.conditions, key=lambda c: c.key)) for case in cases]

@@ -65,7 +65,7 @@ class _Writer(Writer):
         )
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
-        return f"{title}\n\n" + "\n\n".join(self.block(each) for each in blocks)
+        return "\n\n".join([title, *filter(None, map(self.block, blocks))])
 
     def note(self, title: str, spans: b.Spans) -> str:
         text = f"{plain(title)} {self.spans(spans)}"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from symbackprop.document import drawing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from symbackprop.affine import Affine, Bound, Cond
     from symbackprop.derivation import Derivation
@@ -264,11 +264,12 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """A formula of another derivation, in a notation."""
+    """A formula of another derivation, in a notation; ``layout`` as in printers, for arrays that are re-laid."""
 
     derivation: Derivation
     preset: Preset
     formula: Formula
+    layout: Mapping[str, tuple[int, ...]] | None = None
 
 
 Formula = (

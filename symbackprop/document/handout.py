@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Size, const, size, var
-from symbackprop.document import backwards, directives, forward, opening, program, scalar, shapes, summary
+from symbackprop.document import backwards, directives, exercises, forward, opening, program, scalar, shapes, summary
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -87,6 +87,7 @@ def build(
     ]
     parts += [*program.section(code), *update(view, code), *checked(material.report)]
     parts = [*notation(view, tuple(parts)), *parts]
+    asked = exercises.section(view, material)
     return Document(
         title=options.title or derivation.network.title or derivation.network.name,
         subtitle="Its gradients, derived step by step",
@@ -94,7 +95,7 @@ def build(
         author=options.author,
         date=options.date,
         paper=options.paper,
-        blocks=(*opening.build(view, code, parts), *parts),
+        blocks=(*opening.build(view, code, [*parts, *asked]), *parts, *asked),
         source=derivation.network.name,
     )
 

@@ -217,11 +217,11 @@ def _facts(note: str, derivation: Derivation) -> Spans:
     spans: list[Span] = []
     for fact in derivation.network.facts:
         if fact.kind == "sum" and fact.text in note:
-            spans += [", " if spans else "", _fact(fact, derivation.network)]
+            spans += [", " if spans else "", stated(fact, derivation.network)]
     return ("Use the given fact ", *spans, ".") if spans else ("Use what is given.",)
 
 
-def _fact(fact: Fact, network: Network) -> Equal:
+def stated(fact: Fact, network: Network) -> Equal:
     """Σ over one axis of a tensor, with its value."""
     tensor = network.tensors[fact.tensor]
     letters = own_letters(network, fact.tensor)

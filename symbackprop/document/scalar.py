@@ -134,16 +134,15 @@ def followed(graph: Unrolled, parameters: Sequence[str]) -> Target | None:
 def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     """The scalar level: the first parameter's first element in full, the others as a table."""
     targets = [target_of(graph, graph.first(p), FORMS) for p in parameters]
-    main = next((t for t in targets if t.count), None)
+    main = followed(graph, parameters)
     if main is None:
         return []
-    main = target_of(graph, main.element)
-    small, witness = _listed(graph, main)
+    small, witness = witness_of(graph, main)
     blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main)]
-    said = _read_as(graph, main, small, witness)
+    said = read_as(graph, main, small, witness)
     blocks += _paths(graph, main, said)
     blocks += _local_derivatives(graph, main)
-    blocks += _inserted(graph, main, said)
+    blocks += inserted(graph, main, said)
     blocks += _factored(graph, main, small, witness)
     blocks += _summed(small, witness)
     if len(targets) > 1:
@@ -151,7 +150,7 @@ def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
     return blocks
 
 
-def _listed(graph: Unrolled, target: Target) -> tuple[Unrolled, Target]:
+def witness_of(graph: Unrolled, target: Target) -> tuple[Unrolled, Target]:
     """The graph with all paths to the target listed; with fewer entries where there would be too many.
 
     Which paths run together and which index runs does not depend on sizes, so small ones show the same pattern.
@@ -178,7 +177,7 @@ def _opening(graph: Unrolled, target: Target) -> Paragraph:
             ": a small change of it reaches ",
             Entry(graph.loss.ref),
             " along ",
-            *_count_words(graph, target),
+            *count_words(graph, target),
             ". Along a path the local derivatives multiply; over the paths they add up.",
         )
     )
@@ -197,22 +196,25 @@ def sizes(graph: Unrolled) -> tuple[Formula, ...]:
     return tuple(found)
 
 
-def _count_words(graph: Unrolled, target: Target) -> Spans:
+def count_words(graph: Unrolled, target: Target) -> Spans:
+    """How many paths there are, of one example and in all."""
     if target.example is None or target.total == target.count:
-        return (_number(target.count, "path"),)
-    return (_number(target.count, "path"), f" through each of the {graph.examples} examples, {target.total} in all")
+        return (number_of(target.count, "path"),)
+    return (number_of(target.count, "path"), f" through each of the {graph.examples} examples, {target.total} in all")
 
 
-def _number(count: int, noun: str) -> str:
+def number_of(count: int, noun: str) -> str:
+    """A count with its noun; small ones in words."""
     words = ("no", "one", "two", "three", "four", "five", "six")
     return f"{words[count] if count < len(words) else count} {noun}{'' if count == 1 else 's'}"
 
 
-def _left(graph: Unrolled, target: Target) -> Formula:
+def left_side(graph: Unrolled, target: Target) -> Formula:
+    """∂loss/∂target."""
     return Derivative(graph.loss.ref, target.element.ref)
 
 
-def _read_as(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Directive]:
+def read_as(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Directive]:
     """What the sum over all paths holds for, or what its dots stand for."""
     if not target.complete:
         return directives([all_others(graph, target, small, witness)], graph)
@@ -225,9 +227,9 @@ def _paths(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[B
         for n, path in enumerate(target.shown, 1)
     )
     sum_of_paths = Plus(parts, stacked=True, dots=not target.complete)
-    lead: list[Block] = [*said, Display((Row(Equal((_left(graph, target), sum_of_paths))),))]
-    left_out = _left_out(graph, target)
-    return [*lead, Paragraph(left_out)] if left_out else lead
+    lead: list[Block] = [*said, Display((Row(Equal((left_side(graph, target), sum_of_paths))),))]
+    words = left_out(graph, target)
+    return [*lead, Paragraph(words)] if words else lead
 
 
 def _local(graph: Unrolled, link: Link) -> Derivative:
@@ -235,12 +237,12 @@ def _local(graph: Unrolled, link: Link) -> Derivative:
     return Derivative(link.above.ref, link.below.ref, direct=link.above == graph.loss and graph.count(link.below) > 1)
 
 
-def _left_out(graph: Unrolled, target: Target) -> Spans:
+def left_out(graph: Unrolled, target: Target) -> Spans:
     """What the dots stand for."""
     if target.complete:
         return ()
     missing = target.count - len(target.shown)
-    own = f"the other {_number(missing, 'path')}" if missing else ""
+    own = f"the other {number_of(missing, 'path')}" if missing else ""
     if target.example is None or target.total == target.count:
         all_seen = len(target.paths) == target.count and len(target.forms) <= len(target.shown)
         same = ", which run through the same arrays" if all_seen else ""
@@ -287,9 +289,10 @@ def _local_derivatives(graph: Unrolled, target: Target) -> list[Block]:
     ]
 
 
-def _inserted(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
+def inserted(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[Block]:
+    """The derivative as a sum over paths, with the values of all local derivatives."""
     parts = tuple(Marked(Times(tuple(_value(k) for k in path.links)), path=n) for n, path in enumerate(target.shown, 1))
-    formula = Equal((_left(graph, target), Plus(parts, stacked=True, dots=not target.complete)))
+    formula = Equal((left_side(graph, target), Plus(parts, stacked=True, dots=not target.complete)))
     return [Paragraph(("With these values in place,",), lead="Insert."), *said, Display((Row(formula),))]
 
 
@@ -299,7 +302,7 @@ def _value(link: Link) -> Formula:
     return Marked(Bracket(body) if len(link.terms) > 1 else body, link.kind)
 
 
-def _common(paths: Sequence[Path]) -> int:
+def shared_end(paths: Sequence[Path]) -> int:
     """Number of links at the end that all paths share."""
     count = 0
     while all(len(p.links) > count and p.links[-1 - count] == paths[0].links[-1 - count] for p in paths):
@@ -310,7 +313,7 @@ def _common(paths: Sequence[Path]) -> int:
 def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target) -> list[Block]:
     """What the paths share at their end taken out of the sum; ``witness`` has all of them listed."""
     complete = witness.count > 1 and len(witness.paths) == witness.count
-    shared = _common(witness.paths) if complete else 0
+    shared = shared_end(witness.paths) if complete else 0
     if not shared or any(len(p.links) <= shared for p in witness.paths):
         return []
     tail = target.paths[0].links[-shared:]
@@ -325,13 +328,13 @@ def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target)
     values += [other_examples(graph, target, small, witness)] if more else []
     said = directives(values, graph) if values else sizes_up_to(graph, SHOWN)
     which = "of the example " if target.example is not None else ""
-    same = f"{_number(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
+    same = f"{number_of(shared, 'factor')} {'is' if shared == 1 else 'are'} the same"
     where = Entry(tail[0].above.ref)
     left = " What is left in the bracket is everything that arrives there."
     return [
         Paragraph((f"All paths {which}come together in ", where, f": their last {same}.{left}"), lead="Factor."),
         *said,
-        Display((Row(Equal((_left(graph, target), whole))),)),
+        Display((Row(Equal((left_side(graph, target), whole))),)),
     ]
 
 
@@ -339,7 +342,8 @@ def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target)
 # From paths to sums
 
 
-def _equation(element: Ref, terms: tuple[Term, ...], ranges: tuple[Bound, ...] = ()) -> Equation:
+def gradient(element: Ref, terms: tuple[Term, ...], ranges: tuple[Bound, ...] = ()) -> Equation:
+    """∂loss/∂element as an equation."""
     return Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=terms, ranges=ranges)
 
 
@@ -358,7 +362,7 @@ def _summed(graph: Unrolled, target: Target) -> list[Block]:
         )
     return [
         Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
-        Display((Row(Indexed(_equation(target.element.ref, terms), derivative=True)),)),
+        Display((Row(Indexed(gradient(target.element.ref, terms), derivative=True)),)),
         *_moved(graph, target, terms),
     ]
 
@@ -379,7 +383,7 @@ def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Bloc
         terms = pattern_of(graph, target_of(graph, element))
         if len(terms) == len(base) and all(moved(a, b) is not None for a, b in zip(base, terms, strict=True)):
             probes[letters[k]] = terms
-            rows.append(((Entry(element.ref),), _changes(_equation(target.element.ref, base), terms)))
+            rows.append(((Entry(element.ref),), _changes(gradient(target.element.ref, base), terms)))
     if not rows:
         return []
     return [
@@ -432,7 +436,7 @@ def _pattern(
         for x, axis in zip(letters, tensor.axes, strict=True)
         if x in probes
     )
-    equation = _equation(Ref(tensor.name, tuple(index)), tuple(normal(p) for p in patterns if p is not None), ranges)
+    equation = gradient(Ref(tensor.name, tuple(index)), tuple(normal(p) for p in patterns if p is not None), ranges)
     return [
         Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
         Display((Row(Indexed(equation, derivative=True)),)),

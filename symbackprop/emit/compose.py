@@ -8,7 +8,7 @@ may be broken.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import var
 from symbackprop.document import blocks as b
@@ -54,6 +54,7 @@ class Composer:
     def __init__(self, printer: Printer) -> None:
         self.printer = printer
         self.target = printer.target
+        self._others: dict[Any, Composer] = {}
 
     # -- rows of displays ----------------------------------------------------------------------------------------------
 
@@ -80,8 +81,11 @@ class Composer:
 
     def elsewhere(self, formula: b.Elsewhere) -> Composer:
         """A composer for the formulas of another derivation."""
-        printer = Printer(formula.derivation, formula.preset, self.printer.target.name)
-        return type(self)(printer)
+        key = id(formula.derivation), id(formula.preset), id(formula.layout)
+        if key not in self._others:
+            printer = Printer(formula.derivation, formula.preset, self.printer.target.name, layout=formula.layout)
+            self._others[key] = type(self)(printer)
+        return self._others[key]
 
     def right(self, formula: b.Formula) -> Right:
         """The parts of a formula that stands right of an equals sign."""

@@ -73,11 +73,12 @@ class _Writer(Writer):
 
     def exercise(self, number: int, exercise: b.Exercise) -> str:
         points = f" ({exercise.points} point{'' if exercise.points == 1 else 's'})" if exercise.points else ""
-        parts = [f"{number}  {plain(exercise.title)}{points}", *(self.block(each) for each in exercise.blocks)]
-        return "\n\n".join([*parts, *([f"Hint: {self.spans(exercise.hint)}"] if exercise.hint else [])])
+        parts = [f"{number}  {plain(exercise.title)}{points}", *map(self.block, exercise.blocks)]
+        parts += [f"Hint: {self.spans(exercise.hint)}"] if exercise.hint else []
+        return "\n\n".join(filter(None, parts))
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> str:
-        return f"{number}\n\n" + "\n\n".join(self.block(each) for each in blocks)
+        return "\n\n".join(filter(None, [str(number), *map(self.block, blocks)]))
 
     def listing(self, text: str, language: str) -> str:
         del language

@@ -30,14 +30,28 @@ def session(text, derived):
     return pipeline.session(documents.read(text, "tex"), derived.network)
 
 
+def displays(blocks):
+    """All displays, wherever they stand."""
+    for block in blocks:
+        if isinstance(block, b.Display):
+            yield block
+        yield from displays(getattr(block, "blocks", ()))
+        yield from displays(each for column in getattr(block, "columns", ()) for each in column)
+
+
+def formulas_of(display, composer, *, elsewhere):
+    """How many formulas of this derivation, or of others, a display shows: both levels may agree."""
+    rows = [row for row in below_each_other(display.rows) if isinstance(row.formula, b.Elsewhere) == elsewhere]
+    composed = [composer.row(row.formula) for row in rows]
+    return sum(k == 0 or each != composed[k - 1] for k, each in enumerate(composed))
+
+
 def claims_of(block, composer):
     """How many formulas of a block say that two things are equal, or how one becomes another."""
     match block:
-        case b.Display(rows=rows):
-            own = [row for row in below_each_other(rows) if not isinstance(row.formula, b.Elsewhere)]
-            composed = [composer.row(row.formula) for row in own]
-            return sum(k == 0 or each != composed[k - 1] for k, each in enumerate(composed))  # both levels may agree
-        case b.KeyBox(blocks=inner):
+        case b.Display():
+            return formulas_of(block, composer, elsewhere=False)
+        case b.KeyBox(blocks=inner) | b.Exercise(blocks=inner) | b.Solution(blocks=inner):
             return sum(claims_of(each, composer) for each in inner)
         case b.Columns(columns=columns):
             return sum(claims_of(each, composer) for column in columns for each in column)
@@ -63,11 +77,12 @@ def assert_all_right(name, preset):
     derived, tree, text = made(name, preset)
     found = session(text, derived)
     assert not found.document.problems
-    ignored = [entry for entry in found.document.entries if entry.directives.ignore]
-    assert len(ignored) == sum(isinstance(f, b.Elsewhere) for f in b.formulas(tree.blocks))
+    composer = latex.LatexComposer(derived.printer)
+    ignored = sum(bool(entry.directives.ignore) for entry in found.document.entries)
+    assert ignored == sum(formulas_of(block, composer, elsewhere=True) for block in displays(tree.blocks))
     verdicts = [(each.line, each.verdict.verdict, each.verdict.message) for each in found.claims()]
     assert [each for each in verdicts if each[1] != "right"] == []
-    expected = sum(claims_of(block, latex.LatexComposer(derived.printer)) for block in tree.blocks)
+    expected = sum(claims_of(block, composer) for block in tree.blocks)
     assert len(verdicts) == expected, "a formula on the page was not judged"
 
 

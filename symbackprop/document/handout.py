@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any
 import sympy as sp
 
 from symbackprop.affine import Size, const, size, var
-from symbackprop.document import backwards, directives, exercises, forward, opening, program, scalar, shapes, summary
+from symbackprop.document import (
+    backwards,
+    conventions,
+    directives,
+    exercises,
+    forward,
+    opening,
+    program,
+    scalar,
+    shapes,
+    summary,
+)
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -122,7 +133,8 @@ def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
     head = ("Symbol", "Shape", "Entry", "Meaning", "In code")
     table = Table(head, tuple(rows), ("Every array in this handout.",), "lllll", "symbols")
     said = directives.stated(view, used)
-    return [Heading(1, (opening.NOTATION,)), *said, table, *sizes_and_functions(view), *constants(view)]
+    symbols = [Heading(1, (opening.NOTATION,)), *said, table, *sizes_and_functions(view), *constants(view)]
+    return [*symbols, *conventions.blocks(view)]
 
 
 def entry(view: View, name: str) -> Spans:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop import adjoint, spec
 from symbackprop.affine import Affine, const
 from symbackprop.derivation import Choices
+from symbackprop.document import conventions
 from symbackprop.document.blocks import (
     Block,
     Dims,
@@ -96,6 +97,7 @@ def section(view: View) -> list[Block]:
         _table(view, found),
         *_remarks(view, found),
         *([_partner_rule(view)] if any(p.summed for p in found) else []),
+        *conventions.example(view),
     ]
 
 

@@ -307,6 +307,27 @@ class Composer:
         return box
 
 
+def terms_of(composed: Composed) -> list[tuple[list[y.Box], list[y.Box]]] | None:
+    """The signs and the tinted factors of each line of a sum with a line for each product; None for anything else."""
+    if len(composed.rights) != 1 or not composed.rights[0].stacked:
+        return None
+    found: list[tuple[list[y.Box], list[y.Box]]] = []
+    for part in composed.rights[0].parts:
+        signs: list[y.Box] = []
+        factors: list[y.Box] = []
+        for box in part.parts if isinstance(part, y.Spaced) else (part,):
+            if isinstance(box, y.Tinted):
+                factors.append(box)
+            elif factors and box != y.DOT:
+                return None
+            elif not factors:
+                signs.append(box)
+        if not all(isinstance(sign, y.Sign | y.Numbered) for sign in signs):
+            return None
+        found.append((signs, factors))
+    return found
+
+
 def number(text: str) -> Piece:
     """A decimal; with an exponent as a power of ten."""
     mantissa, _, exponent = text.partition("e")

@@ -14,11 +14,11 @@ from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.aligned import AlignedWriter, Line, width
 from symbackprop.emit.breaking import pieces_of
-from symbackprop.emit.compose import Composer
+from symbackprop.emit.compose import Composer, terms_of
 from symbackprop.emit.drawing_tikz import tikz
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import plain, used_columns
+from symbackprop.emit.writer import ABREAST, STAY, announces, displayed, lines_of, plain, used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -28,15 +28,20 @@ if TYPE_CHECKING:
 
     from symbackprop.emit.mathtext import Printer
 
-LINE = AlignedWriter.room
+LINE = 37.0
+"""Room for a displayed formula, in em: the text's width less the indentation and the number."""
 CELL = 19.0
 """Formulas in tables wider than this are broken."""
+FACTOR = 0.6
+"""Room that a tint takes around its factor."""
 MARGIN = 3.0
 """Room beside a column of formulas."""
 GOES_ON = r" \\ &\quad "
 """Between the lines of a formula that is broken in a table."""
-TABLE_HEIGHT = 30
-"""Lines of one table, tall rows counted twice; what is longer goes on in another."""
+CODE = (7.4, 8.4)
+"""Sizes of programs, in points, from that in which the longest line fits to the one that is large enough."""
+CODE_WIDTH = 860.0
+"""Width of a program's lines in points, in characters of one point."""
 
 
 class Latex(str):
@@ -186,20 +191,27 @@ class LatexComposer(Composer):
 class LatexWriter(AlignedWriter):
     """Blocks to markup."""
 
+    room: ClassVar[float] = LINE
     sizes: ClassVar[Sequence[tuple[str, float]]] = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
 
     def __init__(self, printer: Printer) -> None:
         super().__init__(LatexComposer(printer))
         self.labels: set[str] = set()
 
-    def blocks(self, blocks: Sequence[b.Block]) -> Latex:
-        """Blocks below each other; labels that nothing defines are not referred to."""
+    def blocks(self, blocks: Sequence[b.Block], *, boxed: bool = False) -> Latex:
+        """Blocks below each other; labels that nothing defines are not referred to.
+
+        Before what must not be the last thing of a page stands how many lines it needs; nothing in a box does.
+        """
         self.labels |= {row.label for block in blocks if isinstance(block, b.Display) for row in block.rows}
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
         self.number(blocks)
         out = Latex("")
         for k, block in enumerate(blocks):
-            out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n") + self.block(block)
+            out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n")
+            if not boxed and announces(block) and not (k and announces(blocks[k - 1])):
+                out += Latex(f"\\Needspace{{{lines_of(blocks[k:])}\\baselineskip}}\n")
+            out += self.block(block)
         return out
 
     def heading(self, level: int, text: b.Spans) -> Latex:
@@ -213,18 +225,18 @@ class LatexWriter(AlignedWriter):
         return Latex("\n").join([Latex(r"\begin{goals}"), *lines, Latex(r"\end{goals}")])
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> Latex:
-        return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks)}\n\\end{{keybox}}")
+        return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks, boxed=True)}\n\\end{{keybox}}")
 
     def columns(self, block: b.Columns) -> Latex:
         """Columns side by side where every formula fits on a line there; a column as wide as its widest needs."""
         widths = [self.widest(column) + MARGIN for column in block.columns]
         size = next((size for size, scale in self.sizes if sum(widths) <= LINE / scale), None)
-        if size is None:
+        if size is None or max(map(displayed, block.columns)) > ABREAST:
             return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
         parts = [
             Latex(
                 rf"\begin{{minipage}}[t]{{{wide / sum(widths):.3f}\linewidth}}{size}\mathindent=0pt"
-                f"\n{self.paragraph(head, ())}\n\n{self.blocks(column)}\n\\end{{minipage}}"
+                f"\n{self.paragraph(head, ())}\n\n{self.blocks(column, boxed=True)}\n\\end{{minipage}}"
             )
             for wide, head, column in zip(widths, block.heads, block.columns, strict=True)
         ]
@@ -296,18 +308,16 @@ class LatexWriter(AlignedWriter):
 
     def display(self, rows: Sequence[b.Row]) -> Latex:
         """Rows aligned at their equals signs; set smaller where that spares breaking, broken into lines that fit."""
-        pairs = self.pairs(rows)
-        if pairs is not None:
-            return pairs
+        special = self.pairs(rows) or self.paths(rows)
+        if special is not None:
+            return special
         size, arranged = self.arranged(rows)
         lines: list[str] = []
         for row, shown in arranged:
-            lines += [rf"{line} \notag" for line in shown[:-1]]
-            lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag"))
-        body = " \\\\\n".join(lines)
-        environment = "align" if any(row.label for row in rows) else "align*"
-        text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
-        return Latex(f"{{{size}\n{text}\n}}" if size else text)
+            stay = "*" if len(shown) <= STAY else ""
+            lines += [rf"{line} \notag \\{stay}" for line in shown[:-1]]
+            lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag") + r" \\")
+        return _aligned("align", "\n".join(lines), size, numbered=any(row.label for row in rows))
 
     def fitted(self, line: Line, lead: float, room: float) -> str:
         return line.fitted(lead, room)
@@ -330,30 +340,44 @@ class LatexWriter(AlignedWriter):
             + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag")
             for row, side in zip(rows, sides, strict=True)
         ]
-        environment = "align" if any(row.label for row in rows) else "align*"
-        body = " \\\\\n".join(lines)
-        text = f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
-        return Latex(f"{{{size}\n{text}\n}}" if size else text)
+        return _aligned("align", " \\\\\n".join(lines), size, numbered=any(row.label for row in rows))
+
+    def paths(self, rows: Sequence[b.Row]) -> Latex | None:
+        """A sum of products with a line for each, their factors in columns; None where it is none, or has no room."""
+        composed = [self.composed(row) for row in rows]
+        found = terms_of(composed[0]) if len(rows) == 1 else None
+        if found is None:
+            return None
+        count = max(len(factors) for _, factors in found)
+        columns = [[factors[k] for _, factors in found if len(factors) > k] for k in range(count)]
+        wide = width(composed[0].left) + 4 + sum(max(map(width, column)) + FACTOR for column in columns)
+        size = next((size for size, scale in self.sizes if wide < LINE / scale), None)
+        if size is None:
+            return None
+        lines = []
+        for k, (signs, factors) in enumerate(found):
+            left = "" if k or composed[0].left is None else self.show(composed[0].left)
+            head = self.show(y.spaced(signs if k else [y.EQUALS, *signs]))
+            lines.append(f"{left} & {' && '.join([head, *map(self.show, factors)])}" + r" \notag")
+        body = " \\\\*\n".join(lines)
+        if rows[0].label:
+            body = body.replace(r" \notag", rf" \label{{eq:{rows[0].label}}}", 1)
+        return _aligned("alignat", body, size, numbered=bool(rows[0].label), argument=f"{{{count + 1}}}")
 
     # -- tables --------------------------------------------------------------------------------------------------------
 
     def table(self, block: b.Table) -> Latex:
-        """A table with its caption above; long ones in several parts, wide ones set smaller by TeX itself."""
+        """A table with its caption above; TeX breaks long ones over pages and sets wide ones smaller."""
         used = used_columns(block)
         head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
         columns = [[self.cell(row[k]) for row in block.rows] for k in used]
         align = _alignment([block.align[k] for k in used], columns)
-        groups: list[list[str]] = [[]]
-        height = 0
-        for cells in zip(*columns, strict=True):
-            lines = max(1, *(2 * (cell.count(r"\tall") + cell.count(GOES_ON)) for cell in cells))
-            height += lines
-            if height > TABLE_HEIGHT:
-                groups.append([])
-                height = lines
-            groups[-1].append(" & ".join(cells) + r" \\")
-        caption = self.spans(block.caption)
-        return Latex("\n\n").join(_tabular(caption, align, head, lines, again=k > 0) for k, lines in enumerate(groups))
+        lines = [" & ".join(cells) + r" \\" for cells in zip(*columns, strict=True)]
+        for k in {0, len(lines) - 2} & set(range(len(lines) - 1)):  # neither the first row nor the last stands alone
+            lines[k] += "*"
+        rows = "\n".join(lines)
+        arguments = f"{{{self.spans(block.caption)}}}{{{len(used)}}}{{{align}}}{{{head}}}"
+        return Latex(f"\\begin{{handouttable}}{arguments}\n{rows}\n\\end{{handouttable}}")
 
     def cell(self, spans: b.Spans) -> str:
         """A cell on one line; formulas in display style where they hold fractions."""
@@ -391,18 +415,11 @@ def _cell_width(cell: str) -> float:
     return 0.45 * len(words) + sum(max(map(width_of, (a or b).split(GOES_ON))) for a, b in formulas)
 
 
-def _tabular(caption: str, align: str, head: str, lines: Sequence[str], *, again: bool) -> Latex:
-    """One table, or the part of one that goes on."""
-    rows = "\n".join(lines)
-    return Latex(rf"""\begin{{handouttable}}{{\table{"again" if again else "head"}{{{caption}}}}}
-\begin{{tabular}}{{@{{}}{align}@{{}}}}
-\toprule
-{head} \\
-\midrule
-{rows}
-\bottomrule
-\end{{tabular}}
-\end{{handouttable}}""")
+def _aligned(environment: str, body: str, size: str, *, numbered: bool, argument: str = "") -> Latex:
+    """An environment of displayed formulas, in a size of its own where it has one."""
+    name = environment if numbered else f"{environment}*"
+    text = f"\\begin{{{name}}}{argument}\n{body.removesuffix(' ' + chr(92) * 2)}\n\\end{{{name}}}"
+    return Latex(f"{{\\sized{{{size}}}\n{text}\n}}" if size else text)
 
 
 def _breakable(text: str) -> Latex:
@@ -418,5 +435,7 @@ def listing(text: str, language: str) -> Latex:
     while opening in text or closing in text:
         opening, closing = opening + "@", "@" + closing
     shown = "".join(c if c.isascii() else f"{opening}{_escaped(c)}{closing}" for c in text.rstrip())
-    define = rf"\newprogram{{{name}}}{{{language}}}{{{opening}}}{{{closing}}}"
+    longest = max(map(len, text.splitlines()), default=0)
+    size = min(CODE[1], max(CODE[0], int(10 * CODE_WIDTH / max(longest, 1)) / 10))
+    define = rf"\newprogram{{{name}}}{{{language}}}{{{opening}}}{{{closing}}}{{{size}}}"
     return Latex(f"{define}\n\\begin{{{name}}}\n{shown}\n\\end{{{name}}}")

@@ -11,12 +11,23 @@ from typing import TYPE_CHECKING
 from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.breaking import pieces_of
-from symbackprop.emit.compose import Composer
+from symbackprop.emit.compose import Composer, terms_of
 from symbackprop.emit.drawing_typst import typst
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
-from symbackprop.emit.writer import Writer, below_each_other, plain, used_columns
+from symbackprop.emit.targets import TARGETS
+from symbackprop.emit.writer import (
+    ABREAST,
+    SMALL,
+    STAY,
+    Writer,
+    announces,
+    below_each_other,
+    displayed,
+    plain,
+    used_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,12 +35,18 @@ if TYPE_CHECKING:
     from symbackprop.emit.compose import Composed, Right
     from symbackprop.emit.mathtext import Printer
 
-LINE = 33.0
+LINE = 35.5
 """Room for a displayed formula beside its number, in em."""
 CELL = 17.0
 """Formulas in tables wider than this are broken."""
-PAPERS = {"a4": "a4", "letter": "us-letter"}
-"""Papers by Typst's names."""
+PAPERS = {"a4": ("a4", 24.0), "letter": ("us-letter", 26.95)}
+"""Papers by Typst's names, and the margin in mm that leaves the text as wide as on the others."""
+CODE = (6.4, 7.6)
+"""Sizes of programs, in points, from that in which the longest line fits to the one that is large enough."""
+CODE_WIDTH = 745.0
+"""Width of a program's lines in points, in characters of one point."""
+SMALLEST = 0.83
+"""Displays are set so small where that spares breaking."""
 LONG_LEFT = 12.0
 """Left sides wider than this stand on a line of their own."""
 
@@ -38,7 +55,7 @@ def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a Typst file; ``printer`` writes Typst."""
     writer = _Writer(printer)
     writer.number(document.blocks)
-    body = "\n\n".join(writer.block(block) for block in document.blocks)
+    body = writer.blocks(document.blocks)
     return (
         environment("typst")
         .get_template("handout.typ.j2")
@@ -47,7 +64,8 @@ def write(document: b.Document, printer: Printer) -> str:
             subtitle=quoted(plain(document.subtitle)),
             kicker=quoted("  /  ".join(map(plain, document.kicker))) if document.kicker else "",
             author=quoted(plain(document.author)),
-            paper=quoted(PAPERS[document.paper]),
+            paper=quoted(PAPERS[document.paper][0]),
+            margin=PAPERS[document.paper][1],
             body=body,
         )
     )
@@ -92,48 +110,85 @@ class _Writer(Writer):
 
     def formula(self, box: y.Box) -> str:
         """A formula in a line of text; Typst breaks it at its signs."""
-        return f"${self.show(box)}$"
+        return self.math(box)
+
+    def math(self, *boxes: y.Box, before: str = "", display: bool = False) -> str:
+        """A formula with words for readers who cannot see it."""
+        shown = " ".join(f"display({self.show(box)})" if display else self.show(box) for box in boxes)
+        words = " ".join(TARGETS["unicode"].show(box) for box in boxes)
+        return f"#formula({quoted(words)}, ${before}{shown}$);"
 
     # -- blocks --------------------------------------------------------------------------------------------------------
+
+    def blocks(self, blocks: Sequence[b.Block]) -> str:
+        """Blocks below each other; what announces the next one stays on its page."""
+        return "\n\n".join(
+            f"#keep[\n{self.block(block)}\n]"
+            if isinstance(block, b.Paragraph) and announces(block)
+            else self.block(block)
+            for block in blocks
+        )
 
     def heading(self, level: int, text: b.Spans) -> str:
         return f"#heading(level: {level})[{self.spans(text)}]"
 
     def paragraph(self, lead: str, spans: b.Spans) -> str:
         head = f"#strong({quoted(lead)});#h(.5em)" if lead else ""
-        return f"#par[{head}{self.spans(spans)}]"
+        return f"#words[{head}{self.spans(spans)}]"
 
     def items(self, items: Sequence[b.Spans]) -> str:
-        return "#list(" + ", ".join(f"[{self.spans(item)}]" for item in items) + ")"
+        return "#items(" + ", ".join(f"[{self.spans(item)}]" for item in items) + ")"
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
-        inner = "\n\n".join(self.block(each) for each in blocks)
+        inner = self.blocks(blocks)
         return f"#keybox({quoted(title)})[\n{inner}\n]"
 
     def listing(self, text: str, language: str) -> str:
-        return f"#listing({quoted(text.rstrip())}, {quoted(language)})"
+        longest = max(map(len, text.splitlines()), default=1)
+        size = min(CODE[1], max(CODE[0], int(10 * CODE_WIDTH / max(longest, 1)) / 10))
+        return f"#listing({quoted(text.rstrip())}, {quoted(language)}, {size}pt)"
 
     def note(self, title: str, spans: b.Spans) -> str:
         return f"#aside({quoted(title)})[{self.spans(spans)}]"
 
     def exercise(self, number: int, exercise: b.Exercise) -> str:
         points = f"{exercise.points} point{'' if exercise.points == 1 else 's'}" if exercise.points else ""
-        inner = "\n\n".join(self.block(each) for each in exercise.blocks)
+        inner = self.blocks(exercise.blocks)
         hint = f"\n\n#hint[{self.spans(exercise.hint)}]" if exercise.hint else ""
         return f"#exercise({number}, {quoted(exercise.title)}, {quoted(points)})[\n{inner}{hint}\n]"
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> str:
-        inner = "\n\n".join(self.block(each) for each in blocks)
+        inner = self.blocks(blocks)
         return f"#solution({number})[\n{inner}\n]"
 
     def new_page(self) -> str:
         return "#pagebreak(weak: true)"
 
+    def columns(self, block: b.Columns) -> str:
+        """Columns side by side where every formula fits on a line there."""
+        widths = [self.widest(column) + 3.0 for column in block.columns]
+        if sum(widths) > LINE / SMALLEST or max(map(displayed, block.columns)) > ABREAST:
+            return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
+        shares = ", ".join(f"{wide / sum(widths):.3f}fr" for wide in widths)
+        bodies = ", ".join(
+            f"[{self.paragraph(head, ())}\n{self.blocks(column)}]"
+            for head, column in zip(block.heads, block.columns, strict=True)
+        )
+        return f"#beside(({shares}), {min(1.0, LINE / sum(widths)):.2f}, {bodies})"
+
+    def widest(self, blocks: Sequence[b.Block]) -> float:
+        """Width of the widest formula in displays, in em."""
+        composed = [self.composed(row) for each in blocks if isinstance(each, b.Display) for row in each.rows]
+        return max((_extent(c.left) + max(extent(r.box) for r in c.rights) for c in composed if c.rights), default=0)
+
     def display(self, rows: Sequence[b.Row]) -> str:
         """Rows aligned at their equals signs, broken into lines that fit."""
-        rows = below_each_other(rows)
+        return self.pairs(rows) or self.paths(rows) or self.formulas(below_each_other(rows))
+
+    def formulas(self, rows: Sequence[b.Row]) -> str:
+        """Rows below each other."""
         composed = [self.composed(row) for row in rows]
-        lead = max(extent(each.left) if each.left is not None else 0.0 for each in composed)
+        lead = max(_extent(each.left) for each in composed)
         apart = lead > LONG_LEFT
         room = LINE - (2.0 if apart else lead)
         lines: list[str] = []
@@ -143,11 +198,57 @@ class _Writer(Writer):
                 continue
             above = each
             found = self.lines(each.left, each.rights, room, apart=apart)
-            for left, right in found[:-1]:
-                lines.append(self.line(left, right, ""))
-            lines.append(self.line(*found[-1], row.label))
-        body = ",\n  ".join(lines)
-        return f"#formulas(\n  {body},\n)"
+            lines += [self.line(left, right, "", keep=len(found) <= STAY) for left, right in found[:-1]]
+            lines.append(self.line(*found[-1], row.label, keep=False))
+        return _call("formulas", lines)
+
+    def pairs(self, rows: Sequence[b.Row]) -> str:
+        """Rows of two formulas side by side; nothing where there are none, or no room."""
+        if not any(row.beside for row in rows):
+            return ""
+        both = [[self.composed(b.Row(f)) for f in (row.formula, row.beside) if f is not None] for row in rows]
+        sides = [each[:1] if each[0] == each[-1] else each for each in both]  # both levels may agree
+        if any(len(each.rights) > 1 or y.holds(each.rights[0].box, y.Cases) for side in sides for each in side):
+            return ""
+        columns = [[side[k] for side in sides if len(side) > k] for k in range(2)]
+        wide = sum(max(_extent(e.left) for e in each) + max(extent(e.rights[0].box) for e in each) for each in columns)
+        if wide + 6 > LINE / SMALLEST:
+            return ""
+        lines = []
+        for row, side in zip(rows, sides, strict=True):
+            cells = [cell for each in side for cell in self.sides(each.left, y.spaced([y.EQUALS, each.rights[0].box]))]
+            cells += ["[]"] * (4 - len(cells))
+            lines.append(f"({', '.join(cells)}, {self.tag(row.label)})")
+        return _call("pairs", lines)
+
+    def paths(self, rows: Sequence[b.Row]) -> str:
+        """A sum of products with a line for each, their factors in columns; nothing where it is none, or no room."""
+        composed = [self.composed(row) for row in rows]
+        found = terms_of(composed[0]) if len(rows) == 1 else None
+        if found is None:
+            return ""
+        count = max(len(factors) for _, factors in found)
+        columns = [[factors[k] for _, factors in found if len(factors) > k] for k in range(count)]
+        if _extent(composed[0].left) + 4 + sum(max(map(extent, column)) + 0.6 for column in columns) > LINE / SMALLEST:
+            return ""
+        lines = []
+        for k, (signs, factors) in enumerate(found):
+            cells = self.sides(None if k else composed[0].left, y.spaced(signs if k else [y.EQUALS, *signs]))
+            cells += [f"[{self.math(factor, display=True)}]" for factor in factors]
+            cells += ["[]"] * (count + 2 - len(cells))
+            lines.append(f"({', '.join(cells)}, {self.tag('' if k else rows[0].label)})")
+        return _call("paths", lines)
+
+    def sides(self, left: y.Box | None, right: y.Box) -> list[str]:
+        """Both sides of a formula as cells."""
+        return [
+            f"[{self.math(left, display=True)}]" if left is not None else "[]",
+            f"[{self.math(right, display=True)}]",
+        ]
+
+    def tag(self, label: str) -> str:
+        """The number of a display."""
+        return "[]" if not label else f"number({quoted(label)}, {self.numbers[label]})"
 
     def composed(self, row: b.Row) -> Composed:
         """The row in parts; cases that do not fit stand below each other without a brace."""
@@ -157,23 +258,26 @@ class _Writer(Writer):
         )
         return self.composer.row(row.formula, apart=True) if wide else composed
 
-    def line(self, left: str, right: str, label: str) -> str:
-        """One line: both sides, and its number."""
-        number = "[]" if not label else f"number({quoted(label)}, {self.numbers[label]})"
-        return f"[{f'${left}$' if left else ''}], fit[${right}$], {number}"
+    def line(self, left: y.Box | None, right: str, label: str, *, keep: bool) -> str:
+        """One line: both sides, its number, and whether the next line stays with it."""
+        shown = f"[{self.math(left, display=True)}]" if left is not None else "[]"
+        return f"({shown}, [{right}], {self.tag(label)}, {str(keep).lower()})"
 
-    def lines(self, left: y.Box | None, rights: Sequence[Right], room: float, *, apart: bool) -> list[tuple[str, str]]:
+    def lines(
+        self, left: y.Box | None, rights: Sequence[Right], room: float, *, apart: bool
+    ) -> list[tuple[y.Box | None, str]]:
         """Left and right sides of the lines of one formula; a long left side has a line of its own."""
-        shown = self.show(left) if left is not None else ""
         if not rights:
-            return [("", f"display({shown})")]
-        found: list[tuple[str, str]] = [("", f"display({shown})")] if apart and left is not None else []
+            return [(None, self.math(left, display=True))] if left is not None else []
+        found: list[tuple[y.Box | None, str]] = []
+        if apart and left is not None:
+            found.append((None, self.math(left, display=True)))
         for number, right in enumerate(rights):
             opening: list[y.Box] = [y.EQUALS] if left is not None else []
-            head = "" if apart or number else f"display({shown})" if shown else ""
+            head = None if apart or number else left
             for line in self.filled(opening, right, room):
                 found.append((head, line))
-                head = ""
+                head = None
         return found
 
     def filled(self, opening: list[y.Box], right: Right, room: float) -> list[str]:
@@ -187,12 +291,12 @@ class _Writer(Writer):
             for k, piece in enumerate(pieces_of(part, room - 2.5, extent)):
                 size = extent(piece)
                 if (number or k) and (used + size > room or (right.stacked and not k)):
-                    lines.append(f"{indent}display({self.show(y.spaced(current))})")
+                    lines.append(self.math(y.spaced(current), before=indent, display=True))
                     current, used, indent = [], 2.4, "quad "
                 current.append(piece)
                 used += size
-        when = "" if right.when is None else f" quad {quoted('for ')} {self.show(right.when)}"
-        return [*lines, f"{indent}display({self.show(y.spaced(current))}){when}"]
+        when = "" if right.when is None else f"#h(1em);for {self.math(right.when)}"
+        return [*lines, self.math(y.spaced(current), before=indent, display=True) + when]
 
     def table(self, block: b.Table) -> str:
         """A table with its caption above."""
@@ -202,7 +306,8 @@ class _Writer(Writer):
         head = ", ".join(f"strong({quoted(block.columns[k])})" for k in used)
         rows = ",\n  ".join(", ".join(f"[{self.cell(row[k])}]" for k in used) for row in block.rows)
         caption = f"#text(fill: hue.C)[*Table {self.tables}.*] {self.spans(block.caption)}"
-        return f"#handouttable([{caption}], ({columns},), ({head},),\n  {rows},\n)"
+        whole = str(len(block.rows) <= SMALL).lower()
+        return f"#handouttable([{caption}], ({columns},), ({head},), {whole},\n  {rows},\n)"
 
     def cell(self, spans: b.Spans) -> str:
         """A cell; long formulas in it in several lines."""
@@ -211,4 +316,14 @@ class _Writer(Writer):
     def in_cell(self, formula: b.Formula) -> str:
         box = self.composer.inline(formula)
         pieces = pieces_of(box, CELL, extent)
-        return r" \ #h(1em)".join(f"$display({self.show(piece)})$" for piece in pieces)
+        return r" \ #h(1em)".join(self.math(piece, display=True) for piece in pieces)
+
+
+def _extent(box: y.Box | None) -> float:
+    """About how wide a side is, in em; nothing for none."""
+    return extent(box) if box is not None else 0.0
+
+
+def _call(function: str, arguments: Sequence[str]) -> str:
+    """A call with an argument a line."""
+    return f"#{function}(\n  {(',' + chr(10) + '  ').join(arguments)},\n)"

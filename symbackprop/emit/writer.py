@@ -210,6 +210,46 @@ def below_each_other(rows: Sequence[b.Row]) -> list[b.Row]:
     return found
 
 
+LINES = {b.Heading: 3, b.Display: 3, b.Table: 8, b.KeyBox: 6, b.Listing: 5, b.Exercise: 5, b.Directive: 0}
+"""Lines that the beginning of a block needs on a page; others need two."""
+
+
+def announces(block: b.Block) -> bool:
+    """True for a block that must not be the last thing of a page: a heading, or words that open what follows."""
+    if isinstance(block, b.Paragraph) and block.spans:
+        last = block.spans[-1]
+        return isinstance(last, str) and last.rstrip().endswith((":", ","))
+    return isinstance(block, b.Heading | b.Directive)
+
+
+def lines_of(blocks: Sequence[b.Block]) -> int:
+    """About how many lines the blocks need that stay together at the beginning of these."""
+    total = 0
+    for block in blocks:
+        small = isinstance(block, b.Table) and len(block.rows) <= SMALL
+        total += 4 + 2 * len(block.rows) if small else LINES.get(type(block), 2)  # type: ignore[union-attr]
+        if not announces(block):
+            break
+    return min(total, MOST)
+
+
+STAY = 5
+"""Lines of one formula that stay on a page together."""
+SMALL = 5
+"""Rows of a table that stays on one page."""
+MOST = 16
+"""Lines that are kept free at most."""
+
+
+ABREAST = 12
+"""Formulas in a column beside others, which no page break can divide."""
+
+
+def displayed(blocks: Sequence[b.Block]) -> int:
+    """How many formulas are displayed."""
+    return sum(len(block.rows) for block in blocks if isinstance(block, b.Display))
+
+
 def used_columns(block: b.Table) -> list[int]:
     """Columns of a table in which something stands."""
     return [k for k in range(len(block.columns)) if any(row[k] for row in block.rows)]

@@ -99,8 +99,10 @@ class Glyph:
 
     @property
     def bold(self) -> bool:
-        """True for letters of a bold text font."""
-        return self.text.isalpha() and bool(re.search("Bold|Medi|BX", self.font)) and "Math" not in self.font
+        """True for letters of a bold font of running text."""
+        return (
+            self.text.isalpha() and bool(re.search("Bold|Medi|BX", self.font)) and not re.search("Math|Sans", self.font)
+        )
 
 
 @dataclass(frozen=True, slots=True)

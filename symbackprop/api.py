@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop import adjoint, notation, spec, typeset
 from symbackprop.check import check as gradient_check
+from symbackprop.check import worked
 from symbackprop.document import handout
 from symbackprop.document.material import Material
 from symbackprop.document.options import Options
@@ -211,10 +212,13 @@ def options(**chosen: Any) -> Options:
 
 
 def material(derived: Derived, options: Options | None = None, source: str | None = None, seed: int = 0) -> Material:
-    """What the handout of a derivation shows beside formulas: its code, and the check of it."""
-    del options
+    """What the handout of a derivation shows beside formulas: its code, the check of it, and an example in numbers."""
+    options = options or Options()
     text = derived.code() if source is None else source
-    return Material(code=text, report=derived.check(text, seed))
+    report = derived.check(text, seed)
+    wanted = options.numbers and options.audience == "full" and report.passed
+    example = worked(derived.derivation, text, derived.layout) if wanted else None
+    return Material(code=text, report=report, worked=example)
 
 
 def document(derived: Derived, options: Options | None = None, material: Material | None = None) -> Document:

@@ -75,7 +75,7 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
     Families of sizes get a value for each index in and around the range that occurs.
     """
     used: set[int] = set()
-    plain, families, needed = _size_names(network)
+    plain, families, needed = size_names(network)
     sizes: dict[str, Any] = {}
     for name in plain:
         given = network.sizes.get(name)
@@ -95,10 +95,10 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
         used.add(value)
         return value
 
-    taken_off = _taken_off(network)
-    for name in sorted(plain, key=lambda name: name in taken_off):
+    less = taken_off(network)
+    for name in sorted(plain, key=lambda name: name in less):
         if name not in sizes:
-            room = max((sum(sizes.get(less, 0) for less in each) for each in taken_off.get(name, ())), default=0)
+            room = max((sum(sizes.get(other, 0) for other in each) for each in less.get(name, ())), default=0)
             sizes[name] = 3 if name in network.depths else free(2 + room)
     for name in families:
         given = network.sizes.get(name)
@@ -112,7 +112,7 @@ def stand_in_sizes(network: Network, largest: int = LARGEST) -> dict[str, Any]:
     return sizes
 
 
-def _taken_off(network: Network) -> dict[str, list[list[str]]]:
+def taken_off(network: Network) -> dict[str, list[list[str]]]:
     """Sizes from which an axis takes others off, with these: ``T`` for ``T-K+1``."""
     found: dict[str, list[list[str]]] = {}
     for axis in (axis for tensor in network.tensors.values() for axis in tensor.axes):
@@ -123,7 +123,7 @@ def _taken_off(network: Network) -> dict[str, list[list[str]]]:
     return found
 
 
-def _size_names(network: Network) -> tuple[list[str], list[str], dict[str, set[int]]]:
+def size_names(network: Network) -> tuple[list[str], list[str], dict[str, set[int]]]:
     """Names of plain sizes and of families of sizes, and for the latter the offsets at which they are read."""
     plain: dict[str, None] = {}
     families: dict[str, None] = {}

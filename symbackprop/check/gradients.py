@@ -66,10 +66,10 @@ def check(
     notes = [*_about_sizes(network, sizes), *_about_functions(network)]
     for attempt in range(REDRAWS):
         values = _drawn(network, seed, sizes, attempt)
-        point = _Point(network, module, values, layout or {})
+        point = Point(network, module, values, layout or {})
         if not point.is_finite:
             continue
-        rows = _rows(network, point)
+        rows = rows_at(network, point)
         if rows is not None:
             if _is_positive(attempt):
                 notes.append("values were drawn positive: the loss is not defined for all others")
@@ -100,7 +100,7 @@ def _drawn(network: Network, seed: int, sizes: Mapping[str, Any], attempt: int) 
     return Values(sizes=values.sizes, arrays=arrays, functions=values.functions)
 
 
-class _Point:
+class Point:
     """A module at drawn values: its loss and gradients there, and its loss nearby."""
 
     def __init__(self, network: Network, module: Any, values: Values, layout: Mapping[str, tuple[int, ...]]) -> None:
@@ -160,7 +160,7 @@ class _Point:
         return evaluate
 
 
-def _rows(network: Network, point: _Point) -> tuple[Row, ...] | None:
+def rows_at(network: Network, point: Point) -> tuple[Row, ...] | None:
     """A row for each parameter; None where a kink is too near to measure anything."""
     rows = []
     complex_too = is_analytic(network)
@@ -218,12 +218,12 @@ def _unflattened(vector: Array, like: list[Array]) -> list[Array]:
     return [part.reshape(np.shape(a)) for part, a in zip(parts, like, strict=True)]
 
 
-def _exact(point: _Point, name: str, steps: list[Array]) -> float:
+def _exact(point: Point, name: str, steps: list[Array]) -> float:
     """What the module's gradient says of the derivative along a step."""
     return float(sum(np.sum(s * g) for s, g in zip(steps, point.gradients[name], strict=True)))
 
 
-def _difference_error(point: _Point, name: str, lines: list[list[Array]]) -> float | None:
+def _difference_error(point: Point, name: str, lines: list[list[Array]]) -> float | None:
     """The largest error along the lines, by difference quotients; None where one of them is of no use."""
     scale = max(point.floor, _largest(point.gradients[name]))
     worst = 0.0
@@ -237,7 +237,7 @@ def _difference_error(point: _Point, name: str, lines: list[list[Array]]) -> flo
     return worst / scale
 
 
-def _complex_error(point: _Point, name: str, lines: list[list[Array]]) -> float | None:
+def _complex_error(point: Point, name: str, lines: list[list[Array]]) -> float | None:
     """The largest error by complex steps; None where the module does not compute with complex numbers."""
     scale = max(COMPLEX_FLOOR * point.largest, _largest(point.gradients[name]), 1e-300)
     worst = 0.0

@@ -118,7 +118,10 @@ class Dims:
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """Parts of a sum or a list that are left out."""
+    """Parts of a sum or a list that are left out; of a matrix, ``down`` in a column, ``across`` in a row, or both."""
+
+    across: bool = True
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +250,15 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
+class Several:
+    """Formulas beside each other, as many on a line as fit."""
+
+    parts: tuple[Formula, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Grid:
-    """A matrix (or, of one row or column, a vector) of formulas in brackets."""
+    """A matrix of numbers (or, of one row or column, a vector) in brackets, their last digits below each other."""
 
     rows: tuple[tuple[Formula, ...], ...]
 
@@ -299,6 +309,7 @@ Formula = (
     | Equal
     | Number
     | Grid
+    | Several
     | Expression
     | Elsewhere
 )
@@ -387,9 +398,12 @@ class Display:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; ``align`` has a letter for each column (l, c, or p for running text)."""
+    """A table; ``align`` has a letter for each column (l, c, r, or p for running text).
 
-    columns: tuple[str, ...]
+    A head is words, or spans, of which a first ``Chip`` stands above the others.
+    """
+
+    columns: tuple[str | Spans, ...]
     rows: tuple[tuple[Spans, ...], ...]
     caption: Spans = ()
     align: str = ""

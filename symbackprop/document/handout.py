@@ -18,6 +18,7 @@ from symbackprop.document import (
     directives,
     exercises,
     forward,
+    numbers,
     opening,
     program,
     scalar,
@@ -96,6 +97,8 @@ def build(
         *shapes.section(view),
         *summary.section(view),
     ]
+    if options.numbers and options.audience == "full":
+        parts += numbers.section(view, material.worked)
     parts += [*program.section(code), *update(view, code), *checked(material.report)]
     parts = [*notation(view, tuple(parts)), *parts]
     asked = exercises.section(view, material)

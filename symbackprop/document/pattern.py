@@ -33,7 +33,7 @@ def _leaves(term: Term) -> Iterator[Ref | Value]:
             yield from factor.args
 
 
-def _indexed(term: Term) -> list[tuple[Ref | Value, int]]:
+def indexed(term: Term) -> list[tuple[Ref | Value, int]]:
     """The leaf of each affine form of the factors, and the position of the form in it."""
     found: list[tuple[Ref | Value, int]] = []
     for leaf in _leaves(term):
@@ -43,10 +43,10 @@ def _indexed(term: Term) -> list[tuple[Ref | Value, int]]:
 
 def _places(term: Term) -> list[Place]:
     """Where each affine form of the factors stands."""
-    return [(leaf.tensor if isinstance(leaf, Ref) else "", k) for leaf, k in _indexed(term)]
+    return [(leaf.tensor if isinstance(leaf, Ref) else "", k) for leaf, k in indexed(term)]
 
 
-def _forms(term: Term) -> list[Affine]:
+def forms(term: Term) -> list[Affine]:
     """The affine forms of the factors."""
     found: list[Affine] = []
     for leaf in _leaves(term):
@@ -54,19 +54,21 @@ def _forms(term: Term) -> list[Affine]:
     return found
 
 
-def _mapped(term: Term, change: Callable[[int, Affine], Affine]) -> Term:
+def mapped(term: Term, change: Callable[[int, Affine], Affine]) -> Term:
     """The term with form number k changed; factors keep their order."""
     counter = iter(range(10**9))
     factors = tuple(map_forms(f, lambda form: change(next(counter), form)) for f in term.factors)
     return Term(term.coefficient, term.bounds, term.conditions, factors, term.use)
 
 
-def _is_simple(term: Term) -> bool:
+def is_simple(term: Term) -> bool:
+    """True for a product of elements and functions of elements."""
     return not term.conditions and not term.bounds and all(isinstance(f, Ref | Apply) for f in term.factors)
 
 
-def _skeleton(term: Term) -> object:
-    blank = _mapped(term, lambda _, form: const(0) if form.is_constant else form)
+def skeleton(term: Term) -> object:
+    """What a term is apart from the numbers among its indices."""
+    blank = mapped(term, lambda _, form: const(0) if form.is_constant else form)
     return (term.coefficient, blank.factors)
 
 
@@ -111,12 +113,12 @@ def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], in
 
     Raises nothing: None where there is no such pattern.
     """
-    if len(terms) < 2 or not all(map(_is_simple, terms)) or len({str(_skeleton(t)) for t in terms}) > 1:  # noqa: PLR2004
+    if len(terms) < 2 or not all(map(is_simple, terms)) or len({str(skeleton(t)) for t in terms}) > 1:  # noqa: PLR2004
         return None
-    columns = list(zip(*(_forms(t) for t in terms), strict=True))
+    columns = list(zip(*(forms(t) for t in terms), strict=True))
     running: dict[tuple[Affine, ...], tuple[str, Affine]] = {}
     taken: set[str] = set()
-    for (leaf, position), column in zip(_indexed(terms[0]), columns, strict=True):
+    for (leaf, position), column in zip(indexed(terms[0]), columns, strict=True):
         if len(set(column)) == 1 or column in running:
             continue
         extent = axis_at(network, leaf, position) if isinstance(leaf, Ref) else None
@@ -128,7 +130,7 @@ def general(terms: Sequence[Term], network: Network, size: Callable[[Affine], in
     ) != len(terms):
         return None
     images = {column: var(letter) for column, (letter, _) in running.items()}
-    body = _mapped(terms[0], lambda k, form: images.get(columns[k], form))
+    body = mapped(terms[0], lambda k, form: images.get(columns[k], form))
     bounds = tuple(
         Bound(letter, Affine(), extent - 1, letter if letter.isalpha() else "") for letter, extent in running.values()
     )
@@ -142,13 +144,13 @@ def over_examples(term: Term, network: Network, example: int) -> Term | None:
     taken = {b.var for b in term.bounds}
     letter = ""
     image: dict[int, Affine] = {}
-    for k, (place, form) in enumerate(zip(_places(term), _forms(term), strict=True)):
+    for k, (place, form) in enumerate(zip(_places(term), forms(term), strict=True)):
         if place[0] and is_batch_axis(network, place) and form == const(example):
             letter = letter or letter_of(network, place, taken)
             image[k] = var(letter)
     if not letter:
         return None
-    body = _mapped(term, image.get)
+    body = mapped(term, image.get)
     extent = Affine(0, ((Size(network.batch), 1),))
     return Term(
         body.coefficient, (Bound(letter, Affine(), extent - 1, letter), *body.bounds), frozenset(), body.factors
@@ -166,9 +168,9 @@ def is_batch_axis(network: Network, place: Place) -> bool:
 
 def moved(base: Term, other: Term) -> tuple[tuple[Place, Affine, Affine], ...] | None:
     """Which indices differ between two terms of one pattern: (place, form in the first, form in the second)."""
-    if str(_skeleton(base)) != str(_skeleton(other)) or [b.hi for b in base.bounds] != [b.hi for b in other.bounds]:
+    if str(skeleton(base)) != str(skeleton(other)) or [b.hi for b in base.bounds] != [b.hi for b in other.bounds]:
         return None
-    pairs = zip(_places(base), _forms(base), _forms(other), strict=True)
+    pairs = zip(_places(base), forms(base), forms(other), strict=True)
     return tuple((place, a, b) for place, a, b in pairs if a != b)
 
 
@@ -185,12 +187,12 @@ def with_letters(base: Term, probes: Mapping[str, Term]) -> Term | None:
     for letter, probe in probes.items():
         if moved(base, probe) is None:
             return None
-        for k, (a, b) in enumerate(zip(_forms(base), _forms(probe), strict=True)):
+        for k, (a, b) in enumerate(zip(forms(base), forms(probe), strict=True)):
             if a != b:
                 if k in image or not a.is_constant:
                     return None
                 image[k] = var(letter)
-    body = _mapped(base, image.get)
+    body = mapped(base, image.get)
     return Term(body.coefficient, body.bounds, frozenset(), body.factors)
 
 

@@ -102,7 +102,7 @@ class AlignedWriter(Writer):
         apart = lead == LONG_INDENT
         lines = [Line("", f" {left}")] if apart else []
         for number, right in enumerate(composed.rights):
-            opening = ("", r"\qquad = ") if apart else (f"{'' if number else left} ", "= ")
+            opening = ("", r"\qquad = ") if apart else (f"{'' if number else left} ", "= " if left else "")
             lines += self.filled(opening, right, lead, room)
         return lines
 
@@ -110,9 +110,9 @@ class AlignedWriter(Writer):
         """Lines of ``= parts``, as many parts in each as fit; parts that do not fit are broken inside."""
         if right.when is not None:
             room -= width(right.when) + 3
-        again = r"\qquad\quad " if lead == LONG_INDENT else r"\quad "
         lines: list[Line] = []
         left, start = opening
+        again = (r"\qquad\quad " if lead == LONG_INDENT else r"\quad ") if start else ""
         current: list[y.Box] = []
         used = lead + 1.4
         for number, part in enumerate(right.parts):

@@ -70,6 +70,8 @@ COMMANDS = {
     "in": "∈",
     "dots": "…",
     "cdots": "⋯",
+    "vdots": "⋮",
+    "ddots": "⋱",
     "leftarrow": "←",
     "le": "≤",
     ",": " ",

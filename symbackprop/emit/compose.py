@@ -75,6 +75,10 @@ class Composer:
             return self.chain_rule(formula)
         if isinstance(formula, b.Elsewhere):
             return self.elsewhere(formula).row(formula.formula, apart=apart)
+        if isinstance(formula, b.Several):
+            *heads, last = map(self.inline, formula.parts)
+            parts = (*(y.beside(head, y.COMMA, y.Gap()) for head in heads), last)
+            return Composed(None, (Right(parts),))
         if isinstance(formula, b.Update):
             return Composed(self.update(formula.parameter))
         return Composed(None, (self.right(formula),))
@@ -184,8 +188,8 @@ class Composer:
                 return Piece(self.printer.shape(tensor, bare=bare))
             case b.Dims(axes=axes, equation=equation):
                 return Piece(self.printer.dims(axes, equation), PRODUCT)
-            case b.Dots():
-                return Piece(y.Sign(r"\cdots"))
+            case b.Dots(across=across, down=down):
+                return Piece(y.Sign(r"\ddots" if across and down else r"\vdots" if down else r"\cdots"))
             case b.Form(form=form):
                 return Piece(self.printer.form(form))
             case b.Letter(var=name, equation=equation):
@@ -220,14 +224,14 @@ class Composer:
             case b.Number(text=text):
                 return number(text)
             case b.Grid(rows=rows):
-                return Piece(y.Blocks(tuple(tuple(map(self.inline, row)) for row in rows)), ATOM, 2)
+                return Piece(y.Blocks(tuple(tuple(map(self.inline, row)) for row in rows), numbers=True), ATOM, 2)
             case b.Expression(node=node, equation=equation, turned=turned):
                 return self.printer.expression(node, equation, turned=turned)
             case b.Elsewhere():
                 return self.elsewhere(formula).piece(formula.formula)
             case b.Update(parameter=parameter):
                 return Piece(self.update(parameter), ADD, 1)
-            case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule():
+            case b.Equal() | b.Indexed() | b.Lifted() | b.Rewritten() | b.ChainRule() | b.Several():
                 row = self.row(formula)
                 sides = [*([row.left] if row.left else []), *(right.box for right in row.rights)]
                 return Piece(y.separated(sides, y.EQUALS), ADD, 2)

@@ -256,11 +256,17 @@ class _Writer(Writer):
         self.tables += 1
         used = used_columns(block)
         wide = sum(max(self.extent(row[k]) for row in block.rows) for k in used) > PAGE
-        head = Markup("").join(Markup('<th scope="col">{}</th>').format(block.columns[k]) for k in used)
+        kind = [Markup(' class="right"') if block.align[k] == "r" else Markup("") for k in range(len(block.columns))]
+        head = Markup("").join(
+            Markup('<th scope="col"{}>{}</th>').format(kind[k], self.head(block.columns[k])) for k in used
+        )
         rows = Markup("\n").join(
             Markup("<tr>{}</tr>").format(
                 Markup("").join(
-                    Markup('<td data-label="{}">{}</td>').format(block.columns[k], self.spans(row[k])) for k in used
+                    Markup('<td data-label="{}"{}>{}</td>').format(
+                        label_of(block.columns[k]), kind[k], self.spans(row[k])
+                    )
+                    for k in used
                 )
             )
             for row in block.rows
@@ -269,6 +275,13 @@ class _Writer(Writer):
         return Markup(
             "<table{}>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>"
         ).format(Markup(' class="stacked"') if wide else Markup(""), caption, head, rows)
+
+    def head(self, column: str | b.Spans) -> Markup:
+        """The head of a column; the letter of a kind stands above its formula."""
+        if isinstance(column, str):
+            return escape(column)
+        lines = [column[:1], column[1:]] if isinstance(column[0], b.Chip) else [column]
+        return Markup("<br>").join(map(self.spans, lines))
 
     def extent(self, spans: b.Spans) -> float:
         """About how wide a cell is, in em."""
@@ -291,3 +304,10 @@ class _Writer(Writer):
             code = Markup(", in the code {}").format(self.spans(row[4])) if row[4] else Markup("")
             found.append((class_of(symbol.tensor), Markup(" · ").join(said) + code))
         return found
+
+
+def label_of(column: str | b.Spans) -> str:
+    """The name of a column where its head cannot stand: words, or the letter of the kind."""
+    if isinstance(column, str):
+        return column
+    return "".join(b.KINDS.get(span.kind, "F") for span in column if isinstance(span, b.Chip))

@@ -369,7 +369,7 @@ class LatexWriter(AlignedWriter):
     def table(self, block: b.Table) -> Latex:
         """A table with its caption above; TeX breaks long ones over pages and sets wide ones smaller."""
         used = used_columns(block)
-        head = " & ".join(rf"\textbf{{{escape(block.columns[k])}}}" for k in used)
+        head = " & ".join(self.head(block.columns[k]) for k in used)
         columns = [[self.cell(row[k]) for row in block.rows] for k in used]
         align = _alignment([block.align[k] for k in used], columns)
         lines = [" & ".join(cells) + r" \\" for cells in zip(*columns, strict=True)]
@@ -378,6 +378,13 @@ class LatexWriter(AlignedWriter):
         rows = "\n".join(lines)
         arguments = f"{{{self.spans(block.caption)}}}{{{len(used)}}}{{{align}}}{{{head}}}"
         return Latex(f"\\begin{{handouttable}}{arguments}\n{rows}\n\\end{{handouttable}}")
+
+    def head(self, column: str | b.Spans) -> str:
+        """The head of a column; the letter of a kind stands above its formula."""
+        if isinstance(column, str):
+            return rf"\textbf{{{escape(column)}}}"
+        lines = [column[:1], column[1:]] if isinstance(column[0], b.Chip) else [column]
+        return "\\stacked{" + r" \\ ".join(map(self.cell, lines)) + "}"
 
     def cell(self, spans: b.Spans) -> str:
         """A cell on one line; formulas in display style where they hold fractions."""

@@ -147,9 +147,15 @@ class Cases:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A matrix of blocks."""
+    """A matrix of blocks; of numbers, whose columns end at the right."""
 
     rows: tuple[tuple[Box, ...], ...]
+    numbers: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Room between two formulas on a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +214,7 @@ Box = (
     | Norm
     | Cases
     | Blocks
+    | Gap
     | Tinted
     | Numbered
     | Braced

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 LATEX = Latex()
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|[{}_^&]|\s+|.", re.DOTALL)
 _SCRIPT = 0.74
+_UNARY = 0.46
+"""How much narrower a minus before a number is than one between two."""
 _RELATIONS = frozenset(["=", "<", ">"]) | {r"\le", r"\ge", r"\ne", r"\in", r"\mid", r"\leftarrow", r"\gets", r"\approx"}
 _BINARY = frozenset(["+", "-", "*"]) | {r"\odot", r"\circ", r"\otimes", r"\cdot", r"\times"}
 _ONE = frozenset(
@@ -139,6 +141,7 @@ class _Scanner:
     def group(self, end: str) -> float:
         """Width up to a closing token, which is consumed; rows of an alignment count as the widest."""
         widest = total = 0.0
+        before = ""
         while (token := self.peek()) and token != end:
             if token == r"\end" and end == r"\end":
                 break
@@ -146,7 +149,9 @@ class _Scanner:
                 self.take()
                 widest, total = max(widest, total), 0.0
             else:
-                total += self.atom()
+                unary = token == "-" and before in {"&", r"\\"}
+                total += self.atom() - (_UNARY if unary else 0.0)
+            before = before if token.isspace() else token
         self.take()
         return max(widest, total)
 
@@ -212,6 +217,8 @@ class _Scanner:
             return 0.95
         if token == r"\begin":
             self.name()
+            if self.peek() == "[":  # how its columns are aligned
+                self.place += 3
             inner = self.group(r"\end")
             self.name()
             return inner + 2.2

@@ -164,6 +164,9 @@ class Target(ABC):
     def blocks(self, box: y.Blocks) -> str: ...
 
     @abstractmethod
+    def gap(self, box: y.Gap) -> str: ...
+
+    @abstractmethod
     def tinted(self, box: y.Tinted) -> str: ...
 
     @abstractmethod
@@ -197,6 +200,7 @@ WRITERS: Mapping[type, str] = {
     y.Norm: "norm",
     y.Cases: "cases",
     y.Blocks: "blocks",
+    y.Gap: "gap",
     y.Tinted: "tinted",
     y.Numbered: "numbered",
     y.Braced: "braced",

@@ -89,7 +89,12 @@ class Latex(Target):
 
     def blocks(self, box: y.Blocks) -> str:
         body = r" \\ ".join(" & ".join(map(self.show, row)) for row in box.rows)
-        return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"
+        name, align = ("bmatrix*", "[r]") if box.numbers else ("bmatrix", "")
+        return rf"\begin{{{name}}}{align} {body} \end{{{name}}}"
+
+    def gap(self, box: y.Gap) -> str:
+        del box
+        return r"\quad"
 
     def tinted(self, box: y.Tinted) -> str:
         return rf"\factor{{{KINDS.get(box.kind, 'F')}}}{{{self.show(box.inside)}}}"

@@ -191,7 +191,12 @@ class MathML(Target):
         rows = "".join(
             "<mtr>" + "".join(f"<mtd>{self.show(cell)}</mtd>" for cell in row) + "</mtr>" for row in box.rows
         )
-        return _row([_fence("[", 1), f"<mtable>{rows}</mtable>", _fence("]", 1)])
+        kind = ' class="numbers"' if box.numbers else ""
+        return _row([_fence("[", 1), f"<mtable{kind}>{rows}</mtable>", _fence("]", 1)])
+
+    def gap(self, box: y.Gap) -> str:
+        del box
+        return '<mspace width="1em"></mspace>'
 
     # -- marks ---------------------------------------------------------------------------------------------------------
 

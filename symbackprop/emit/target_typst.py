@@ -84,6 +84,8 @@ _SIGNS = {
     "∇": "nabla",
     "…": "dots.h",
     "⋯": 'class("normal", dots.h.c)',
+    "⋮": "dots.v",
+    "⋱": "dots.down",
     "←": "arrow.l",
     "→": "arrow.r",
     "′": "prime",
@@ -209,7 +211,12 @@ class Typst(Target):
         return f"cases({', '.join(f'{self.show(value)} & quad {self.show(when)}' for value, when in box.rows)})"
 
     def blocks(self, box: y.Blocks) -> str:
-        return f'mat(delim: "[", {"; ".join(", ".join(map(self.show, row)) for row in box.rows)})'
+        align = "align: #right, " if box.numbers else ""
+        return f'mat(delim: "[", {align}{"; ".join(", ".join(map(self.show, row)) for row in box.rows)})'
+
+    def gap(self, box: y.Gap) -> str:
+        del box
+        return "quad"
 
     def tinted(self, box: y.Tinted) -> str:
         return f"factor({quoted(KINDS.get(box.kind, 'F'))}, {self.show(box.inside)})"

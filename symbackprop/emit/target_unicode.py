@@ -111,6 +111,10 @@ class Unicode(Target):
     def blocks(self, box: y.Blocks) -> str:
         return f"[{'; '.join(', '.join(map(self.show, row)) for row in box.rows)}]"
 
+    def gap(self, box: y.Gap) -> str:
+        del box
+        return "  "
+
     def tinted(self, box: y.Tinted) -> str:
         return self.show(box.inside)
 

@@ -175,17 +175,31 @@ class _Writer(Writer):
             current += f"    for {when}"
         return [*lines, current]
 
+    def head(self, column: str | b.Spans) -> str:
+        """The head of a column."""
+        return column if isinstance(column, str) else " ".join(map(self.span, column))
+
     def table(self, block: b.Table) -> str:
         """Columns under their heads; those that are empty are left out."""
         used = used_columns(block)
-        cells = [[block.columns[k] for k in used], *([self.spans(row[k]) for k in used] for row in block.rows)]
+        cells = [
+            [self.head(block.columns[k]) for k in used],
+            *([self.spans(row[k]) for k in used] for row in block.rows),
+        ]
         widths = [max(_wide(line[k]) for line in cells) for k in range(len(used))]
         lines = [
-            "  ".join(c + " " * (w - _wide(c)) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells
+            "  ".join(_set(c, w, block.align[k]) for c, w, k in zip(line, widths, used, strict=True)).rstrip()
+            for line in cells
         ]
         rule = "─" * min(max(map(_wide, lines)), COLUMNS)
         shown = [lines[0], rule, *lines[1:]]
         return "\n".join(" " * INDENT + line for line in shown)
+
+
+def _set(text: str, width: int, align: str) -> str:
+    """A cell as wide as its column."""
+    room = " " * (width - _wide(text))
+    return room + text if align == "r" else text + room
 
 
 def _wide(text: str) -> int:

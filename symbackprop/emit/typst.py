@@ -303,11 +303,19 @@ class _Writer(Writer):
         self.tables += 1
         used = used_columns(block)
         columns = ", ".join("1fr" if block.align[k] == "p" else "auto" for k in used)
-        head = ", ".join(f"strong({quoted(block.columns[k])})" for k in used)
+        head = ", ".join(f"[{self.head(block.columns[k])}]" for k in used)
+        align = ", ".join("right" if block.align[k] == "r" else "left" for k in used)
         rows = ",\n  ".join(", ".join(f"[{self.cell(row[k])}]" for k in used) for row in block.rows)
         caption = f"#text(fill: hue.C)[*Table {self.tables}.*] {self.spans(block.caption)}"
         whole = str(len(block.rows) <= SMALL).lower()
-        return f"#handouttable([{caption}], ({columns},), ({head},), {whole},\n  {rows},\n)"
+        return f"#handouttable([{caption}], ({columns},), ({align},), ({head},), {whole},\n  {rows},\n)"
+
+    def head(self, column: str | b.Spans) -> str:
+        """The head of a column; the letter of a kind stands above its formula."""
+        if isinstance(column, str):
+            return f"#strong({quoted(column)})"
+        lines = [column[:1], column[1:]] if isinstance(column[0], b.Chip) else [column]
+        return r" \ ".join(map(self.cell, lines))
 
     def cell(self, spans: b.Spans) -> str:
         """A cell; long formulas in it in several lines."""

@@ -1,0 +1,129 @@
+"""The example in numbers: every printed number computed again, without the code and the formulas that printed it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from symbackprop import api, gallery
+from symbackprop.document import blocks as b
+from symbackprop.document import numbers
+from symbackprop.document.view import View
+from symbackprop.index import is_adjoint, primal_name
+from symbackprop.oracle import Interpreter, Values
+
+NETS = ("seed_000", "seed_001", "seed_003", "seed_004", "mlp:3-3-3,relu,softmax,cross_entropy")
+
+
+def made(net):
+    """A derivation, its example, and the blocks that show it."""
+    derived = api.derive(str(gallery.path(net)) if net.startswith("seed") else net)
+    worked = api.material(derived).worked
+    view = View(derived.derivation, derived.preset, layout=derived.layout)
+    return derived, worked, numbers.section(view, worked)
+
+
+@pytest.fixture(scope="module", params=NETS)
+def example(request):
+    return made(request.param)
+
+
+def loss_at(derived, values):
+    return float(Interpreter(derived.network, values).tensor(derived.network.loss))
+
+
+def slope(derived, values, key, place):
+    """∂loss/∂(entry) by differences of the interpreted equations."""
+    found = []
+    for step in (1e-3, -1e-3, 2e-3, -2e-3):
+        arrays = {k: np.array(a, dtype=float) if k == key else a for k, a in values.arrays.items()}
+        arrays[key][place] += step
+        found.append(loss_at(derived, Values(sizes=values.sizes, arrays=arrays, functions=values.functions)))
+    up, down, far_up, far_down = found
+    return (8 * (up - down) - (far_up - far_down)) / 12e-3
+
+
+def cells(formula):
+    """The numbers of a matrix as text, row by row."""
+    if isinstance(formula, b.Number):
+        return [formula.text]
+    return [text for row in formula.rows for cell in row for text in cells(cell)]
+
+
+def shown(blocks):
+    """Arrays of the displays: (name, member) -> texts of the entries."""
+    found = {}
+    for block in blocks:
+        for row in block.rows if isinstance(block, b.Display) else ():
+            for formula in row.formula.parts:
+                whole, *_, grid = formula.parts
+                found[whole.tensor, tuple(form.const for form in whole.at)] = cells(grid)
+    return found
+
+
+def agrees(text, value):
+    """True where a printed number is the value rounded to the digits shown."""
+    digits = len(text.partition(".")[2])
+    return abs(float(text) - value) <= 0.5 * 10**-digits + 1e-9
+
+
+def test_every_array_of_the_displays_is_right(example):
+    derived, worked, blocks = example
+    interpreter = Interpreter(derived.network, worked.values)
+    arrays = shown(blocks)
+    assert {name for name, _ in arrays} >= {*derived.network.inputs, *derived.network.parameters, derived.network.loss}
+    for (name, at), texts in arrays.items():
+        if not is_adjoint(name):
+            flat = np.ravel(interpreter.tensor(name, at))
+        elif primal_name(name) in derived.network.parameters:
+            key = (primal_name(name), at)
+            flat = [slope(derived, worked.values, key, p) for p in np.ndindex(worked.values.arrays[key].shape)]
+        else:
+            continue
+        assert len(texts) == len(flat)
+        assert all(agrees(text, float(value)) for text, value in zip(texts, flat, strict=True)), (name, at)
+
+
+def test_rows_of_the_path_table_multiply_and_add_up_as_printed(example):
+    derived, worked, blocks = example
+    tables = [block for block in blocks if isinstance(block, b.Table) and not block.label]
+    assert tables
+    sums = 0.0
+    for table in tables:
+        factors = [k for k, head in enumerate(table.columns) if head != "product" and isinstance(head[0], b.Chip)]
+        products = []
+        for row in table.rows:
+            product = float(row[-1][0].text)
+            if row[-2] == ("sum",):
+                assert product == pytest.approx(sum(products), abs=1e-9)
+                continue
+            products.append(product)
+            if all(row[k] for k in factors):
+                assert agrees(row[-1][0].text, float(np.prod([float(row[k][0].body.text) for k in factors])))
+        sums += sum(products)
+    entry = worked.entry
+    depth = len(derived.network.tensors[entry.tensor].family)
+    index = tuple(form.const for form in entry.index)
+    exact = slope(derived, worked.values, (entry.tensor, index[:depth]), index[depth:])
+    scale = derived.derivation.scale
+    constant = 1.0 if scale is None else 1 / worked.sizes["N"]
+    assert sums * constant == pytest.approx(exact, abs=1.01 * 10**-worked.places)
+
+
+def test_difference_quotients_are_those_of_the_equations(example):
+    derived, worked, blocks = example
+    table = next(block for block in blocks if isinstance(block, b.Table) and block.label == "quotients")
+    assert len(table.rows) == len(worked.quotients) > 0
+    for row, quotient in zip(table.rows, worked.quotients, strict=True):
+        depth = len(derived.network.tensors[quotient.entry.tensor].family)
+        index = tuple(form.const for form in quotient.entry.index)
+        exact = slope(derived, worked.values, (quotient.entry.tensor, index[:depth]), index[depth:])
+        assert all(abs(float(cell[0].text) - exact) < 1e-8 for cell in row[1:3])
+        assert row[3] == ("< 1e-9",)
+
+
+def test_data_are_short_and_small(example):
+    _, worked, _ = example
+    for array in worked.values.arrays.values():
+        assert all(extent <= 4 for extent in array.shape)
+        assert np.allclose(np.round(array, 1), array)

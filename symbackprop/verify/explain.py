@@ -285,6 +285,8 @@ class Explainer:
         """F and f′."""
         if change.code == "SB217":
             return _sentence(f"the function itself stands where its slope belongs: {self.shown(change.after)}")
+        if isinstance(change.after, ex.Call) and change.after.order:
+            return _sentence(f"the slope {self.shown(change.after)} belongs here, not {self.shown(change.before)}")
         return _sentence(f"the function itself belongs here, not its slope: {self.shown(change.after)}")
 
     def function(self, change: Change) -> str:
@@ -299,6 +301,10 @@ class Explainer:
             f"a constant is wrong: {self.shown(change.after)} in the place of {self.shown(change.before)}; "
             "the factors of the loss stay in every gradient"
         )
+
+    def case(self, change: Change) -> str:
+        """The value of one of several cases."""
+        return _sentence(f"in this case the value is {self.shown(change.after)}, not {self.shown(change.before)}")
 
     def sign(self, change: Change) -> str:
         """A sign."""
@@ -341,6 +347,8 @@ class Explainer:
 
     def term(self, change: Change) -> str:
         """A term that is missing."""
+        if isinstance(change.part, ex.Number):
+            return _sentence(f"the term {self.shown(change.shown)} is missing")
         return _sentence(
             f"a term is missing, {self.shown(change.shown)}: a quantity that is used several times gathers "
             "one term from each use"
@@ -402,6 +410,7 @@ _SENTENCES: dict[str, Callable[[Explainer, Change], str]] = {
     "function": Explainer.function,
     "argument": Explainer.array,
     "constant": Explainer.constant,
+    "case": Explainer.case,
     "sign": Explainer.sign,
     "no factor": Explainer.no_factor,
     "factor": Explainer.factor,

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from symbackprop.verify.conventions import Setting
     from symbackprop.verify.judge import Verdict, Worlds
 
-_BESIDE_UNKNOWN = 2
-"""Changes beyond which a fix of a formula with an undeclared name says nothing about what its author meant."""
 _ANOTHER = frozenset(("SB208", "SB209", "SB217", "SB218", "SB219"))
 """Repairs that put another formula where an index has left its range."""
 _SMALL, _CLOSE = 24, 1e-9
@@ -141,7 +139,7 @@ def finding(case: Case, *, fix: bool = True, work: int = WORK) -> Finding:
         return Finding(code="SB405", message=_capital(verdict.message), node=_node(verdict))
     effort = Effort(work)
     found = _repaired(case, effort) if fix else None
-    if found is None or (verdict.verdict == "unreadable" and len(found.changes) > _BESIDE_UNKNOWN):
+    if found is None or (verdict.verdict == "unreadable" and _another_subject(found)):
         said = _unmended(case, fix=fix)
         stopped = f" The search for a fix was stopped after {LAST_RESORT:.0f} seconds." if effort.stopped else ""
         return replace(said, message=said.message + stopped)
@@ -151,6 +149,11 @@ def finding(case: Case, *, fix: bool = True, work: int = WORK) -> Finding:
     if found.names == 1 and len(found.changes) == 1:
         return replace(said, verdict="wrong")
     return replace(said, code="SB401", node=_node(verdict), codes=tuple(dict.fromkeys(("SB401", *said.codes))))
+
+
+def _another_subject(found: Repair) -> bool:
+    """True where what the formula is about is undeclared, and no known name alone makes it right."""
+    return len(found.changes) > 1 and any(c.row == "declared" and c.path[:1] == (0,) for c in found.changes)
 
 
 def _repaired(case: Case, effort: Effort) -> Repair | None:

@@ -20,6 +20,8 @@ from symbackprop.document.material import Material
 from symbackprop.document.options import Options
 from symbackprop.emit import html as html_writer
 from symbackprop.emit import latex as latex_writer
+from symbackprop.emit import markdown as markdown_writer
+from symbackprop.emit import notebook as notebook_writer
 from symbackprop.emit import terminal as terminal_writer
 from symbackprop.emit import typst as typst_writer
 from symbackprop.emit.mathtext import Printer
@@ -29,7 +31,7 @@ from symbackprop.lift import lift
 from symbackprop.symbolic import to_sympy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from symbackprop.check import Report
     from symbackprop.derivation import Chain, Derivation
@@ -91,7 +93,11 @@ class Derived:
     @cached_property
     def printer(self) -> Printer:
         """Prints equations as LaTeX in this notation."""
-        return Printer(self.derivation, self.preset, layout=self.layout)
+        return self.printer_for("latex")
+
+    def printer_for(self, target: str) -> Printer:
+        """Prints equations in this notation, as a writer with that target needs them."""
+        return Printer(self.derivation, self.preset, target, layout=self.layout)
 
     def __getitem__(self, tensor: str) -> Formula:
         """The adjoint ∂loss/∂``tensor``: a parameter's gradient or an error signal.
@@ -233,14 +239,23 @@ def handout_latex(derived: Derived, options: Options | None = None, material: Ma
 
 def handout_html(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as one HTML file."""
-    printer = Printer(derived.derivation, derived.preset, target="mathml")
-    return html_writer.write(document(derived, options, material), printer)
+    return html_writer.write(document(derived, options, material), derived.printer_for("mathml"))
 
 
 def handout_typst(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as a Typst document."""
-    printer = Printer(derived.derivation, derived.preset, target="typst")
-    return typst_writer.write(document(derived, options, material), printer)
+    return typst_writer.write(document(derived, options, material), derived.printer_for("typst"))
+
+
+def handout_markdown(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
+    """The handout as Markdown."""
+    return markdown_writer.write(document(derived, options, material), derived.printer_for("markdown"))
+
+
+def handout_notebook(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
+    """The handout as a notebook that runs the code and its check."""
+    code = material.code if material is not None else ""
+    return notebook_writer.write(document(derived, options, material), derived.printer_for("markdown"), code)
 
 
 def handout_pdf(derived: Derived, options: Options | None = None, material: Material | None = None) -> bytes:
@@ -255,5 +270,14 @@ def handout_pdf(derived: Derived, options: Options | None = None, material: Mate
 
 def terminal(derived: Derived, options: Options | None = None) -> str:
     """The derivation as plain text for a terminal."""
-    printer = Printer(derived.derivation, derived.preset, "unicode", layout=derived.layout)
-    return terminal_writer.write(document(derived, options), printer)
+    return terminal_writer.write(document(derived, options), derived.printer_for("unicode"))
+
+
+HANDOUTS: Mapping[str, Callable[..., str | bytes]] = {
+    "tex": handout_latex,
+    "pdf": handout_pdf,
+    "html": handout_html,
+    "md": handout_markdown,
+    "ipynb": handout_notebook,
+}
+"""What makes a handout in each format, from a derivation, options and material."""

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 LEVELS = ("scalar", "index", "matrix")
 PARTS = ("solutions", "exercises", "numbers", "code")
 """What a handout can go without."""
-DERIVE_TO = ("tex", "pdf", "html")
-DERIVE_LATER = ("slides", "md", "ipynb")
+DERIVE_TO = ("tex", "pdf", "html", "md", "ipynb")
+DERIVE_LATER = ("slides",)
 STYLES = ("teaching",)
 STYLES_LATER = ("fast",)
 TARGETS = ("numpy",)
@@ -307,7 +307,10 @@ def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[
 @commands.command(short_help="The derivation alone, in the terminal or as a handout.")
 @_net
 @click.option(
-    "--to", "target", metavar="FORMAT", help="tex, html or pdf; default: by the name of PATH, else the terminal."
+    "--to",
+    "target",
+    metavar="FORMAT",
+    help=f"{', '.join(DERIVE_TO)}; default: by the name of PATH, else the terminal.",
 )
 @click.option("-o", "--output", metavar="PATH", help="File, or folder where it ends in / or is one.")
 @_notation
@@ -341,10 +344,7 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
             f"{derived.network.name}: the gradient check failed, so nothing was written\n{material.report}"
         )
         return FAILED
-    make: dict[str, Callable[..., str | bytes]] = {
-        "tex": api.handout_latex, "html": api.handout_html, "pdf": api.handout_pdf,
-    }  # fmt: skip
-    content = make[target](derived, options, material)
+    content = api.HANDOUTS[target](derived, options, material)
     _deliver(content, output, f"{derived.network.name}.{target}", net)
     return DONE
 

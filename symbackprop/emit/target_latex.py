@@ -22,6 +22,8 @@ class Latex(Target):
     """See the module's first line."""
 
     name = "latex"
+    breaks: ClassVar[str] = r" \\ "
+    """Between the rows of cases and matrices."""
     _SIZES: ClassVar[tuple[tuple[str, str], ...]] = (("", ""), (r"\Bigl", r"\Bigr"), (r"\biggl", r"\biggr"))
 
     def items(self, items: Sequence[Item]) -> str:
@@ -84,12 +86,16 @@ class Latex(Target):
         return rf"{left}\lVert {self.show(box.inside)} {right}\rVert{'_F' if box.frobenius else ''}^2"
 
     def cases(self, box: y.Cases) -> str:
-        body = r" \\ ".join(f"{self.show(value)} & {self.show(when)}" for value, when in box.rows)
+        body = self.breaks.join(f"{self.show(value)} & {self.show(when)}" for value, when in box.rows)
         return rf"\begin{{cases}} {body} \end{{cases}}"
 
     def blocks(self, box: y.Blocks) -> str:
-        body = r" \\ ".join(" & ".join(map(self.show, row)) for row in box.rows)
-        name, align = ("bmatrix*", "[r]") if box.numbers else ("bmatrix", "")
+        body = self.breaks.join(" & ".join(map(self.show, row)) for row in box.rows)
+        return self.matrix(body, numbers=box.numbers)
+
+    def matrix(self, body: str, *, numbers: bool) -> str:
+        """Rows in brackets; numbers stand below each other at their last digits."""
+        name, align = ("bmatrix*", "[r]") if numbers else ("bmatrix", "")
         return rf"\begin{{{name}}}{align} {body} \end{{{name}}}"
 
     def gap(self, box: y.Gap) -> str:

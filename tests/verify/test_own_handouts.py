@@ -10,7 +10,8 @@ import pytest
 from symbackprop import api, console, gallery, notation
 from symbackprop.cli import commands
 from symbackprop.document import blocks as b
-from symbackprop.emit import latex
+from symbackprop.emit import latex, markdown
+from symbackprop.emit.compose import Composer
 from symbackprop.emit.writer import below_each_other
 from symbackprop.handwritten import document as documents
 from symbackprop.verify import pipeline
@@ -89,6 +90,18 @@ def assert_all_right(name, preset):
 @pytest.mark.parametrize("name", QUICK)
 def test_every_claim_of_a_handout_is_right(name):
     assert_all_right(name, None)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_every_claim_in_markdown_is_right(name):
+    derived = api.derive(str(gallery.path(name)))
+    printer = derived.printer_for("markdown")
+    tree = api.document(derived)
+    found = pipeline.session(documents.read(markdown.write(tree, printer), "md"), derived.network)
+    assert not found.document.problems
+    verdicts = [(each.line, each.verdict.verdict, each.verdict.message) for each in found.claims()]
+    assert [each for each in verdicts if each[1] != "right"] == []
+    assert len(verdicts) == sum(claims_of(block, Composer(printer)) for block in tree.blocks)
 
 
 @pytest.mark.slow

@@ -255,7 +255,8 @@ def handout_markdown(derived: Derived, options: Options | None = None, material:
 def handout_notebook(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as a notebook that runs the code and its check."""
     code = material.code if material is not None else ""
-    return notebook_writer.write(document(derived, options, material), derived.printer_for("markdown"), code)
+    printers = derived.printer_for("markdown"), derived.printer_for("mathml")
+    return notebook_writer.write(document(derived, options, material), *printers, code)
 
 
 def handout_pdf(derived: Derived, options: Options | None = None, material: Material | None = None) -> bytes:

@@ -14,7 +14,7 @@ from symbackprop.emit import layout as y
 from symbackprop.emit.aligned import AlignedWriter, width
 from symbackprop.emit.breaking import pieces_of
 from symbackprop.emit.compose import Composer
-from symbackprop.emit.target_markdown import HUES
+from symbackprop.emit.drawing_svg import HUES
 from symbackprop.emit.writer import plain, used_columns
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 CELL = 24.0
 """Formulas in tables wider than this are broken."""
-_SPECIAL = frozenset(r"\`*_[]<>|~&")
+_SPECIAL = frozenset("`*_]<>|~&")
+_APART = frozenset("$\\")
 _OPENING = re.compile(r"([-+=:#]|\d{1,9}(?=[.)]))")
 """What a line may not begin with, lest it become a list, a rule or a heading."""
 
@@ -45,14 +46,18 @@ def front(document: b.Document) -> list[str]:
 
 
 def escape(text: str) -> str:
-    r"""Text as Markdown that shows it; a dollar stands apart, so that it opens no formula.
+    r"""Text as Markdown that shows it; dollars and backslashes stand apart, so that they open no formula.
 
     >>> print(escape("5$ of [x](y) <b> a_b"))
-    5<span>\$</span> of \[x\](y) \<b\> a\_b
+    5<span>\$</span> of [x\](y) \<b\> a\_b
     """
-    return "".join(
-        rf"<span>\{char}</span>" if char == "$" else f"\\{char}" if char in _SPECIAL else char for char in plain(text)
-    )
+    return "".join(map(_escaped, plain(text)))
+
+
+def _escaped(char: str) -> str:
+    if char in _APART:
+        return rf"<span>\{char}</span>"
+    return rf"\{char}" if char in _SPECIAL else char
 
 
 def _line(text: str) -> str:
@@ -86,6 +91,20 @@ class MarkdownWriter(AlignedWriter):
 
     def paragraph(self, lead: str, spans: b.Spans) -> str:
         return _line((f"**{escape(lead)}** " if lead else "") + self.spans(spans))
+
+    def items(self, items: Sequence[b.Spans]) -> str:
+        return "\n".join(f"- {self.spans(item)}" for item in items)
+
+    def figure(self, block: b.Figure) -> str:
+        """What a drawing shows, in words; where pictures can be shown, the picture."""
+        shown = self.picture(block)
+        caption = f"**Figure {self.figures[block.label]}.** {self.spans(block.caption)}"
+        return "\n\n".join([*([shown] if shown else []), caption, *([] if shown else [f"*{escape(block.alt)}*"])])
+
+    def picture(self, block: b.Figure) -> str:
+        """A drawing; nothing, since GitHub shows none that stands in the text."""
+        del block
+        return ""
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> str:
         return "\n\n".join([f"**{escape(title)}**", *self.blocks(blocks)])
@@ -131,6 +150,9 @@ class MarkdownWriter(AlignedWriter):
 
     def see(self, label: str) -> str:
         return f"({self.numbers[label]})" if label in self.numbers else "the forward pass"
+
+    def see_figure(self, label: str) -> str:
+        return f"Figure {self.figures[label]}"
 
     def chip(self, letter: str) -> str:
         """A letter in its colour."""

@@ -6,11 +6,16 @@ target "markdown", ``code`` is the generated module. The same document gives the
 
 from __future__ import annotations
 
+import ast
+import base64
 import json
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
-from symbackprop.emit.markdown import MarkdownWriter, front
+from symbackprop.document import program
+from symbackprop.emit.compose import Composer
+from symbackprop.emit.drawing_svg import svg
+from symbackprop.emit.markdown import MarkdownWriter, escape, front
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +33,9 @@ METADATA = {
 }
 
 
-def write(document: b.Document, printer: Printer, code: str) -> str:
-    """The document as the text of a notebook."""
-    writer = _Writer(printer, code)
+def write(document: b.Document, printer: Printer, drawer: Printer, code: str) -> str:
+    """The document as the text of a notebook; ``drawer`` writes MathML."""
+    writer = _Writer(printer, Composer(drawer), code)
     writer.number(document.blocks)
     writer.text_cell(front(document))
     writer.sections_of(document.blocks)
@@ -38,21 +43,28 @@ def write(document: b.Document, printer: Printer, code: str) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
-def parts_of(code: str) -> tuple[str, str, str]:
-    """A module's part that mirrors the handout, what it needs besides, and its check without the call of it."""
-    shown, *rest = code.partition(SCRIPT)[0].split(RULE)
-    helpers = "".join(RULE + part for part in rest[:-1])
-    check = "".join(RULE + part for part in rest[-1:])
-    return shown.strip(), helpers.strip(), check.strip()
+def parts_of(code: str, shown: str) -> tuple[str, str]:
+    """What a module has besides the functions that are shown, and its check without the call of it."""
+    kept, rule, check = code.partition(SCRIPT)[0].rpartition(RULE)
+    names = {node.name for node in ast.parse(shown).body if isinstance(node, ast.FunctionDef)}
+    lines = kept.splitlines()
+    parts = [
+        "\n".join(lines[node.lineno - 1 : node.end_lineno])
+        for node in ast.parse(kept).body
+        if isinstance(node, ast.Assign) or (isinstance(node, ast.FunctionDef) and node.name not in names)
+    ]
+    return "\n\n\n".join(parts), (rule + check).strip()
 
 
 class _Writer(MarkdownWriter):
     """Blocks to cells."""
 
-    def __init__(self, printer: Printer, code: str) -> None:
+    def __init__(self, printer: Printer, drawer: Composer, code: str) -> None:
         super().__init__(printer)
+        self.drawer = drawer
+        self.pictures: dict[str, dict[str, str]] = {}
         self.cells: list[dict[str, Any]] = []
-        self.shown, self.helpers, self.check = parts_of(code)
+        self.module, self.check = code, ""
 
     def sections_of(self, blocks: Sequence[b.Block]) -> None:
         """A cell of text for each section, cut where code runs."""
@@ -61,34 +73,35 @@ class _Writer(MarkdownWriter):
             if isinstance(block, b.Heading) and block.level == 1:
                 self.text_cell(self.blocks(waiting))
                 waiting = []
-            if self.is_module(block):
+            if self.module and isinstance(block, b.Listing) and block.text == program.shown(self.module):
                 self.text_cell(self.blocks(waiting))
                 waiting = []
-                self.code_cell(self.shown)
-                self.text_cell(["What the module does besides: it checks its arguments."])
-                self.code_cell(self.helpers)
+                rest, self.check = parts_of(self.module, block.text)
+                self.code_cell(block.text.rstrip())
+                self.text_cell(["And this is what was left out, except the check of the module itself:"])
+                self.code_cell(rest)
                 continue
             waiting.append(block)
-            if self.is_check(block):
+            if self.check and isinstance(block, b.Table) and block.label == "check":
                 said = "The module has a check of its own, against central differences. Run it:"
                 self.text_cell([*self.blocks(waiting), said])
                 waiting = []
                 self.code_cell(f"{self.check}\n\n\n{RUN}")
         self.text_cell(self.blocks(waiting))
 
-    def is_module(self, block: b.Block) -> bool:
-        """True for the listing of the module."""
-        return isinstance(block, b.Listing) and block.text.strip() == self.shown
-
-    def is_check(self, block: b.Block) -> bool:
-        """True for the table of the gradient check, where the module is in the notebook."""
-        runs = any(cell["cell_type"] == "code" for cell in self.cells)
-        return runs and isinstance(block, b.Table) and block.label == "check"
-
     def text_cell(self, parts: Sequence[str]) -> None:
         """A cell of Markdown; none without a text."""
+        more = {"attachments": self.pictures} if self.pictures else {}
+        self.pictures = {}
         if parts:
-            self.add("markdown", "\n\n".join(parts))
+            self.add("markdown", "\n\n".join(parts), **more)
+
+    def picture(self, block: b.Figure) -> str:
+        """A drawing, attached to the cell."""
+        name = f"{block.label}.svg"
+        drawn = svg(block.drawing, self.drawer, block.alt, alone=True)
+        self.pictures[name] = {"image/svg+xml": base64.b64encode(drawn.encode()).decode("ascii")}
+        return f"![{escape(block.alt)}](attachment:{name})"
 
     def code_cell(self, text: str) -> None:
         """A cell that has not been run."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from symbackprop.document.blocks import KINDS
+from symbackprop.emit.drawing_svg import HUES
 from symbackprop.emit.target_latex import Latex
 from symbackprop.notation.glyph import joined, tokens
 
@@ -19,18 +20,6 @@ if TYPE_CHECKING:
     from symbackprop.emit import layout as y
     from symbackprop.notation.glyph import Item
 
-HUES = {
-    "C": "#00609C",
-    "A": "#A84300",
-    "D": "#006B4B",
-    "B": "#7A4FA3",
-    "P": "#006B4B",
-    "S": "#4A5560",
-    "N": "#9C1F5C",
-    "M": "#9C1F5C",
-    "F": "#A84300",
-}
-"""Colour of each kind of factor, by its letter."""
 CIRCLED = ord("①") - 1
 _TOKENS = {
     "_": "_ ",
@@ -84,6 +73,9 @@ class Markdown(Latex):
 
     def braced(self, box: y.Braced) -> str:
         return rf"\underbrace{{{self.show(box.inside)}}}_ {{\textstyle {self.show(box.name)}}}"
+
+    def under(self, box: y.Under) -> str:
+        return rf"\underset{{\scriptscriptstyle {self.show(box.shape)}}}{{{self.show(box.inside)}}}"
 
     def direct(self, box: y.Direct) -> str:
         return rf"\left.{self.show(box.inside)}\right\vert_ {{\text{{direct}}}}"

@@ -243,8 +243,6 @@ def test_version_and_help_load_nothing_heavy():
             ("derive", SMALL, "--to", "slides"),
             "format 'slides' is not yet supported; supported: tex, pdf, html, md, ipynb",
         ),
-        (("derive", SMALL, "--to", "md"), "supported: tex, pdf"),
-        (("derive", SMALL, "--to", "ipynb"), "supported: tex, pdf"),
         (("derive", SMALL, "-o", "x.md"), "supported: tex, pdf, html, md, ipynb"),
         (("code", SMALL, "--style", "fast"), "style 'fast' is not yet supported; supported: teaching"),
         (("code", SMALL, "--target", "torch"), "target 'torch' is not yet supported; supported: numpy"),

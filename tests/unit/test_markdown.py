@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 
 from symbackprop import api, gallery
 from symbackprop.emit import layout as y
-from symbackprop.emit.markdown import escape
+from symbackprop.emit.markdown import MarkdownWriter, escape
 from symbackprop.emit.target_markdown import Markdown
 
 NETWORKS = Path(__file__).parents[1] / "data" / "networks"
@@ -69,6 +69,6 @@ def test_rows_of_cases_end_in_a_command_of_letters() -> None:
 
 
 def test_code_may_hold_backticks() -> None:
-    derived = api.derive("mlp:3-2-2")
-    page = api.handout_markdown(derived, material=api.Material(code="x = '```'\n"))
-    assert "\n````python\nx = '```'\n````\n" in page
+    writer = MarkdownWriter(api.derive("mlp:3-2-2").printer_for("markdown"))
+    assert writer.listing("x = '```'\n", "python") == "````python\nx = '```'\n````"
+    assert writer.code("a`b") == "``a`b``"

@@ -177,10 +177,14 @@ class MarkdownWriter(AlignedWriter):
         self.tables += 1
         used = used_columns(block)
         head = [f"**Table {self.tables}.** {self.spans(block.caption)}", ""]
-        columns = [escape(block.columns[k]) for k in used]
-        marks = [":-:" if block.align[k] == "c" else "---" for k in used]
+        columns = [self.head(block.columns[k]) for k in used]
+        marks = [{"c": ":-:", "r": "--:"}.get(block.align[k], "---") for k in used]
         rows = [[self.cell(row[k]) for k in used] for row in block.rows]
         return "\n".join([*head, *(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows))])
+
+    def head(self, head: str | b.Spans) -> str:
+        """What stands above a column."""
+        return escape(head) if isinstance(head, str) else self.spans(head)
 
     def cell(self, spans: b.Spans) -> str:
         """A cell on one line of the file; long formulas in it in several pieces."""

@@ -74,6 +74,11 @@ class Markdown(Latex):
     def braced(self, box: y.Braced) -> str:
         return rf"\underbrace{{{self.show(box.inside)}}}_ {{\textstyle {self.show(box.name)}}}"
 
+    def matrix(self, body: str, *, numbers: bool) -> str:
+        """Rows in brackets, in the environment that every reader knows."""
+        del numbers
+        return super().matrix(body, numbers=False)
+
     def under(self, box: y.Under) -> str:
         return rf"\underset{{\scriptscriptstyle {self.show(box.shape)}}}{{{self.show(box.inside)}}}"
 

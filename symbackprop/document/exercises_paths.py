@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import const, size
-from symbackprop.document import scalar
+from symbackprop.document import moving, scalar
 from symbackprop.document.blocks import Derivative, Display, Entry, Equal, Form, Indexed, Paragraph, Row
 from symbackprop.document.exercise import Posed
 from symbackprop.document.left_out import pattern_of
@@ -58,7 +58,7 @@ def _as_paths(graph: Unrolled, target: Target) -> list[Block]:
     if not any(term.bounds for term in terms):
         return [*blocks, Paragraph(left_out)] if left_out else blocks
     lead = (*left_out, " Written with Σ, this is") if left_out else ("Written with Σ:",)
-    formula = Indexed(scalar.gradient(witness.element.ref, terms), derivative=True)
+    formula = Indexed(moving.gradient(witness.element.ref, terms), derivative=True)
     return [*blocks, Paragraph(lead), Display((Row(formula),))]
 
 

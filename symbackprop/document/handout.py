@@ -242,7 +242,7 @@ def paths(view: View) -> list[Block]:
         return []
     try:
         graph = Unrolled(view.network, slopes=view.derivation.choices.slopes)
-        return scalar.section(graph, view.network.parameters)
+        return scalar.section(graph, view.followed)
     except UnsupportedError as error:
         return [Heading(1, (opening.PATHS,)), Paragraph((f"Not shown: {error}.",))]
 

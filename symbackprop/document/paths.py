@@ -14,12 +14,13 @@ several places (a shared weight) has paths through each of them.
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.affine import Affine, Bound, const, var
+from symbackprop.affine import Affine, Bound, Size, const, var
 from symbackprop.document.graph import LARGEST, Element, Graph, Link, Use
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Ref, Term, collect, product
@@ -70,9 +71,11 @@ def times(left: Term, right: Term) -> Term:
     )
 
 
-def _capped(value: Any, largest: int) -> Any:
-    """A size, or every size of a family, that is not above ``largest``."""
-    return min(value, largest) if isinstance(value, int) else {k: min(v, largest) for k, v in value.items()}
+def _capped(value: Any, largest: int, least: Mapping[Any, int]) -> Any:
+    """A size, or every size of a family, that is not above ``largest`` but where ``least`` asks for more."""
+    if isinstance(value, int):
+        return min(value, max(largest, least.get((), 0)))
+    return {k: min(v, max(largest, least.get((k,), 0))) for k, v in value.items()}
 
 
 class Unrolled(Graph):
@@ -82,11 +85,20 @@ class Unrolled(Graph):
         super().__init__(network, sizes, slopes=slopes)
         self._counts: dict[tuple[str, tuple[int, ...], int | None], Array] = {}
 
-    def capped(self, largest: int) -> Unrolled:
-        """The same network with no size above ``largest``; depths stay."""
+    def capped(self, largest: int, kept: Element) -> Unrolled:
+        """The same network with no size above ``largest`` but where ``kept`` needs it to exist; depths stay."""
+        tensor = self.network.tensors[kept.tensor]
+        depth = len(tensor.family)
+        env = {b.var: k for b, k in zip(tensor.family, kept.index, strict=False)}
+        least: dict[str, dict[Any, int]] = defaultdict(dict)
+        for axis, k in zip(tensor.axes, kept.index[depth:], strict=True):
+            for atom in (atom for atom, _ in axis.terms if isinstance(atom, Size)):
+                at = tuple(form.evaluate(env, self.values.size) for form in atom.at)
+                least[atom.name][at] = max(k + 1, least[atom.name].get(at, 0))
         depths = self.network.depths
         sizes = {
-            name: value if name in depths else _capped(value, largest) for name, value in self.values.sizes.items()
+            name: value if name in depths else _capped(value, largest, least[name])
+            for name, value in self.values.sizes.items()
         }
         return Unrolled(self.network, sizes, slopes=self.slopes)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Bound, const, var
+from symbackprop.affine import const
 from symbackprop.affine import size as size_form
 from symbackprop.document.blocks import (
     Block,
@@ -26,7 +26,9 @@ from symbackprop.document.blocks import (
     Formula,
     Heading,
     Indexed,
+    KeyBox,
     Marked,
+    Note,
     Paragraph,
     Plus,
     Row,
@@ -36,22 +38,23 @@ from symbackprop.document.blocks import (
     Table,
     Times,
 )
-from symbackprop.document.graph import Element, Link
 from symbackprop.document.left_out import (
     all_others,
     directives,
     other_examples,
     others_of_bracket,
-    pattern_of,
     sizes_up_to,
 )
+from symbackprop.document.moving import summed
 from symbackprop.document.opening import PATHS
-from symbackprop.document.pattern import moved, normal, own_letters, with_letters
-from symbackprop.index import Equation, Ref, Term, adjoint_name, product, refs_of
+from symbackprop.document.target import chosen
+from symbackprop.errors import SpecError
+from symbackprop.index import product
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from symbackprop.document.graph import Element, Link
     from symbackprop.document.paths import Path, Unrolled
 
 SHOWN = 4
@@ -60,12 +63,10 @@ KINDS_SHOWN = 12
 """Rows of the table of local derivatives."""
 LONG = 12
 """Links of a path beyond which fewer paths are written out."""
-MOVE = (
-    "The formula was found for one entry. Which parts of it know which entry it was? Move the target, one index at a "
-    "time, and see what moves with it."
-)
 LISTED = 64
 """Paths that are compared to find the pattern of their sum."""
+CHAIN = "The chain rule, path by path"
+RULE = "Multiply the local derivatives along a path; add up over all paths from the loss to the entry."
 FORMS = 3
 """Forms of paths whose links are shown in the table of all parameters."""
 
@@ -122,8 +123,17 @@ def _meets_examples(graph: Unrolled, element: Element) -> bool:
 # ---------------------------------------------------------------------------------------------------------------------
 
 
-def followed(graph: Unrolled, parameters: Sequence[str]) -> Target | None:
-    """The entry that is followed: the first of the first parameter on which the loss depends."""
+def followed(graph: Unrolled, parameters: Sequence[str], text: str = "") -> Target | None:
+    """The entry that is followed: that of the text, else the first of the first parameter on which the loss depends.
+
+    Raises: SpecError where the text names no entry, or one on which the loss does not depend.
+    """
+    if text:
+        element = chosen(graph, text)
+        if not graph.count(element):
+            message = f"target '{text}': the loss does not depend on it"
+            raise SpecError(message)
+        return target_of(graph, element)
     for parameter in parameters:
         element = graph.first(parameter)
         if graph.count(element):
@@ -131,20 +141,19 @@ def followed(graph: Unrolled, parameters: Sequence[str]) -> Target | None:
     return None
 
 
-def section(graph: Unrolled, parameters: Sequence[str]) -> list[Block]:
-    """The scalar level: the first parameter's first element in full, the others as a table."""
-    targets = [target_of(graph, graph.first(p), FORMS) for p in parameters]
-    main = followed(graph, parameters)
+def section(graph: Unrolled, main: Target | None) -> list[Block]:
+    """The scalar level: one element in full, the first of each parameter as a table."""
     if main is None:
         return []
+    targets = [target_of(graph, graph.first(p), FORMS) for p in graph.network.parameters]
     small, witness = witness_of(graph, main)
-    blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main)]
+    blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main), KeyBox(CHAIN, (Paragraph((RULE,)),))]
     said = read_as(graph, main, small, witness)
-    blocks += _paths(graph, main, said)
+    blocks += [*_paths(graph, main, said), *_tree_or_graph(main, witness)]
     blocks += _local_derivatives(graph, main)
     blocks += inserted(graph, main, said)
     blocks += _factored(graph, main, small, witness)
-    blocks += _summed(small, witness)
+    blocks += summed((graph, main), (small, witness), target_of)
     if len(targets) > 1:
         blocks += _others(targets)
     return blocks
@@ -158,7 +167,7 @@ def witness_of(graph: Unrolled, target: Target) -> tuple[Unrolled, Target]:
     for largest in (3, 2):
         if len(target.paths) == target.count:
             break
-        graph = graph.capped(largest)
+        graph = graph.capped(largest, target.element)
         target = target_of(graph, target.element)
     return graph, target
 
@@ -178,7 +187,7 @@ def _opening(graph: Unrolled, target: Target) -> Paragraph:
             Entry(graph.loss.ref),
             " along ",
             *count_words(graph, target),
-            ". Along a path the local derivatives multiply; over the paths they add up.",
+            ".",
         )
     )
 
@@ -230,6 +239,18 @@ def _paths(graph: Unrolled, target: Target, said: Sequence[Directive]) -> list[B
     lead: list[Block] = [*said, Display((Row(Equal((left_side(graph, target), sum_of_paths))),))]
     words = left_out(graph, target)
     return [*lead, Paragraph(words)] if words else lead
+
+
+def _tree_or_graph(target: Target, witness: Target) -> list[Block]:
+    """What is drawn several times in a tree and once in a graph, where paths come together."""
+    shared = shared_end(witness.paths) if len(witness.paths) == witness.count else 0
+    if len(target.shown) == 1 or not shared or len(target.paths[0].links) <= shared:
+        return []
+    meet = Entry(target.paths[0].links[-shared].above.ref)
+    words = (
+        " stands on every path, and yet it is one number. A tree repeats it, since a tree shows every path; a graph "
+    )
+    return [Note("Tree or graph.", (meet, words, "has it once, since one computes with every number once."))]
 
 
 def _local(graph: Unrolled, link: Link) -> Derivative:
@@ -339,108 +360,7 @@ def _factored(graph: Unrolled, target: Target, small: Unrolled, witness: Target)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# From paths to sums
-
-
-def gradient(element: Ref, terms: tuple[Term, ...], ranges: tuple[Bound, ...] = ()) -> Equation:
-    """∂loss/∂element as an equation."""
-    return Equation(lhs=Ref(adjoint_name(element.tensor), element.index), terms=terms, ranges=ranges)
-
-
-def _summed(graph: Unrolled, target: Target) -> list[Block]:
-    terms = pattern_of(graph, target)
-    if not any(term.bounds for term in terms):
-        return []
-    batch = target.example is not None and target.total != target.count
-    reasons = []
-    if target.count > 1:
-        reasons.append("Paths through the same arrays differ in running indices alone, so their sum is a Σ")
-    if batch:
-        reasons.append(
-            ("the examples add up in the same way" if reasons else "The examples add up")
-            + ", since the loss adds them up"
-        )
-    return [
-        Paragraph((("; ".join(reasons) or "Written with Σ") + ":",), lead="Sum."),
-        Display((Row(Indexed(gradient(target.element.ref, terms), derivative=True)),)),
-        *_moved(graph, target, terms),
-    ]
-
-
-def _moved(graph: Unrolled, target: Target, base: tuple[Term, ...]) -> list[Block]:
-    """The same sum for neighbours of the target, and what moved."""
-    tensor = graph.network.tensors[target.element.tensor]
-    depth = len(tensor.family)
-    letters = own_letters(graph.network, tensor.name)[depth:]
-    rows: list[tuple[Spans, ...]] = []
-    probes: dict[str, tuple[Term, ...]] = {}
-    for k, extent in enumerate(graph.shape(tensor.name, target.element.index[:depth])):
-        if extent == 1:  # nowhere to move
-            continue
-        index = list(target.element.index)
-        index[depth + k] += 1
-        element = Element(tensor.name, tuple(index))
-        terms = pattern_of(graph, target_of(graph, element))
-        if len(terms) == len(base) and all(moved(a, b) is not None for a, b in zip(base, terms, strict=True)):
-            probes[letters[k]] = terms
-            rows.append(((Entry(element.ref),), _changes(gradient(target.element.ref, base), terms)))
-    if not rows:
-        return []
-    return [
-        Paragraph((MOVE,), lead="Move the target."),
-        Table(
-            ("Target", "Moves with it"),
-            tuple(rows),
-            ("What changes when the target moves; the rest stays.",),
-            "lp",
-            "moved",
-        ),
-        *_pattern(graph, target, base, probes),
-    ]
-
-
-def _changes(base: Equation, other: Sequence[Term]) -> Spans:
-    """The elements that differ, each as it was and as it is now, in the letters in which the first is printed."""
-    found: dict[tuple[Ref, Ref], None] = {}
-    for before, after in zip(base.terms, other, strict=True):
-        for a, b in zip(_elements(before), _elements(after), strict=True):
-            if a != b:
-                found[a, b] = None
-    spans: list[Span] = []
-    for a, b in found:
-        spans += ["; " if spans else "", Entry(a, base), " becomes ", Entry(b, base)]
-    return tuple(spans)
-
-
-def _elements(term: Term) -> list[Ref]:
-    return [ref for factor in term.factors for ref in refs_of(factor)]
-
-
-def _pattern(
-    graph: Unrolled, target: Target, base: tuple[Term, ...], probes: Mapping[str, tuple[Term, ...]]
-) -> list[Block]:
-    """One formula for all entries: the letters of the target in the places that moved."""
-    tensor = graph.network.tensors[target.element.tensor]
-    depth = len(tensor.family)
-    letters = own_letters(graph.network, tensor.name)[depth:]
-    family = {b.var: const(k) for b, k in zip(tensor.family, target.element.index, strict=False)}
-    patterns = [with_letters(term, {x: probe[n] for x, probe in probes.items()}) for n, term in enumerate(base)]
-    if any(pattern is None for pattern in patterns):
-        return []
-    index = [
-        *map(const, target.element.index[:depth]),
-        *(var(x) if x in probes else const(k) for x, k in zip(letters, target.element.index[depth:], strict=True)),
-    ]
-    ranges = tuple(
-        Bound(x, const(0), axis.substitute(family) - 1, x)
-        for x, axis in zip(letters, tensor.axes, strict=True)
-        if x in probes
-    )
-    equation = gradient(Ref(tensor.name, tuple(index)), tuple(normal(p) for p in patterns if p is not None), ranges)
-    return [
-        Paragraph(("With letters in the places that moved, one formula holds for all entries of the array:",)),
-        Display((Row(Indexed(equation, derivative=True)),)),
-    ]
+# All parameters
 
 
 def _others(targets: Sequence[Target]) -> list[Block]:

@@ -81,7 +81,9 @@ class View:
     def followed(self) -> Target | None:
         """The entry whose paths are followed; None where there is none."""
         try:
-            return followed(self.graph, self.network.parameters) if self.graph is not None else None
+            return (
+                followed(self.graph, self.network.parameters, self.options.target) if self.graph is not None else None
+            )
         except UnsupportedError:
             return None
 

@@ -18,7 +18,7 @@ from symbackprop.emit.mathtext_matrix import MatrixText
 from symbackprop.emit.mathtext_names import Frame, NamePrinter
 from symbackprop.emit.mathtext_templates import Leaves, Templates, decimal_text
 from symbackprop.emit.target import SIGNS, name_of
-from symbackprop.index import LOCAL, Along, Apply, Equation, Opaque, Ref, Term, Value, slot, variables_of
+from symbackprop.index import LOCAL, Along, Apply, Equation, Opaque, Ref, Term, Value, primal_name, slot, variables_of
 from symbackprop.matrix import is_writable
 from symbackprop.notation.glyph import Symbol
 from symbackprop.notation.letters import family_count, primal_elements
@@ -158,13 +158,22 @@ class Printer(NamePrinter):
         text = MatrixText(self, frame, shapes=shapes)
         count = family_count(self.spelling, equation.lhs.tensor)
         name = self.array(Ref(equation.lhs.tensor, equation.lhs.index[:count]), frame)
-        left = text.over_shape(name, cases[0].node.axes).box
+        left = text.with_shape(name, self.extents(equation.lhs)).box
         always = [case for case in cases if not case.conditions]
         special = [case for case in cases if case.conditions]
         parts = [text.piece(case.node) for case in always]
         if special:
             parts.append(Piece(self._array_cases(special, Scope(equation.ranges, self.network.depths), frame, text)))
         return Line(left=left, parts=tuple(y.spaced([y.PLUS, p.box]) if k else p.box for k, p in enumerate(parts)))
+
+    def extents(self, element: Ref) -> list[Affine]:
+        """Lengths of the element axes of an array, in stored order, at the family indices of an element."""
+        name = primal_name(element.tensor)
+        tensor = self.network.tensors.get(name)
+        if tensor is None:
+            return []
+        own = {b.var: form for b, form in zip(tensor.family, element.index, strict=False)}
+        return [tensor.axes[k].substitute(own) for k in self.spelling.layout.get(name, range(len(tensor.axes)))]
 
     def dims(self, extents: Sequence[Affine], equation: Equation) -> y.Box:
         """Lengths of axes, ``N × d``, their families in the letters of an equation."""

@@ -271,10 +271,14 @@ class MatrixText:
         return Piece(y.Turned(self.target.brackets(piece), self.printer.transpose_sign), ATOM, piece.height)
 
     def over_shape(self, piece: Piece, axes: Sequence[Axis], *, turned: bool = False) -> Piece:
-        """An array with its shape below, where shapes are shown; a vector as the row or column that it is."""
-        if not self.shapes or not axes:
+        """An array with its shape below, where shapes are shown."""
+        return self.with_shape(piece, [axis.extent for axis in axes], turned=turned)
+
+    def with_shape(self, piece: Piece, extents: Sequence[Affine], *, turned: bool = False) -> Piece:
+        """The same from the lengths of its axes; a vector has the shape of the row or column that it is."""
+        if not self.shapes or not extents:
             return piece
-        return replace(piece, box=y.Under(piece.box, self.shape([axis.extent for axis in axes], turned=turned)))
+        return replace(piece, box=y.Under(piece.box, self.shape(extents, turned=turned)))
 
     def shape(self, extents: Sequence[Affine], *, turned: bool = False) -> y.Box:
         """Lengths of axes, ``N × d``; of one axis, those of the row or column as which it is written."""

@@ -16,8 +16,9 @@ from symbackprop import gallery, spec
 from symbackprop.adjoint import derive
 from symbackprop.derivation import Choices
 from symbackprop.document.graph import Element, concrete_sizes
+from symbackprop.document.left_out import pattern_of
 from symbackprop.document.paths import Unrolled
-from symbackprop.document.scalar import pattern_of, target_of
+from symbackprop.document.scalar import target_of
 from symbackprop.index import Apply, Equation, Ref, Term, adjoint_name, collect, slot
 from symbackprop.oracle import Interpreter, draw
 from symbackprop.tables.activations import ACTIVATION

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from symbackprop import adjoint, notation, spec, typeset
 from symbackprop.check import check as gradient_check
 from symbackprop.check import worked
+from symbackprop.check.mutants import planted
 from symbackprop.document import handout
 from symbackprop.document.material import Material
 from symbackprop.document.options import Options
@@ -218,13 +219,15 @@ def options(**chosen: Any) -> Options:
 
 
 def material(derived: Derived, options: Options | None = None, source: str | None = None, seed: int = 0) -> Material:
-    """What the handout of a derivation shows beside formulas: its code, the check of it, and an example in numbers."""
+    """What the handout of a derivation shows beside formulas: code, check, an example in numbers, bugs."""
     options = options or Options()
     text = derived.code() if source is None else source
     report = derived.check(text, seed)
     wanted = options.numbers and options.audience == "full" and report.passed
     example = worked(derived.derivation, text, derived.layout) if wanted else None
-    return Material(code=text, report=report, worked=example)
+    asked = options.exercises and options.audience == "full" and report.passed
+    bugs = planted(derived.derivation, text, layout=derived.layout) if asked else ()
+    return Material(code=text, report=report, worked=example, bugs=bugs)
 
 
 def document(derived: Derived, options: Options | None = None, material: Material | None = None) -> Document:

@@ -6,7 +6,6 @@ Formulas about a changed network are shown by ``elsewhere``: who reads the page 
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -52,11 +51,6 @@ class Setting:
     @property
     def network(self) -> Network:
         return self.view.network
-
-    @cached_property
-    def seed(self) -> int:
-        """A number that depends on the network alone."""
-        return zlib.crc32(self.network.toml.encode())
 
     @cached_property
     def graph(self) -> Unrolled | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from symbackprop.document import exercises_changes, exercises_paths
+from symbackprop.document import exercises_changes, exercises_code, exercises_paths
 from symbackprop.document.blocks import Exercise, Heading, NewPage, Paragraph, Solution
 from symbackprop.document.exercise import Setting
 
@@ -39,6 +39,7 @@ KINDS = (
     Kind(exercises_changes.penalty, 3),
     Kind(exercises_changes.activation, 0),
     Kind(exercises_changes.softmax, 1),
+    Kind(exercises_code.bugs, 0),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import textwrap
 from typing import TYPE_CHECKING
 
 from symbackprop.document.blocks import Block, Code, Heading, Listing, Paragraph, Span
@@ -61,3 +62,13 @@ def _start(node: ast.FunctionDef) -> int:
 def _called(node: ast.AST) -> Iterator[str]:
     """Names that a function mentions."""
     return (each.id for each in ast.walk(node) if isinstance(each, ast.Name))
+
+
+def backward(code: str) -> tuple[str, list[str], str]:
+    """The gradient function of a module up to its backward pass, the lines of that without comments, and the rest."""
+    start = code.index("def loss_and_gradients(")
+    first = code.index("\n\n", code.index(" = forward(", start))
+    last = code.index("\n\n    gradients = {", first)
+    end = code.index("\n\n\n", last)
+    lines = [line.partition("  #")[0].rstrip() for line in code[first + 2 : last].splitlines()]
+    return code[start:first], textwrap.dedent("\n".join(lines)).splitlines(), code[last + 2 : end]

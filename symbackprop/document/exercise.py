@@ -6,6 +6,7 @@ Formulas about a changed network are shown by ``elsewhere``: who reads the page 
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -51,6 +52,11 @@ class Setting:
     @property
     def network(self) -> Network:
         return self.view.network
+
+    @property
+    def seed(self) -> int:
+        """A number that depends on the network alone."""
+        return zlib.crc32(self.network.toml.encode())
 
     @cached_property
     def graph(self) -> Unrolled | None:

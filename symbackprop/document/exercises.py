@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from symbackprop.document import exercises_changes, exercises_code, exercises_paths
+from symbackprop.document import exercises_changes, exercises_code, exercises_matrices, exercises_paths
 from symbackprop.document.blocks import Exercise, Heading, NewPage, Paragraph, Solution
 from symbackprop.document.exercise import Setting
 
@@ -34,11 +34,13 @@ class Kind(NamedTuple):
 KINDS = (
     Kind(exercises_paths.warm_up, 0),
     Kind(exercises_paths.count, 0),
+    Kind(exercises_matrices.shapes, 1),
     Kind(exercises_changes.bias, 1),
     Kind(exercises_changes.factor, 2),
     Kind(exercises_changes.penalty, 3),
     Kind(exercises_changes.activation, 0),
     Kind(exercises_changes.softmax, 1),
+    Kind(exercises_matrices.convention, 1),
     Kind(exercises_code.bugs, 0),
 )
 

@@ -116,7 +116,7 @@ def products(view: View) -> Iterator[Product]:
     for chain in view.derivation.written:
         lifted = view.lifted(chain.equation)
         for case in lifted.cases if lifted else ():
-            whole = _factor(case.node, rows=view.rows).dims if 0 < len(case.node.axes) <= MATRIX else None
+            whole = factor_of(case.node, rows=view.rows).dims if 0 < len(case.node.axes) <= MATRIX else None
             for node in case.node.walk():
                 pair = factors(node, rows=view.rows) if _is_product(view, node) else None
                 if pair is not None:
@@ -136,17 +136,18 @@ def factors(node: Node, *, rows: bool) -> tuple[Factor, Factor] | None:
     a, b = node.a, node.b
     ranks = len(a.axes), len(b.axes)
     if isinstance(node, Outer):
-        return (_factor(a, turned=rows, rows=rows), _factor(b, turned=not rows, rows=rows))
+        return (factor_of(a, turned=rows, rows=rows), factor_of(b, turned=not rows, rows=rows))
     if ranks == (MATRIX, 1) and rows:
-        return (_factor(b, rows=rows), _factor(a, turned=True, rows=rows))
+        return (factor_of(b, rows=rows), factor_of(a, turned=True, rows=rows))
     if ranks == (1, MATRIX) and not rows:
-        return (_factor(b, turned=True, rows=rows), _factor(a, rows=rows))
+        return (factor_of(b, turned=True, rows=rows), factor_of(a, rows=rows))
     if ranks == (1, 1):
-        return (_factor(a, turned=not rows, rows=rows), _factor(b, turned=rows, rows=rows))
-    return (_factor(a, rows=rows), _factor(b, rows=rows))
+        return (factor_of(a, turned=not rows, rows=rows), factor_of(b, turned=rows, rows=rows))
+    return (factor_of(a, rows=rows), factor_of(b, rows=rows))
 
 
-def _factor(node: Node, *, rows: bool, turned: bool = False) -> Factor:
+def factor_of(node: Node, *, rows: bool, turned: bool = False) -> Factor:
+    """A node as a factor, turned or not; vectors have one row or one column."""
     if turned and isinstance(node, Transpose):
         node, turned = node.x, False
     sizes = [axis.extent for axis in node.axes]
@@ -157,15 +158,15 @@ def _factor(node: Node, *, rows: bool, turned: bool = False) -> Factor:
     return Factor(node, turned, (sizes[0], sizes[1]))
 
 
-def _untransposed(factor: Factor, *, rows: bool) -> Factor:
+def untransposed(factor: Factor, *, rows: bool) -> Factor:
     """The stored array, where it was turned."""
     node = factor.node.x if isinstance(factor.node, Transpose) else factor.node
-    return _factor(node, rows=rows)
+    return factor_of(node, rows=rows)
 
 
 def wrong_product(product: Product, *, rows: bool) -> tuple[Factor, Factor] | None:
     """The product as one writes it who forgets the transpose, or who swaps the factors where there is none."""
-    plain = (_untransposed(product.left, rows=rows), _untransposed(product.right, rows=rows))
+    plain = (untransposed(product.left, rows=rows), untransposed(product.right, rows=rows))
     if plain != (product.left, product.right):
         return plain
     swapped = (product.right, product.left)
@@ -176,12 +177,14 @@ def wrong_product(product: Product, *, rows: bool) -> tuple[Factor, Factor] | No
 # The table
 
 
-def _shown(left: Factor, right: Factor, equation: Equation) -> Formula:
+def written(left: Factor, right: Factor, equation: Equation) -> Formula:
+    """The product as it is printed."""
     pair = tuple(Expression(factor.node, equation, turned=factor.turned) for factor in (left, right))
     return Times(pair, sign=False)
 
 
-def _shapes(left: Factor, right: Factor, equation: Equation) -> Spans:
+def dims_of(left: Factor, right: Factor, equation: Equation) -> Spans:
+    """The shapes of the two factors."""
     return ("(", Dims(left.dims, equation), ") (", Dims(right.dims, equation), ")")
 
 
@@ -194,8 +197,8 @@ def _table(view: View, found: list[Product]) -> Table:
         rows.setdefault(
             (each.left, each.right),
             (
-                (_shown(each.left, each.right, each.equation),),
-                _shapes(each.left, each.right, each.equation),
+                (written(each.left, each.right, each.equation),),
+                dims_of(each.left, each.right, each.equation),
                 (Dims(each.result, each.equation),),
                 must,
                 summed,
@@ -221,8 +224,8 @@ def _wrong(view: View, found: list[Product]) -> Iterator[tuple[Spans, ...]]:
             continue
         seen.add(pair)
         yield (
-            ("wrong: ", _shown(*pair, each.equation)),
-            _shapes(*pair, each.equation),
+            ("wrong: ", written(*pair, each.equation)),
+            dims_of(*pair, each.equation),
             _outcome(pair, each),
             (),
             (),

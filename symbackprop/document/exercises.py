@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from symbackprop.document import exercises_changes, exercises_code, exercises_matrices, exercises_paths
+from symbackprop.document import (
+    exercises_changes,
+    exercises_code,
+    exercises_matrices,
+    exercises_numbers,
+    exercises_paths,
+)
 from symbackprop.document.blocks import Exercise, Heading, NewPage, Paragraph, Solution
 from symbackprop.document.exercise import Setting
 
@@ -34,6 +40,7 @@ class Kind(NamedTuple):
 KINDS = (
     Kind(exercises_paths.warm_up, 0),
     Kind(exercises_paths.count, 0),
+    Kind(exercises_numbers.by_hand, 0),
     Kind(exercises_matrices.shapes, 1),
     Kind(exercises_changes.bias, 1),
     Kind(exercises_changes.factor, 2),

@@ -129,11 +129,11 @@ def convention(setting: Setting) -> Posed | None:
         return None
     other = turned(view)
     moved = [name for name in (*network.inputs, *network.parameters) if _order(other, name) != _order(view, name)]
-    chains = [c for c in view.derivation.written if _has_product(view, c) and other.lifted(c.equation)]
-    signals = [c for c in chains if c.tensor not in network.parameters]
-    gradients = [c for c in chains if c.tensor in network.parameters]
+    chains = [chain for chain in view.derivation.written if _has_product(view, chain)]
+    signals = [chain for chain in chains if chain.tensor not in network.parameters]
+    gradients = [chain for chain in chains if chain.tensor in network.parameters]
     shown = [*signals[:1], *gradients[-1:]]
-    if not moved or len(shown) < COMPARED:
+    if not moved or len(shown) < COMPARED or not all(other.lifted(chain.equation) for chain in shown):
         return None
     names = listed([Whole(adjoint_name(chain.tensor)) for chain in shown])
     arrays = listed([Whole(name) for name in moved])

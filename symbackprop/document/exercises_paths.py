@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from symbackprop.document.graph import Element
     from symbackprop.document.scalar import Target
 
-MOST = 20_000
-"""Links that are counted one by one."""
+MOST = 2_000
+"""Entries whose links are counted one by one."""
 WIDER = 7
 """How wide an axis is made to see whether paths depend on it."""
 
@@ -177,23 +177,29 @@ def _why(graphs: list[Unrolled], element: Element) -> Spans:
 
 
 def _links(graph: Unrolled, element: Element) -> tuple[int, int] | None:
-    """How many links lie above an element, and how many all its paths have together; None where that is too many."""
+    """How many links lie above an element, and how many all its paths have together; None where that is too many.
+
+    Where examples do not mix, those of one example are counted, and taken as often as there are examples.
+    """
+    target = scalar.target_of(graph, element, 1)
+    own = {None, target.example}
     order: list[Element] = []
     readers: dict[Element, tuple[Element, ...]] = {graph.loss: ()}
     todo = [element]
     while todo:
         here = todo[-1]
-        if here not in readers:
-            readers[here] = tuple(r for r in graph.readers(here) if graph.count(r))
-            todo += [r for r in readers[here] if r not in readers]
-            if len(readers) > MOST:
-                return None
-        else:
-            todo.pop()
-            order.append(here)
+        if here in readers:
+            order.append(todo.pop())
+            continue
+        found = graph.readers(here)
+        readers[here] = found if target.example is None else tuple(r for r in found if graph.example(r) in own)
+        todo += [r for r in readers[here] if r not in readers]
+        if len(readers) > MOST:
+            return None
     paths, factors = {graph.loss: 1}, {graph.loss: 0}
     for here in dict.fromkeys(order):
-        if here != graph.loss:
-            paths[here] = sum(paths[r] for r in readers[here])
-            factors[here] = sum(factors[r] + paths[r] for r in readers[here])
-    return sum(map(len, readers.values())), factors[element]
+        paths[here] = sum(paths[r] for r in readers[here])
+        factors[here] = sum(factors[r] + paths[r] for r in readers[here])
+    links = sum(paths[r] > 0 for found in readers.values() for r in found)
+    times = 1 if target.example is None else graph.examples
+    return links * times, factors[element] * times

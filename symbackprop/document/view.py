@@ -6,7 +6,7 @@ signal is defined.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ class View:
     preset: Preset
     options: Options = field(default_factory=Options)
     layout: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    _lifted: dict[Equation, Lifted | None] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def network(self) -> Network:
@@ -98,13 +99,19 @@ class View:
 
     def lifted(self, equation: Equation, *, shapes: bool = False) -> Lifted | None:
         """The matrix form; None where whole arrays cannot say it, or where there are only scalars."""
+        if equation not in self._lifted:
+            self._lifted[equation] = self._made_lifted(equation)
+        found = self._lifted[equation]
+        return replace(found, shapes=shapes) if found is not None else None
+
+    def _made_lifted(self, equation: Equation) -> Lifted | None:
         cases = lift(equation, self.derivation, self.layout, self.preset.orientation.vectors)
         if not all(is_writable(case.node) for case in cases):
             return None
         if all(not part.axes for case in cases for part in case.node.walk()):
             return None
         ordered = sorted(cases, key=lambda case: (bool(case.conditions), all(c.kind != "==" for c in case.conditions)))
-        return Lifted(equation, tuple(ordered), shapes)
+        return Lifted(equation, tuple(ordered))
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:

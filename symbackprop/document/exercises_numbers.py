@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symbackprop.affine import const
-from symbackprop.document import scalar
 from symbackprop.document.blocks import (
     Bracket,
     Derivative,
@@ -31,6 +30,7 @@ from symbackprop.document.blocks import (
 )
 from symbackprop.document.exercise import Posed
 from symbackprop.document.graph import Element
+from symbackprop.document.moving import gradient
 from symbackprop.document.numbers import IGNORED
 from symbackprop.document.opening import listed
 from symbackprop.document.path_values import decimal, places_of
@@ -168,7 +168,7 @@ def _posed(example: Example, chain: Chain, element: Element, term: Term, rows: l
     derivative, shown = Derivative(loss, ref), Ref(chain.equation.lhs.tensor, ref.index)
     answer: tuple[Block, ...] = (
         Paragraph(("Equation ", See(view.label(chain)), " at this entry reads")),
-        Display((Row(Indexed(scalar.gradient(ref, (term,)), derivative=True)),)),
+        Display((Row(Indexed(gradient(ref, (term,)), derivative=True)),)),
         Paragraph(("and with the printed numbers",)),
         IGNORED,
         Display((Row(Equal((derivative, body, Number(_result(example, chain, element))))),)),

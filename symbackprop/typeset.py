@@ -7,18 +7,21 @@ inside the process. The same text gives the same bytes.
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from symbackprop.errors import OutputError, UnsupportedError
 
-RUNS = 4
+RUNS = 5
 SECONDS = 300
+FEW = 0.2
+"""Share of a last page that is not worth its paper."""
 HOW_TO = (
     "for a PDF run pip install 'symbackprop[pdf]', or install TeX Live (on Debian: texlive-latex-extra "
     "texlive-fonts-recommended lmodern)"
@@ -40,8 +43,10 @@ def maker() -> Literal["pdflatex", "typst"] | None:
     return "typst" if importlib.util.find_spec("typst") is not None else None
 
 
-def from_typst(text: str) -> bytes:
-    """The typeset Typst document; it can read no file.
+def from_typst(text: str, **options: Any) -> bytes:
+    """The typeset Typst document; it can read no file. ``options`` are those of ``typst.compile``.
+
+    Where the last page holds but a few lines, the document is set again, tighter.
 
     Raises: OutputError with Typst's complaint.
     """
@@ -51,10 +56,21 @@ def from_typst(text: str) -> bytes:
         source = Path(folder) / "handout.typ"
         source.write_text(text, encoding="utf-8")
         try:
-            return typst.compile(str(source), root=folder)
+            compiler = typst.Compiler(str(source), root=folder)
+            loose: Any = compiler.compile(**options)
+            if not _ends_early(compiler):
+                return bytes(loose)
+            tight: bytes = typst.compile(str(source), root=folder, sys_inputs={"tight": "yes"}, **options)
         except typst.TypstError as error:
             message = f"Typst failed: {error}"
             raise OutputError(message) from None
+        return tight
+
+
+def _ends_early(compiler: Any) -> bool:
+    """True where the last page holds but a few lines, by what the document notes of its end."""
+    noted = json.loads(compiler.query("<end>", field="value"))
+    return any(end["page"] > 2 and end["share"] < FEW for end in noted)  # noqa: PLR2004 - short ones are what they are
 
 
 def from_latex(text: str) -> bytes:
@@ -62,6 +78,11 @@ def from_latex(text: str) -> bytes:
 
     Raises: UnsupportedError without TeX; OutputError with TeX's first complaint.
     """
+    return set_latex(text)[0]
+
+
+def set_latex(text: str) -> tuple[bytes, str]:
+    """The typeset LaTeX document and the log of the last run; raises as ``from_latex`` does."""
     program = shutil.which("pdflatex")
     if program is None:
         message = f"no pdflatex found; {HOW_TO}"
@@ -73,7 +94,7 @@ def from_latex(text: str) -> bytes:
             log = _run(program, folder)
             if not _RERUN.search(log):
                 break
-        return (folder / "handout.pdf").read_bytes()
+        return (folder / "handout.pdf").read_bytes(), log.decode("latin-1")
 
 
 def _run(program: str, folder: Path) -> bytes:

@@ -14,11 +14,11 @@ from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
 from symbackprop.emit.aligned import AlignedWriter, Line, width
 from symbackprop.emit.breaking import pieces_of
-from symbackprop.emit.compose import Composer, terms_of
+from symbackprop.emit.compose import Composed, Composer, terms_of
 from symbackprop.emit.drawing_tikz import tikz
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import ABREAST, STAY, announces, displayed, lines_of, plain, used_columns
+from symbackprop.emit.writer import STAY, announces, columns_of, lines_of, plain, used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -34,8 +34,6 @@ CELL = 19.0
 """Formulas in tables wider than this are broken."""
 FACTOR = 0.6
 """Room that a tint takes around its factor."""
-MARGIN = 3.0
-"""Room beside a column of formulas."""
 GOES_ON = r" \\ &\quad "
 """Between the lines of a formula that is broken in a table."""
 CODE = (7.4, 8.4)
@@ -228,24 +226,12 @@ class LatexWriter(AlignedWriter):
         return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks, boxed=True)}\n\\end{{keybox}}")
 
     def columns(self, block: b.Columns) -> Latex:
-        """Columns side by side where every formula fits on a line there; a column as wide as its widest needs."""
-        widths = [self.widest(column) + MARGIN for column in block.columns]
-        size = next((size for size, scale in self.sizes if sum(widths) <= LINE / scale), None)
-        if size is None or max(map(displayed, block.columns)) > ABREAST:
+        """Columns side by side where each is a display and has room beside the others; a page may end between rows."""
+        sides = self.side_by_side(block)
+        if sides is None:
             return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
-        parts = [
-            Latex(
-                rf"\begin{{minipage}}[t]{{{wide / sum(widths):.3f}\linewidth}}{size}\mathindent=0pt"
-                f"\n{self.paragraph(head, ())}\n\n{self.blocks(column, boxed=True)}\n\\end{{minipage}}"
-            )
-            for wide, head, column in zip(widths, block.heads, block.columns, strict=True)
-        ]
-        return Latex("%\n").join(parts)
-
-    def widest(self, blocks: Sequence[b.Block]) -> float:
-        """Width of the widest formula in displays, in em."""
-        composed = [self.composed(row) for each in blocks if isinstance(each, b.Display) for row in each.rows]
-        return max((width(c.left) + max(width(r.box) for r in c.rights) for c in composed if c.rights), default=0)
+        heads = "& ".join(rf"& \textbf{{{escape(head)}}} " for head in block.heads)
+        return self.abreast(sides, [], heads) or super().columns(block)
 
     def listing(self, text: str, language: str) -> Latex:
         return listing(text, language)
@@ -260,10 +246,10 @@ class LatexWriter(AlignedWriter):
         return Latex("\n").join([head, self.blocks(exercise.blocks) + hint, Latex(r"\end{exercise}")])
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> Latex:
-        return Latex(f"\\begin{{solution}}{{{number}}}\n{self.blocks(blocks)}\n\\end{{solution}}")
+        return Latex(f"\\begin{{solution}}{{{number}}}\n{self.blocks(blocks, boxed=True)}\n\\end{{solution}}")
 
     def new_page(self) -> Latex:
-        return Latex(r"\newpage")
+        return Latex(r"\clearpage")
 
     def directive(self, spans: Sequence[str | b.Formula]) -> Latex:
         """A comment line; formulas in it as on the page, words as they are."""
@@ -330,17 +316,27 @@ class LatexWriter(AlignedWriter):
         sides = [each[:1] if each[0] == each[-1] else each for each in both]  # both levels may agree
         if any(len(each.rights) > 1 or y.holds(each.rights[0].box, y.Cases) for side in sides for each in side):
             return None
-        columns = [[side[k] for side in sides if len(side) > k] for k in range(2)]
-        wide = sum(max(width(e.left) for e in each) + max(width(e.rights[0].box) for e in each) for each in columns)
-        size = next((size for size, scale in self.sizes if wide + 6 < LINE / scale), None)
+        return self.abreast(sides, [row.label for row in rows])
+
+    def abreast(
+        self, sides: Sequence[Sequence[Composed | None]], labels: Sequence[str], heads: str = ""
+    ) -> Latex | None:
+        """Lines of formulas side by side, in aligned columns under their heads; None where there is no room."""
+        found = columns_of(sides)
+        wide = sum(max(width(e.left) for e in each) + max(width(e.rights[0].box) for e in each) for each in found)
+        size = next((size for size, scale in self.sizes if wide + 3 * len(found) < LINE / scale), None)
         if size is None:
             return None
-        lines = [
-            " & ".join(f"{self.show(e.left)} &= {self.show(e.rights[0].box)}" for e in side if e.left is not None)
-            + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag")
-            for row, side in zip(rows, sides, strict=True)
-        ]
-        return _aligned("align", " \\\\\n".join(lines), size, numbered=any(row.label for row in rows))
+        lines = [rf"{heads}\notag"] if heads else []
+        for side, label in zip(sides, labels or [""] * len(sides), strict=True):
+            cells = ["&" if each is None else self.equation(each) for each in side]
+            lines.append(" & ".join(cells) + (rf" \label{{eq:{label}}}" if label else r" \notag"))
+        return _aligned("align", " \\\\\n".join(lines), size, numbered=any(labels))
+
+    def equation(self, composed: Composed) -> str:
+        """A formula of one equals sign with its alignment mark."""
+        left = self.show(composed.left) if composed.left is not None else ""
+        return f"{left} &= {self.show(composed.rights[0].box)}"
 
     def paths(self, rows: Sequence[b.Row]) -> Latex | None:
         """A sum of products with a line for each, their factors in columns; None where it is none, or has no room."""

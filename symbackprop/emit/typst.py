@@ -18,13 +18,12 @@ from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
 from symbackprop.emit.targets import TARGETS
 from symbackprop.emit.writer import (
-    ABREAST,
     SMALL,
     STAY,
     Writer,
     announces,
     below_each_other,
-    displayed,
+    columns_of,
     plain,
     used_columns,
 )
@@ -165,21 +164,10 @@ class _Writer(Writer):
         return "#pagebreak(weak: true)"
 
     def columns(self, block: b.Columns) -> str:
-        """Columns side by side where every formula fits on a line there."""
-        widths = [self.widest(column) + 3.0 for column in block.columns]
-        if sum(widths) > LINE / SMALLEST or max(map(displayed, block.columns)) > ABREAST:
-            return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
-        shares = ", ".join(f"{wide / sum(widths):.3f}fr" for wide in widths)
-        bodies = ", ".join(
-            f"[{self.paragraph(head, ())}\n{self.blocks(column)}]"
-            for head, column in zip(block.heads, block.columns, strict=True)
-        )
-        return f"#beside(({shares}), {min(1.0, LINE / sum(widths)):.2f}, {bodies})"
-
-    def widest(self, blocks: Sequence[b.Block]) -> float:
-        """Width of the widest formula in displays, in em."""
-        composed = [self.composed(row) for each in blocks if isinstance(each, b.Display) for row in each.rows]
-        return max((_extent(c.left) + max(extent(r.box) for r in c.rights) for c in composed if c.rights), default=0)
+        """Columns side by side where each is a display and has room beside the others."""
+        sides = self.side_by_side(block)
+        heads = "".join(f"[], [#strong({quoted(head)})], " for head in block.heads)
+        return (sides and self.abreast(sides, [], f"({heads}[])")) or super().columns(block)
 
     def display(self, rows: Sequence[b.Row]) -> str:
         """Rows aligned at their equals signs, broken into lines that fit."""
@@ -210,15 +198,22 @@ class _Writer(Writer):
         sides = [each[:1] if each[0] == each[-1] else each for each in both]  # both levels may agree
         if any(len(each.rights) > 1 or y.holds(each.rights[0].box, y.Cases) for side in sides for each in side):
             return ""
-        columns = [[side[k] for side in sides if len(side) > k] for k in range(2)]
-        wide = sum(max(_extent(e.left) for e in each) + max(extent(e.rights[0].box) for e in each) for each in columns)
+        return self.abreast(sides, [row.label for row in rows])
+
+    def abreast(self, sides: Sequence[Sequence[Composed | None]], labels: Sequence[str], heads: str = "") -> str:
+        """Lines of formulas in two aligned columns under their heads; nothing where there is no room."""
+        found = columns_of(sides)
+        wide = sum(max(_extent(e.left) for e in each) + max(extent(e.rights[0].box) for e in each) for each in found)
         if wide + 6 > LINE / SMALLEST:
             return ""
-        lines = []
-        for row, side in zip(rows, sides, strict=True):
-            cells = [cell for each in side for cell in self.sides(each.left, y.spaced([y.EQUALS, each.rights[0].box]))]
-            cells += ["[]"] * (4 - len(cells))
-            lines.append(f"({', '.join(cells)}, {self.tag(row.label)})")
+        lines = [heads] if heads else []
+        for side, label in zip(sides, labels or [""] * len(sides), strict=True):
+            cells: list[str] = []
+            for each in side:
+                cells += (
+                    ["[]", "[]"] if each is None else self.sides(each.left, y.spaced([y.EQUALS, each.rights[0].box]))
+                )
+            lines.append(f"({', '.join([*cells, *['[]'] * (4 - len(cells))])}, {self.tag(label)})")
         return _call("pairs", lines)
 
     def paths(self, rows: Sequence[b.Row]) -> str:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
+from symbackprop.emit import layout as y
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from symbackprop.emit import layout as y
-    from symbackprop.emit.compose import Composer
+    from symbackprop.emit.compose import Composed, Composer
 
 
 class Writer(ABC):
@@ -109,6 +110,17 @@ class Writer(ABC):
             for each in (self.paragraph(head, ()), *map(self.block, column))
         ]
         return type(parts[0])("\n\n").join(parts)
+
+    def side_by_side(self, block: b.Columns) -> list[list[Composed | None]] | None:
+        """Formulas that stand on a line with each other, where columns are displays of short formulas alone."""
+        displays = [column[0] for column in block.columns if len(column) == 1 and isinstance(column[0], b.Display)]
+        if len(displays) < len(block.columns):
+            return None
+        columns = [[self.composer.row(row.formula) for row in each.rows] for each in displays]
+        flat = [each for column in columns for each in column]
+        if any(c.left is None or len(c.rights) != 1 or y.holds(c.rights[0].box, y.Cases) for c in flat):
+            return None
+        return [list(line) for line in zip_longest(*columns)]
 
     def new_page(self) -> Any:
         """Nothing, where there are no pages."""
@@ -210,7 +222,7 @@ def below_each_other(rows: Sequence[b.Row]) -> list[b.Row]:
     return found
 
 
-LINES = {b.Heading: 3, b.Display: 3, b.Table: 8, b.KeyBox: 6, b.Listing: 5, b.Exercise: 5, b.Directive: 0}
+LINES = {b.Heading: 3, b.Display: 3, b.Table: 8, b.Listing: 5, b.Exercise: 5, b.Directive: 0}
 """Lines that the beginning of a block needs on a page; others need two."""
 
 
@@ -226,8 +238,12 @@ def lines_of(blocks: Sequence[b.Block]) -> int:
     """About how many lines the blocks need that stay together at the beginning of these."""
     total = 0
     for block in blocks:
-        small = isinstance(block, b.Table) and len(block.rows) <= SMALL
-        total += 4 + 2 * len(block.rows) if small else LINES.get(type(block), 2)  # type: ignore[union-attr]
+        if isinstance(block, b.Table) and len(block.rows) <= SMALL:
+            total += 4 + 2 * len(block.rows)
+        elif isinstance(block, b.KeyBox):
+            total += 4 + 2 * displayed(block.blocks)
+        else:
+            total += LINES.get(type(block), 2)
         if not announces(block):
             break
     return min(total, MOST)
@@ -237,17 +253,21 @@ STAY = 5
 """Lines of one formula that stay on a page together."""
 SMALL = 5
 """Rows of a table that stays on one page."""
-MOST = 16
+MOST = 14
 """Lines that are kept free at most."""
 
 
-ABREAST = 12
-"""Formulas in a column beside others, which no page break can divide."""
+def columns_of(sides: Sequence[Sequence[Composed | None]]) -> list[list[Composed]]:
+    """The formulas of each column of lines in which they stand side by side."""
+    return [[e for side in sides for e in side[k : k + 1] if e is not None] for k in range(max(map(len, sides)))]
 
 
 def displayed(blocks: Sequence[b.Block]) -> int:
-    """How many formulas are displayed."""
-    return sum(len(block.rows) for block in blocks if isinstance(block, b.Display))
+    """How many lines of formulas and of text there are, columns side by side."""
+    return sum(
+        max(map(displayed, block.columns)) if isinstance(block, b.Columns) else len(getattr(block, "rows", "1"))
+        for block in blocks
+    )
 
 
 def used_columns(block: b.Table) -> list[int]:

@@ -1,6 +1,6 @@
 """What exercises are made from and what they are: a question with its answer, both blocks.
 
-``Setting`` holds what a kind of exercise may look at; what takes time in it is made when it is first asked for.
+``Setting`` holds what a kind of exercise may look at.
 Formulas about a changed network are shown by ``elsewhere``: who reads the page back knows the page's network alone.
 """
 
@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from symbackprop import adjoint
 from symbackprop.document.blocks import Directive, Display, Elsewhere, Row
 from symbackprop.document.graph import Element
-from symbackprop.document.paths import Unrolled
-from symbackprop.document.scalar import followed
 from symbackprop.document.view import View
-from symbackprop.errors import UnsupportedError
 from symbackprop.oracle import members
 
 if TYPE_CHECKING:
@@ -25,7 +21,6 @@ if TYPE_CHECKING:
 
     from symbackprop.document.blocks import Block, Formula, Spans
     from symbackprop.document.material import Material
-    from symbackprop.document.scalar import Target
     from symbackprop.network import Network
 
 CHANGED = "ignore: about a changed network"
@@ -58,22 +53,9 @@ class Setting:
         """A number that depends on the network alone."""
         return zlib.crc32(self.network.toml.encode())
 
-    @cached_property
-    def graph(self) -> Unrolled | None:
-        """The network at its sizes; None where it is too large."""
-        return unrolled(self.view)
-
-    @cached_property
-    def followed(self) -> Target | None:
-        """The entry whose paths the text follows."""
-        try:
-            return followed(self.graph, self.network.parameters) if self.graph else None
-        except UnsupportedError:
-            return None
-
     def entries(self) -> Iterator[Element]:
         """For each parameter an entry with different indices, of its first and its last member."""
-        graph = self.graph
+        graph, followed = self.view.graph, self.view.followed
         if graph is None:
             return
         for name in self.network.parameters:
@@ -82,16 +64,8 @@ class Setting:
                 extents = graph.shape(name, at)
                 index = tuple(min(k + 1, extent - 1) for k, extent in enumerate(extents))
                 element = Element(name, (*at, *index))
-                if self.followed is None or element != self.followed.element:
+                if followed is None or element != followed.element:
                     yield element
-
-
-def unrolled(view: View) -> Unrolled | None:
-    """A network at its sizes; None where it is too large."""
-    try:
-        return Unrolled(view.network, slopes=view.derivation.choices.slopes)
-    except UnsupportedError:
-        return None
 
 
 def changed(view: View, network: Network) -> View:

@@ -162,7 +162,7 @@ def activation(setting: Setting) -> Posed | None:
 
 def _link_of(setting: Setting, above: str, below: str) -> Link | None:
     """The link between two arrays on a path that the text follows, else that of first entries."""
-    graph, target = setting.graph, setting.followed
+    graph, target = setting.view.graph, setting.view.followed
     for path in target.paths if target else ():
         for link in path.links:
             if (link.above.tensor, link.below.tensor) == (above, below):

@@ -31,7 +31,7 @@ WIDER = 7
 
 def warm_up(setting: Setting) -> Posed | None:
     """The derivative by another entry, of those with most indices the one with the fewest paths."""
-    graph = setting.graph
+    graph = setting.view.graph
     if graph is None:
         return None
     counted = [(graph.count(element), element) for element in setting.entries()]
@@ -96,7 +96,7 @@ def _at(target: Target, place: int) -> Any:
 
 def count(setting: Setting) -> Posed | None:
     """How many paths join the loss to the entry with the most of them, and how many in a larger network."""
-    graph = setting.graph
+    graph = setting.view.graph
     if graph is None:
         return None
     counted = [(graph.count(element), -place, element) for place, element in enumerate(setting.entries())]

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from symbackprop.document.blocks import Dims, Directive, Display, Items, Paragraph, Row, Table, Whole
+from symbackprop.document.blocks import Dims, Directive, Display, Paragraph, Row, Table, Whole
 from symbackprop.document.exercise import Posed, under
 from symbackprop.document.graph import concrete_sizes
 from symbackprop.document.opening import listed
@@ -93,8 +93,10 @@ def _which(view: View, found: Product, choices: list[Pair]) -> Posed:
         which = listed([f"({x})" for x in also])
         end = " would run as well: equal sizes hide the mistake."
         answer.append(Paragraph(("At the sizes of this network ", *which, end)))
-    items = Items(tuple((f"({x}) ", written(*pair, found.equation)) for x, pair in lettered))
-    question = (Paragraph((*asked, "? Say what is wrong with each of the others.")), items)
+    items: list[Span] = []
+    for x, pair in lettered:
+        items += ["" if x == LETTERS[0] else ", ", f"({x}) ", written(*pair, found.equation)]
+    question = (Paragraph((*asked, "? Say what is wrong with each of the others.")), Paragraph(tuple(items)))
     return Posed(title="Shapes.", points=2, question=question, answer=tuple(answer))
 
 

@@ -160,7 +160,7 @@ def _posed(example: Example, chain: Chain, element: Element, term: Term, rows: l
     loss, ref = Ref(view.network.loss), element.ref
     refs = [factor for factor in term.factors if isinstance(factor, Ref)]
     arrays = listed([Whole(name, at) for name, at in dict.fromkeys(_array(view, each) for each in refs)])
-    products: tuple[Formula, ...] = tuple(Times(tuple(map(_number, row))) for row in rows)
+    products: tuple[Formula, ...] = tuple(Times(tuple(map(Number, row))) for row in rows)
     body: Formula = products[0] if len(products) == 1 else Plus(products)
     constant = _constant(example, term)
     if constant != 1:
@@ -182,8 +182,3 @@ def _array(view: View, ref: Ref) -> tuple[str, tuple[Any, ...]]:
     """The array of an element, the member of a family where one is meant."""
     depth = len(view.network.tensors[primal_name(ref.tensor)].family)
     return ref.tensor, ref.index[:depth]
-
-
-def _number(text: str) -> Formula:
-    """A printed number as a factor, negative ones in parentheses."""
-    return Bracket(Number(text)) if text.startswith("-") else Number(text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.document import figures
+from symbackprop.document import figures, slopes, written
 from symbackprop.document.blocks import Block, Display, Heading, Indexed, Paragraph, Range, Row
 from symbackprop.document.opening import FORWARD, listed
 from symbackprop.index import Equation
@@ -31,7 +31,8 @@ def section(view: View) -> list[Block]:
     blocks: list[Block] = [Heading(1, (FORWARD,)), *figures.network(view)]
     if view.matrix and view.index and any(view.lifted(e) for _, e in view.network.walk()):
         blocks.append(Paragraph((BOTH,)))
-    return [*blocks, *loops(view.network.program, lambda equation: _rows(view, equation))]
+    blocks += loops(view.network.program, lambda equation: _rows(view, equation))
+    return [*blocks, *written.blocks(view), *slopes.blocks(view)]
 
 
 def loops(

@@ -62,7 +62,12 @@ class Templates:
         return Piece(constant) if constant else write(template, leaves)
 
     def _exp(self, power: Any, leaves: Leaves) -> Piece:
-        return self.power(SIGNS["e"], self.piece(power.args[0], leaves))
+        """A power of e; the function by its name where e counts examples."""
+        inner = self.piece(power.args[0], leaves)
+        printer = self.printer
+        if printer.network.batch and "e" in (*printer.preset.indices.examples, *printer.network.letters.values()):
+            return Piece(y.beside(y.symbol(r"\exp"), self.target.brackets(inner)), ATOM, inner.height)
+        return self.power(SIGNS["e"], inner)
 
     @staticmethod
     def power(base: y.Box, exponent: Piece) -> Piece:

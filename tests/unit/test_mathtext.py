@@ -174,7 +174,7 @@ X, Y, N = (Ref("X", (var("e"), var("i"))), Ref("Y", (var("e"), var("i"))), Value
         (product(2, [Apply(1 / slot(0), (N,)), X]), r"\frac{2}{N} x_i^{(e)}"),
         (product(1, [X, apply(1 / slot(0), Y)]), r"\frac{x_i^{(e)}}{y_i^{(e)}}"),
         (product(1, [apply(slot(0) ** 2, X)]), "(x_i^{(e)})^2"),
-        (product(1, [apply(sp.exp(-slot(0)), X)]), "e^{-x_i^{(e)}}"),
+        (product(1, [apply(sp.exp(-slot(0)), X)]), r"\exp(-x_i^{(e)})"),
         (product(1, [apply(sp.sqrt(slot(0)), X)]), r"\sqrt{x_i^{(e)}}"),
         (product(1, [apply(sp.log(slot(0) + 1), X)]), r"\log(1 + x_i^{(e)})"),
     ],

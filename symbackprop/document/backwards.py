@@ -9,15 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from symbackprop.affine import var
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
     Condition,
     Display,
     Entry,
+    Form,
     Formula,
     Heading,
     Indexed,
+    Letter,
     Lifted,
     Paragraph,
     Rewritten,
@@ -29,7 +32,7 @@ from symbackprop.document.blocks import (
 from symbackprop.document.opening import BACKWARDS
 from symbackprop.document.reasons import why_matrix, why_step
 from symbackprop.document.view import View, inverse
-from symbackprop.index import Along, Equation, Ref, Term, is_adjoint, primal_name, product, refs_of
+from symbackprop.index import Along, Equation, Ref, Term, adjoint_name, is_adjoint, primal_name, product, refs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,9 +80,39 @@ def adjoint(view: View, chain: Chain) -> list[Block]:
         blocks += index_level(equations, reasons, "" if lifted else label)
     if lifted is not None:
         blocks += matrix_level(view, lifted, label)
+    blocks += recursion(view, chain)
     if not label:
         blocks.append(Paragraph(("It is put into what reads it and needs no name of its own.",)))
     return blocks
+
+
+def recursion(view: View, chain: Chain) -> list[Block]:
+    """In which order the members of a family are found, where each needs another one: first member, direction, last."""
+    equation = chain.equation
+    depth = len(view.network.tensors[chain.tensor].family)
+    own = equation.lhs.index[:depth]
+    read = {
+        ref.index[:depth]
+        for term in equation.terms
+        for f in term.factors
+        for ref in refs_of(f)
+        if ref.tensor == equation.lhs.tensor and ref.index[:depth] != own
+    }
+    bound = next((b for b in equation.ranges if depth == 1 and own[0] == var(b.var)), None)
+    if bound is None or len(read) != 1:
+        return []
+    (at,) = read
+    down = (at[0] - own[0]).const > 0
+    base = [c for term in equation.terms for c in term.conditions if c.kind == "==" and c.form.variables == {bound.var}]
+    start: Formula = Condition((base[0],), equation) if base else Form(bound.hi if down else bound.lo)
+    end = Form(bound.lo if down else bound.hi)
+    words = (
+        ", so they are found one after the other: begin with ",
+        start,
+        f" and go {'down' if down else 'up'} to ",
+        end,
+    )
+    return [Paragraph(("Each needs ", Whole(adjoint_name(chain.tensor), at), *words, "."), lead="Recursion.")]
 
 
 def contracted(chain: Chain) -> tuple[Equation, tuple[Step, ...]]:
@@ -159,11 +192,44 @@ def readers(view: View, chain: Chain) -> list[Block]:
         conditions = [c for c in term.conditions if c.form.variables <= {b.var for b in start.ranges}]
         if conditions:
             spans += [" (where ", Condition(tuple(sorted(conditions, key=lambda c: c.key)), shown), ")"]
+    again = _again(view, chain, shown, reading)
     several = len(reading) > 1
     if not view.index or uses is None:
-        return [Paragraph((*spans, "; the derivative adds up over these uses." if several else "."))]
+        return [
+            Paragraph(
+                (
+                    *spans,
+                    "; the derivative adds up over these uses." if several else ".",
+                    *(" " for _ in again[:1]),
+                    *again,
+                )
+            )
+        ]
     tail = "; the derivative adds up over these uses:" if several else ", so the chain rule reads:"
-    return [Paragraph((*spans, tail)), Display((Row(ChainRule(shown, reading)),))]
+    return [
+        Paragraph((*spans, tail)),
+        Display((Row(ChainRule(shown, reading)),)),
+        *([Paragraph(again)] if again else []),
+    ]
+
+
+def _again(view: View, chain: Chain, shown: Equation, reading: Sequence[Ref | None]) -> Spans:
+    """That a parameter is the same in several uses, or for every member of a family of readers."""
+    if chain.tensor not in view.network.parameters:
+        return ()
+    running: dict[str, None] = {}
+    for reader, term in zip(reading, shown.terms, strict=True):
+        depth = len(view.network.tensors[reader.tensor].family) if reader else 0
+        letters = {v for form in (reader.index[:depth] if reader else ()) for v in form.variables}
+        running |= dict.fromkeys(b.var for b in term.bounds if b.var in letters)
+    if running:
+        letter = next(iter(running))
+        return (
+            "It is one parameter, used anew for every ",
+            Letter(letter, shown),
+            ": its gradient is the sum over all.",
+        )
+    return ("It is one parameter in all of them: its gradient is their sum.",) if len(reading) > 1 else ()
 
 
 def distinct_uses(view: View, start: Equation) -> tuple[Term, ...] | None:

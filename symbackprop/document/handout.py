@@ -30,7 +30,6 @@ from symbackprop.document.blocks import (
     ChainRule,
     Code,
     Derivative,
-    Display,
     Document,
     Entry,
     Equal,
@@ -43,7 +42,6 @@ from symbackprop.document.blocks import (
     Paragraph,
     Rate,
     Rewritten,
-    Row,
     See,
     ShapeOf,
     Span,
@@ -71,9 +69,6 @@ if TYPE_CHECKING:
     from symbackprop.network import Network
     from symbackprop.notation.preset import Preset
 
-UPDATES = 8
-"""Parameters whose update is written out."""
-
 
 def build(
     derivation: Derivation,
@@ -90,21 +85,18 @@ def build(
     options, material = options or Options(), material or Material()
     view = View(derivation, preset, options, layout or {})
     code = material.code if options.code else ""
-    parts: list[Block] = [
-        *forward.section(view),
-        *paths(view),
-        *backwards.section(view),
-        *shapes.section(view),
-        *summary.section(view),
-    ]
-    if options.numbers and options.audience == "full":
-        parts += numbers.section(view, material.worked)
-    parts += [*program.section(code), *update(view, code), *checked(material.report)]
+    if view.full:
+        parts = [*forward.section(view), *paths(view), *backwards.section(view), *shapes.section(view)]
+        parts += summary.section(view)
+        parts += numbers.section(view, material.worked) if options.numbers else []
+        parts += [*program.section(code), *update(view, code), *checked(material.report)]
+    else:
+        parts = [*forward.section(view), *shapes.section(view), *summary.section(view), *program.section(code)]
     parts = [*notation(view, tuple(parts)), *parts]
     asked = exercises.section(view, material)
     return Document(
         title=options.title or derivation.network.title or derivation.network.name,
-        subtitle="Its gradients, derived step by step",
+        subtitle="Its gradients, derived step by step" if view.full else "Its gradients, for reference",
         course=options.course,
         author=options.author,
         date=options.date,
@@ -252,21 +244,15 @@ def paths(view: View) -> list[Block]:
 
 
 def update(view: View, code: str) -> list[Block]:
-    """The step against the gradient, and mini-batches where there is a batch."""
-    parameters = view.network.parameters
-    end = " changes every parameter against its gradient. All gradients are taken at the old values:"
-    blocks: list[Block] = [
-        Heading(1, (opening.UPDATE,)),
-        Paragraph(("A step of gradient descent at a learning rate ", Rate(), end)),
-        Display(tuple(Row(Update(view.family_ref(p))) for p in parameters[:UPDATES])),
-    ]
-    if parameters[UPDATES:]:
-        blocks.append(Paragraph(("and likewise ", *listed([Whole(p) for p in parameters[UPDATES:]]), ".")))
+    """The step against the gradient, which stands on the card, in the code, and mini-batches where there is a batch."""
+    if not code and not view.network.batch:
+        return []
+    words = " changes every parameter against its gradient, with all gradients taken at the old values."
+    spans: Spans = ("A step of gradient descent at a learning rate ", Rate(), words)
     if code:
-        blocks.append(Paragraph(("In the code this is ", Code("gradient_step(parameters, gradients, rate)"), ".")))
-    if view.network.batch:
-        blocks.append(_batches(view.network.batch, code))
-    return blocks
+        spans = (*spans, " In the code this is ", Code("gradient_step(parameters, gradients, rate)"), ".")
+    batches = [_batches(view.network.batch, code)] if view.network.batch else []
+    return [Heading(1, (opening.UPDATE,)), Paragraph(spans), *batches]
 
 
 def _batches(batch: str, code: str) -> Paragraph:

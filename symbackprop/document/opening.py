@@ -55,7 +55,7 @@ FAMILIES = (("C",), ("A", "F"), ("D", "P"), ("B", "S"), ("N", "M"))
 
 def build(view: View, code: str, blocks: Sequence[Block]) -> list[Block]:
     """What stands before the first section; ``blocks`` are the sections."""
-    if view.options.audience == "reference":
+    if not view.full:
         return [_question(view, code)]
     sections = [_words(block.text) for block in blocks if isinstance(block, Heading) and block.level == 1]
     goals = tuple((GOALS[name],) for name in sections if name in GOALS)

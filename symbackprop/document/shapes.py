@@ -91,6 +91,8 @@ def section(view: View) -> list[Block]:
     found = list(products(view))
     if not found:
         return []
+    if not view.full:
+        return [Heading(1, (MATRICES,)), _table(view, found)]
     return [
         Heading(1, (MATRICES,)),
         Paragraph((OPENING,)),

@@ -51,6 +51,11 @@ class View:
         return self.options.levels
 
     @property
+    def full(self) -> bool:
+        """True for a full handout, where every step is shown and explained."""
+        return self.options.audience == "full"
+
+    @property
     def rows(self) -> bool:
         """True where vectors are written as rows."""
         return self.preset.orientation.vectors == "rows"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import var
+from symbackprop.document import figures
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -62,7 +63,7 @@ def section(view: View) -> list[Block]:
         blocks.append(Paragraph((OPENING,)))
     for each in view.derivation.chains.values():
         blocks += adjoint(view, each)
-    return blocks
+    return [*blocks, *figures.lines(view)]
 
 
 def adjoint(view: View, chain: Chain) -> list[Block]:

@@ -140,6 +140,36 @@ class Graph:
                 found[Element(use.equation.lhs.tensor, index)] = None
         return tuple(sorted(found, key=lambda e: (e.tensor, e.index)))
 
+    def reads(self, element: Element, limit: int) -> tuple[Element, ...]:
+        """The first elements that the equation of this one reads, one from each place in turn, at most ``limit``."""
+        found = self.definition(element)
+        if found is None:
+            return ()
+        equation, env = found
+        turns = [
+            self._read_at(use, env)
+            for use in (use for uses in self.uses.values() for use in uses)
+            if use.equation is equation
+        ]
+        read: dict[Element, None] = {}
+        while turns and len(read) < limit:
+            turn = turns.pop(0)
+            for below in turn:
+                read[below] = None
+                turns.append(turn)
+                break
+        return tuple(read)
+
+    def _read_at(self, use: Use, env: Mapping[str, int]) -> Iterator[Element]:
+        """The elements that one place of an equation stands for."""
+        conditions = frozenset().union(*(c.form.variables for c in use.term.conditions))
+        letters = frozenset().union(*(f.variables for f in use.ref.index), conditions)
+        inner = (*use.term.bounds, *use.inner)
+        ranged = tuple(Bound(v, const(k), const(k)) for v, k in env.items())
+        running = tuple(b for b in inner if b.var in _closure(letters, inner))
+        for values in self.assignments((*ranged, *running), (), (), use.term.conditions):
+            yield Element(use.ref.tensor, tuple(f.evaluate(values, self.values.size) for f in use.ref.index))
+
     def assignments(
         self, bounds: tuple[Bound, ...], forms: tuple[Affine, ...], values: tuple[int, ...], conditions: Any
     ) -> Iterator[dict[str, int]]:

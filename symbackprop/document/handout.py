@@ -17,6 +17,7 @@ from symbackprop.document import (
     conventions,
     directives,
     exercises,
+    figures,
     forward,
     numbers,
     opening,
@@ -55,7 +56,6 @@ from symbackprop.document.blocks import (
 from symbackprop.document.material import Material
 from symbackprop.document.opening import listed
 from symbackprop.document.options import Options
-from symbackprop.document.paths import Unrolled
 from symbackprop.document.view import View
 from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, adjoint_name, primal_name, refs_of
@@ -233,8 +233,7 @@ def paths(view: View) -> list[Block]:
     if "scalar" not in view.levels:
         return []
     try:
-        graph = Unrolled(view.network, slopes=view.derivation.choices.slopes)
-        return scalar.section(graph, view.followed)
+        return scalar.section(view.graph, view.followed, figures.tree(view))
     except UnsupportedError as error:
         return [Heading(1, (opening.PATHS,)), Paragraph((f"Not shown: {error}.",))]
 

@@ -141,13 +141,13 @@ def followed(graph: Unrolled, parameters: Sequence[str], text: str = "") -> Targ
     return None
 
 
-def section(graph: Unrolled, main: Target | None) -> list[Block]:
-    """The scalar level: one element in full, the first of each parameter as a table."""
+def section(graph: Unrolled, main: Target | None, picture: Sequence[Block] = ()) -> list[Block]:
+    """The scalar level: one element in full, with a picture of its paths, the first of each parameter as a table."""
     if main is None:
         return []
     targets = [target_of(graph, graph.first(p), FORMS) for p in graph.network.parameters]
     small, witness = witness_of(graph, main)
-    blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main), KeyBox(CHAIN, (Paragraph((RULE,)),))]
+    blocks: list[Block] = [Heading(1, (PATHS,)), _opening(graph, main), *picture, KeyBox(CHAIN, (Paragraph((RULE,)),))]
     said = read_as(graph, main, small, witness)
     blocks += [*_paths(graph, main, said), *_tree_or_graph(main, witness)]
     blocks += _local_derivatives(graph, main)

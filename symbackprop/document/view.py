@@ -16,10 +16,10 @@ from symbackprop.document.options import Options
 from symbackprop.document.paths import Unrolled
 from symbackprop.document.pattern import own_letters
 from symbackprop.document.scalar import followed
-from symbackprop.errors import UnsupportedError
 from symbackprop.index import Apply, Equation, Ref, Term, primal_name, product
 from symbackprop.lift import lift
 from symbackprop.matrix import is_writable
+from symbackprop.notation.glyph import tokens
 from symbackprop.notation.spelling import Spelling
 
 if TYPE_CHECKING:
@@ -76,22 +76,20 @@ class View:
         return self.index or self.matrix
 
     @cached_property
-    def graph(self) -> Unrolled | None:
-        """The network entry by entry; None where it is too large or has what cannot be unrolled."""
-        try:
-            return Unrolled(self.network, slopes=self.derivation.choices.slopes)
-        except UnsupportedError:
-            return None
+    def graph(self) -> Unrolled:
+        """The network entry by entry.
+
+        Raises: UnsupportedError where it cannot be unrolled.
+        """
+        return Unrolled(self.network, slopes=self.derivation.choices.slopes)
 
     @cached_property
     def followed(self) -> Target | None:
-        """The entry whose paths are followed; None where there is none."""
-        try:
-            return (
-                followed(self.graph, self.network.parameters, self.options.target) if self.graph is not None else None
-            )
-        except UnsupportedError:
-            return None
+        """The entry whose paths are followed; None where there is none.
+
+        Raises: UnsupportedError where the network cannot be unrolled.
+        """
+        return followed(self.graph, self.network.parameters, self.options.target)
 
     def forward_label(self, equation: Equation) -> str:
         """Forward equations are numbered in the author's order."""
@@ -145,6 +143,14 @@ class View:
     @cached_property
     def spelling(self) -> Spelling:
         return Spelling(self.network, self.preset, dict(self.layout))
+
+    def letters(self, name: str) -> int:
+        """About how many letters an entry of an array takes; many for a derivative without a name."""
+        pattern = self.spelling.tensor(name)
+        if pattern is None:
+            return 2 + self.letters(primal_name(name))
+        rank = len(self.network.tensors[primal_name(name)].axes)
+        return len(tokens(pattern.nucleus)) + max(len(tokens(pattern.sub)) + rank, len(tokens(pattern.sup)))
 
     def definition_of_signal(self, name: str) -> Formula:
         """∂loss/∂(tensor), times the inverse of the constant that was pulled out."""

@@ -116,7 +116,7 @@ def _label(label: Label, composer: Composer) -> str:
         f'<div style="display:flex;align-items:{align};'
         f"justify-content:{_TURN[int(2 * shift)]};height:{_n(high)}px;font-size:{_n(em)}px;line-height:1;"
         f'white-space:nowrap;color:{_colour(style.text)}">{strut}'
-        f'<math style="font-size:1em">'
+        f'<math displaystyle="true" style="font-size:1em">'
         f"{composer.target.show(composer.inline(label.content))}</math></div></foreignObject>"
     )
 

@@ -52,7 +52,7 @@ def _label(label: Label, composer: Composer, escape: Callable[[str], str]) -> st
     if isinstance(label.content, str):
         text = r"\sffamily" + (r"\bfseries " if style.bold else " ") + escape(label.content)
     else:
-        text = f"${composer.target.show(composer.inline(label.content))}$"
+        text = rf"$\displaystyle {composer.target.show(composer.inline(label.content))}$"
     font = rf"\fontsize{{{points:.2f}}}{{{points * 1.2:.2f}}}\selectfont"
     hue = _hue(style.text)
     where = f"anchor={label.anchor},inner sep=0pt,text={hue},font={font}"

@@ -47,7 +47,7 @@ def _label(label: Label, composer: Composer) -> str:
         weight = ', weight: "bold"' if style.bold else ""
         text = f"text({quoted(label.content)}{weight})"
     else:
-        text = f"${composer.target.show(composer.inline(label.content))}$"
+        text = f"$display({composer.target.show(composer.inline(label.content))})$"
     across = 0 if "west" in label.anchor else 1 if "east" in label.anchor else 0.5
     base = "true" if "base" in label.anchor else "false"
     place = f"{_mm(label.x)}, {_mm(label.y)}, {across}, {base}"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
 import pytest
 
 from symbackprop import api, gallery, typeset
-from symbackprop.document import neurons
-from symbackprop.document.blocks import Entry, Figure
-from symbackprop.document.drawing import Circle, Drawing, Label, Line, Polygon, Rect, elided, headed
+from symbackprop.document import chart, meeting, neurons, tree
+from symbackprop.document.blocks import Entry, Figure, Whole
+from symbackprop.document.drawing import Circle, Drawing, Label, Line, Polygon, Rect, along, elided, headed
 from symbackprop.document.view import View
 from symbackprop.emit import html, latex, terminal, typst
 from symbackprop.emit.compose import Composer
 from symbackprop.emit.drawing import LOOKS, natural, size
 from symbackprop.emit.drawing_svg import HUES, svg
 from symbackprop.emit.mathtext import Printer
+from symbackprop.index import refs_of
 
 DATA = Path(__file__).parents[1] / "data"
 QUICK = [*gallery.names(), "mlp:4-2-3", "mlp:3-3-3", "mlp:784-100-10,sigmoid,softmax,cross_entropy", "mlp:9-9-9"]
@@ -55,6 +57,11 @@ def extents(shape, composer):
 def overlap(a, b):
     """How far two boxes lie on each other."""
     return min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+
+
+def refs(equation):
+    """The elements that an equation reads."""
+    return [r for t in equation.terms for f in t.factors for r in refs_of(f)]
 
 
 def collisions(drawing, composer):
@@ -129,6 +136,104 @@ def test_networks_of_another_kind_have_no_columns_of_neurons():
     for name in ("seed_000", "seed_001", "seed_002"):
         assert neurons.layers(derived(name).network) == ()
     assert neurons.layers(derived("mlp:3-3-3-3-3-3").network) == ()
+
+
+@pytest.mark.parametrize(
+    "name", [*QUICK, str(DATA / "networks" / "lstm.toml"), str(DATA / "networks" / "rnn_tanh.toml")]
+)
+def test_tree_has_a_leaf_for_each_shown_path_and_stubs_without_the_entry(name):
+    found = derived(name)
+    view = View(found.derivation, found.preset)
+    graph, target = view.graph, view.followed
+    picture = tree.Picture(graph, target)
+    nodes = list(picture.root.walk())
+    leaves = [node for node in nodes if not node.below]
+    assert len(leaves) == len(target.shown)
+    assert {leaf.element for leaf in leaves} == {target.element}
+    assert [node.routes for node in leaves] == [[k] for k in range(1, len(leaves) + 1)]
+    for node in nodes:
+        if node.element is not None and node.below:
+            for stub in picture.stub_elements(node)[0]:
+                assert stub in graph.reads(node.element, 1000)
+                assert all(stub not in path.elements for path in graph.paths(target.element, limit=200))
+    numbers = [s for s in picture.drawing().shapes if isinstance(s, Circle) and s.style.startswith("number")]
+    assert len(numbers) == len(leaves)
+
+
+def test_shared_parameter_has_a_leaf_for_each_use():
+    found = derived("seed_001")
+    view = View(found.derivation, found.preset)
+    nodes = list(tree.Picture(view.graph, view.followed).root.walk())
+    above = {child.element: node.element.tensor for node in nodes for child in node.below.values() if not child.below}
+    assert set(above) == {view.followed.element}
+    readers = {node.element.tensor for node in nodes for child in node.below.values() if not child.below}
+    assert readers == {"H1", "H2"}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_factors_turned_as_drawn_multiply_to_the_sum_in_index_form(name):
+    found = derived(name)
+    for product in meeting.meetings(View(found.derivation, found.preset)):
+        labels = {axis.label: 2 + k for k, axis in enumerate(dict.fromkeys((*product.left.axes, *product.right.axes)))}
+        letters = {label: chr(97 + k) for k, label in enumerate(labels)}
+        arrays = [
+            np.random.default_rng(k).random([labels[label] for label in leaf.labels])
+            for k, leaf in enumerate((product.left, product.right))
+        ]
+        spelled = ["".join(letters[label] for label in leaf.labels) for leaf in (product.left, product.right)]
+        lines = "".join(letters[axis.label] for axis in (product.rows, product.columns) if axis is not None)
+        expected = np.einsum(f"{spelled[0]},{spelled[1]}->{lines}", *arrays)
+        one, two = (array.T if turned else array for array, turned in zip(arrays, product.turned, strict=True))
+        assert np.allclose(one @ two if product.summed else np.outer(one, two), expected)
+
+
+def test_products_of_a_network_with_a_batch_turn_the_weights_and_the_inputs():
+    found = derived("seed_003")
+    shown = meeting.meetings(View(found.derivation, found.preset))
+    assert [(m.left.ref.tensor, m.right.ref.tensor, m.turned) for m in shown] == [
+        ("H_out", "∂O_in", (True, False)),
+        ("∂O_in", "W2", (False, True)),
+    ]
+
+
+CHARTS = ["seed_000", "seed_001", "seed_002", "mlp:3-3-3-3-3-3"]
+CHARTS += [str(DATA / "networks" / f"{name}.toml") for name in ("lstm", "rnn_tanh", "ae_tied")]
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_chart_has_every_array_once_and_every_parameter_where_it_is_used(name):
+    found = derived(name)
+    network = found.network
+    picture = chart.Picture(View(found.derivation, found.preset))
+    drawn = [name for group in picture.groups for name in (*group.arrays, *group.far)]
+    assert set(drawn) | set(network.parameters) >= {e.lhs.tensor for e in network.equations} | set(network.inputs)
+    assert all(array not in group.reads for group in picture.groups for array in group.arrays)
+    once = [name for group in picture.groups for name in group.arrays]
+    assert len(once) == len(set(once))
+    for parameter in network.parameters:
+        readers = {e.lhs.tensor for e in network.equations if parameter in {r.tensor for r in refs(e)}}
+        assert picture.uses(parameter) == len({id(picture.of[reader]) for reader in readers})
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_no_arrow_of_a_chart_runs_through_a_name(name):
+    found = derived(name)
+    drawing = chart.Picture(View(found.derivation, found.preset)).drawing()
+    composer = Composer(found.printer)
+    labels = [extents(label, composer) for label in drawing.labels]
+    for line in (shape for shape in drawing.shapes if isinstance(shape, Line)):
+        for a, b in pairwise(line.points):
+            for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+                x, y = along(a, b, share)
+                assert not any(left < x < right and top < y < bottom for left, top, right, bottom in labels)
+
+
+def test_shared_parameter_is_said_to_be_shared():
+    (figure, *_) = figures(derived("seed_001"))
+    assert Whole("Wx") in figure.caption
+    assert any("shared" in str(span) for span in figure.caption)
+    (figure, *_) = figures(derived("mlp:3-3-3-3-3-3"))
+    assert not any("shared" in str(span) for span in figure.caption)
 
 
 def test_the_head_of_an_arrow_ends_where_the_arrow_does():

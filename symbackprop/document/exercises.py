@@ -41,7 +41,7 @@ KINDS = (
     Kind(exercises_paths.warm_up, 0),
     Kind(exercises_paths.count, 0),
     Kind(exercises_numbers.by_hand, 0),
-    Kind(exercises_matrices.shapes, 1),
+    Kind(exercises_matrices.shapes, 2),
     Kind(exercises_changes.bias, 1),
     Kind(exercises_changes.factor, 2),
     Kind(exercises_changes.penalty, 3),

@@ -146,9 +146,9 @@ def activation(setting: Setting) -> Posed | None:
     moved, stayed = compared(view, other)
     asked: Spans = ("Let ", Function(new), " take the place of the activation in ", See(view.forward_label(equation)))
     answer: list[Block] = [
-        Paragraph(("One local derivative is another. Instead of",)),
+        Paragraph(("One local derivative is another. It was:",)),
         Display((Row(_slope(view, link)),)),
-        Paragraph(("it is now",)),
+        Paragraph(("it is now:",)),
         *elsewhere(other, _slope(other, link)),
         *_differences(view, other, moved, stayed),
     ]
@@ -190,12 +190,12 @@ def _differences(view: View, other: View, moved: Sequence[Chain], stayed: Sequen
     one = len(moved) == 1
     shown = moved[:SHOWN]
     more = f" and {number_of(len(moved) - SHOWN, 'other')}" if moved[SHOWN:] else ""
-    verb = f" change{'s' if one else ''}; {'it becomes' if one else 'they become'}"
+    verb = f" change{'s' if one else ''}; {'it becomes' if one else 'they become'}:"
     words: Spans = (
         "In the summary, ",
         *numbers(view, shown),
         more,
-        f"{verb if not more else ' change; the first become'}",
+        f"{verb if not more else ' change; the first become:'}",
     )
     end = f"The other {number_of(len(stayed), 'formula')} stay as they are." if stayed[1:] else "The other one stays."
     last = (Paragraph((end,)),) if stayed else ()

@@ -149,8 +149,8 @@ def convention(setting: Setting) -> Posed | None:
         before, after = view.lifted(chain.equation), other.lifted(chain.equation)
         assert before is not None  # noqa: S101 - they were chosen so
         assert after is not None  # noqa: S101
-        answer += [Paragraph(("From" if chain is shown[0] else "and from",)), Display((Row(before),))]
-        answer += [Paragraph(("follows",)), Directive((CONVENTION,)), Display((Row(under(other, after)),))]
+        answer += [Paragraph(("From" if chain is shown[0] else "And from",)), Display((Row(before),))]
+        answer += [Paragraph(("follows:",)), Directive((CONVENTION,)), Display((Row(under(other, after)),))]
     end = "In a product the factors change places and each is transposed; entrywise products stay as they are."
     question = (Paragraph((*asked, *names, " from ours, without differentiating anything.")),)
     hint = ("The transpose of a product is the product of the transposes in the other order.",)

@@ -167,12 +167,12 @@ def _posed(example: Example, chain: Chain, element: Element, term: Term, rows: l
         body = Times((Sum((product(constant),)), Bracket(body)))
     derivative, shown = Derivative(loss, ref), Ref(chain.equation.lhs.tensor, ref.index)
     answer: tuple[Block, ...] = (
-        Paragraph(("Equation ", See(view.label(chain)), " at this entry reads")),
+        Paragraph(("Equation ", See(view.label(chain)), " at this entry reads:")),
         Display((Row(Indexed(gradient(ref, (term,)), derivative=True)),)),
-        Paragraph(("and with the printed numbers",)),
+        Paragraph(("With the printed numbers:",)),
         IGNORED,
         Display((Row(Equal((derivative, body, Number(_result(example, chain, element))))),)),
-        Paragraph(("which is the entry of ", Whole(*_array(view, shown)), " that the example shows.")),
+        Paragraph(("This is the entry of ", Whole(*_array(view, shown)), " that the example shows.")),
     )
     question = Paragraph(("Recompute ", derivative, " from the printed ", *arrays, "."))
     return Posed(title="By hand.", points=2, question=(question,), answer=answer)

@@ -133,9 +133,8 @@ class _Writer(Writer):
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> Markup:
         inner = Markup("\n").join(self.block(each) for each in blocks)
-        return Markup('<div class="solution">\n<p class="head"><a href="#exercise-{}">{}</a></p>\n{}\n</div>').format(
-            number, number, inner
-        )
+        summary = Markup('<summary>Exercise <a href="#exercise-{}">{}</a></summary>').format(number, number)
+        return Markup('<details class="solution">\n{}\n{}\n</details>').format(summary, inner)
 
     def new_page(self) -> Markup:
         return Markup('<div class="newpage"></div>')

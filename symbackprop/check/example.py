@@ -8,6 +8,7 @@ and its gradients are compared with difference quotients before anything is prin
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from symbackprop.affine import const
 from symbackprop.check import module as generated
 from symbackprop.check.data import STYLES, Style, drawn, small_sizes, stand_ins
-from symbackprop.check.gradients import GOAL, Point, rows_at
+from symbackprop.check.gradients import GOAL, Point, largest_error
 from symbackprop.check.numeric import central
 from symbackprop.check.report import TOLERANCE, shown
 from symbackprop.document.material import Quotient, Worked
@@ -38,12 +39,18 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Layout = Mapping[str, tuple[int, ...]]
 
-TRIES = 24
+TRIES = 18
 """Candidates of the usual style, and a third of them of each other style."""
+MISFIT, UNLIKE = 1000, 10
+"""Faults that rounded rows count which do not add up to what is printed, or factors which do not multiply to it."""
+TOLERABLE = 50
+"""Numbers for each fault that may be."""
 PLACES = (4, 6)
 """Decimals that are printed; more where gradients would print as zeros."""
 LARGE, SMALL = 100.0, 0.01
 """Numbers beyond are hard to read; slopes below are those of a function in saturation."""
+FAINT = 5
+"""Numbers of less units of the last decimal have no digits worth comparing."""
 VISIBLE = 0.5
 """The least share of gradient entries that print as something other than zero."""
 QUOTIENTS = 8
@@ -58,14 +65,15 @@ def worked(derivation: Derivation, source: str, layout: Layout) -> Worked | None
     search = _search(derivation, source, layout)
     if search is None:
         return None
+    example: Worked | None = None
     for places in PLACES:
-        for found in search.best(places):
-            checked = found.checked(places)
-            if checked is not None and (places == PLACES[-1] or found.visible(places) >= VISIBLE):
-                return checked
-            if checked is not None:
+        for candidate in search.candidates(places):
+            example = candidate.checked(places)
+            if example is not None:
                 break
-    return None
+        if example is None or candidate.visible(places) >= VISIBLE:
+            break
+    return example
 
 
 def _search(derivation: Derivation, source: str, layout: Layout) -> _Search | None:
@@ -111,23 +119,28 @@ class _Search:
         values = drawn(self.network, self.sizes, style, seed)
         return values, Point(self.network, self.module, values, self.layout)
 
-    def best(self, places: int) -> list[_Candidate]:
-        """Candidates of the first style that has any, from the best on; the search ends at one without fault."""
+    def candidates(self, places: int) -> Iterator[_Candidate]:
+        """Candidates, those without fault as they are found, then those of the style from the best on."""
+        last: list[_Candidate] = []
         for style in STYLES:
-            found: list[tuple[int, int, _Candidate]] = []
+            rest: list[tuple[int, int, _Candidate]] = []
             for seed in range(TRIES if style == STYLES[0] else TRIES // 3):
                 values, point = self.point(style, seed)
                 if not point.is_finite:
                     continue
                 candidate = _Candidate(self, values, point)
-                faults = candidate.faults(places)
-                found.append((faults, seed, candidate))
-                if not faults:
-                    break
-            ordered = [candidate for _, _, candidate in sorted(found, key=lambda each: each[:2])]
-            if any(candidate.follows for candidate in ordered):
-                return ordered
-        return ordered
+                faults = candidate.faults_of_arrays(places)
+                if rest and faults > min(each[0] for each in rest):
+                    continue
+                faults += candidate.faults_of_paths(places)
+                if faults * TOLERABLE <= candidate.count and candidate.follows:
+                    yield candidate
+                elif candidate.follows:
+                    rest.append((faults, seed, candidate))
+                else:
+                    last.append(candidate)
+            yield from (candidate for _, _, candidate in sorted(rest, key=lambda each: each[:2]))
+        yield from last
 
 
 class _Candidate:
@@ -143,9 +156,13 @@ class _Candidate:
         with np.errstate(all="ignore"):
             self.forward = self._forward()
             self.backward = self._backward()
-            self.groups: tuple[Group, ...] = ()
-            if search.paths is not None:
-                self.groups = valued(search.paths, self.interpreter, search.derivation.scale)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The values along the paths."""
+        if self.search.paths is None:
+            return ()
+        return valued(self.search.paths, self.interpreter, self.search.derivation.scale)
 
     def _forward(self) -> dict[str, dict[tuple[int, ...], Array]]:
         """What the code's forward pass gives; the formulas below are evaluated at these very numbers."""
@@ -176,7 +193,7 @@ class _Candidate:
 
     def _members(self, name: str, arrays: Sequence[Array]) -> dict[tuple[int, ...], Array]:
         every = members(self.search.network, name, self.search.sizes)
-        return dict(zip(every, arrays, strict=True))
+        return {at: array for at, array in zip(every, arrays, strict=True) if array.dtype != object}  # None: no member
 
     def _turned(self, name: str, array: Array, *, back: bool = False) -> Array:
         """An array as it is stored, or ``back`` to the axes of the network file."""
@@ -184,6 +201,13 @@ class _Candidate:
         if order is None or np.ndim(array) != len(order):
             return np.asarray(array)
         return np.transpose(array, np.argsort(order) if back else order)
+
+    @property
+    def count(self) -> int:
+        """How many numbers are computed."""
+        return sum(
+            a.size for each in (self.forward, self.backward) for arrays in each.values() for a in arrays.values()
+        )
 
     # -- what a reader would stumble over ------------------------------------------------------------------------------
 
@@ -201,20 +225,25 @@ class _Candidate:
         for name in self.search.network.parameters:
             yield from self.backward[adjoint_name(name)].values()
 
-    def faults(self, places: int) -> int:
-        """How much there is to stumble over."""
-        found = 0 if self.follows else 50
+    def faults_of_arrays(self, places: int) -> int:
+        """How much there is to stumble over in inputs, outputs and gradients."""
+        found = 0
         computed = [a for each in (self.forward, self.backward) for arrays in each.values() for a in arrays.values()]
         for array in computed:
             size = np.abs(array)
-            found += int(np.sum((size > 0) & (size < 0.5 * 10.0**-places)) + np.sum(size >= LARGE))
+            found += int(np.sum((size > 0) & (size < FAINT * 10.0**-places)) + np.sum(size >= LARGE))
         found += sum(int(np.sum(a == 0)) for a in self._gradients())
         drawn_arrays = [a for a in self.values.arrays.values() if a.size >= 4 and a.dtype.kind == "f"]  # noqa: PLR2004
         found += sum(bool(np.all(a > 0) or np.all(a < 0)) for a in drawn_arrays)
+        return found
+
+    def faults_of_paths(self, places: int) -> int:
+        """How much there is to stumble over along the paths."""
+        found = 0
         for group in self.groups:
-            found += (not group.adds_up(places)) * 5 + (not group.multiplies(places))
+            found += MISFIT * (not group.adds_up(places)) + UNLIKE * (not group.multiplies(places))
             found += sum(abs(factor) < SMALL for row in group.rows for factor in row.factors)
-        return found + (not self._total_fits(places)) * 5
+        return found + MISFIT * (not self._total_fits(places))
 
     def _total_fits(self, places: int) -> bool:
         """True where the printed sums add up, and the printed sum times the constant is the printed entry."""
@@ -238,12 +267,11 @@ class _Candidate:
         Raises: DerivationError where a quotient differs from the code's gradient, or the paths from both.
         """
         search = self.search
-        rows = rows_at(search.network, self.point)
-        if rows is None:
+        worst = largest_error(search.network, self.point)
+        if worst is None:
             return None
         self._compare_paths()
         quotients = tuple(self._quotient(*each) for each in self._chosen())
-        worst = max([row.error for row in rows], default=0.0)
         if worst > TOLERANCE or any(abs(q.gradient - q.measured) > TOLERANCE for q in quotients):
             message = f"{search.network.name}: gradients and difference quotients disagree in the example in numbers"
             raise DerivationError(message)

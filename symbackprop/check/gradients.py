@@ -69,7 +69,7 @@ def check(
         point = Point(network, module, values, layout or {})
         if not point.is_finite:
             continue
-        rows = rows_at(network, point)
+        rows = _rows(network, point)
         if rows is not None:
             if _is_positive(attempt):
                 notes.append("values were drawn positive: the loss is not defined for all others")
@@ -160,7 +160,7 @@ class Point:
         return evaluate
 
 
-def rows_at(network: Network, point: Point) -> tuple[Row, ...] | None:
+def _rows(network: Network, point: Point) -> tuple[Row, ...] | None:
     """A row for each parameter; None where a kink is too near to measure anything."""
     rows = []
     complex_too = is_analytic(network)
@@ -182,6 +182,19 @@ def rows_at(network: Network, point: Point) -> tuple[Row, ...] | None:
             error, method = max(error, finer), f"complex step and {method}"
         rows.append(Row(parameter=name, error=error, method=method))
     return tuple(rows)
+
+
+def largest_error(network: Network, point: Point) -> float | None:
+    """The largest error along one random direction of each parameter; None where a kink is too near."""
+    worst = 0.0
+    for position, name in enumerate(network.parameters):
+        gradient = point.gradients[name]
+        directions = _directions(gradient, np.random.default_rng(position))
+        error = _difference_error(point, name, [next(directions)]) if sum(a.size for a in gradient) else 0.0
+        if error is None:
+            return None
+        worst = max(worst, error)
+    return worst
 
 
 def _largest(arrays: list[Array]) -> float:

@@ -170,12 +170,16 @@ class RightSide:
 
 @dataclass(frozen=True, slots=True)
 class Derivative:
-    """∂above/∂below of two elements, or of two whole arrays; ``direct`` leaves out all ways but the direct one."""
+    """∂above/∂below of two elements, or of two whole arrays; ``direct`` leaves out all ways but the direct one.
+
+    ``flat`` writes it on one line, as whole arrays always are.
+    """
 
     above: Ref
     below: Ref
     whole: bool = False
     direct: bool = False
+    flat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

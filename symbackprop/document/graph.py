@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from symbackprop.affine import Affine, Bound, Size, const
+from symbackprop.affine import Affine, Bound, Size, const, var
 from symbackprop.chainrule import slope
 from symbackprop.index import (
     LOCAL,
@@ -416,9 +416,11 @@ def _uses_in(equation: Equation, term: Term, position: int, factor: Factor, netw
         for k, arg in enumerate(factor.args):
             if isinstance(arg, Ref) and slope(factor.template, k) != 0:
                 yield Use(equation, term, position, arg, ())
-    elif isinstance(factor, Along):
-        inner = tuple(Bound(f"{LOCAL}{k}", Affine(), size - 1) for k, size in enumerate(factor.sizes))
-        yield Use(equation, term, position, factor.arg, inner)
+    elif isinstance(factor, Along):  # under names of their own, since the function keeps its placeholders
+        inner = tuple(Bound(f"{LOCAL}{LOCAL}{k}", Affine(), size - 1) for k, size in enumerate(factor.sizes))
+        names = {f"{LOCAL}{k}": var(bound.var) for k, bound in enumerate(inner)}
+        read = Ref(factor.arg.tensor, tuple(form.substitute(names) for form in factor.arg.index))
+        yield Use(equation, term, position, read, inner)
     else:
         for arg in factor.args:
             yield Use(equation, term, position, arg, _axes_of(arg, network))

@@ -8,6 +8,7 @@ forward pass, the paths to one entry with every factor, error signals and gradie
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,7 +40,8 @@ from symbackprop.document.blocks import (
 )
 from symbackprop.document.path_table import path_table
 from symbackprop.document.path_values import decimal, places_of
-from symbackprop.index import Ref, adjoint_name, is_adjoint, primal_name
+from symbackprop.index import Ref, adjoint_name, primal_name
+from symbackprop.network import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,21 +117,22 @@ def _stand_ins(view: View, worked: Worked) -> Spans:
 
 
 def _matrices(view: View, worked: Worked, names: Sequence[str]) -> list[Block]:
-    """Arrays with their numbers, as many on a line as fit; of very many the first."""
-    found = [formula for name in names for formula in _formulas(view, worked, name)]
-    more = len(found) - ARRAYS
-    blocks: list[Block] = [IGNORED, Display((Row(Several(tuple(found[:ARRAYS]))),))]
-    return [*blocks, Paragraph((f"and {more} arrays more.",))] if more > 0 else blocks
+    """Arrays with their numbers."""
+    return _shortened([_formula(view, worked, name, at) for name in names for at in members_of(worked, name)])
 
 
-def _formulas(view: View, worked: Worked, name: str, how: Formula | None = None) -> Iterator[Formula]:
-    """``name = how = numbers`` for an array, or for each member of a family; adjoints from the last member back."""
+def members_of(worked: Worked, name: str) -> list[tuple[int, ...]]:
+    """The members of a family; () for an array."""
     held = worked.arrays[name]
-    every = sorted(held.items(), reverse=is_adjoint(name)) if isinstance(held, Mapping) else [((), held)]
-    for at, array in every:
-        whole = Whole(name, tuple(map(const, at)))
-        numbers = grid(array, worked.places, rows=view.rows)
-        yield Equal((whole, how, numbers) if how is not None else (whole, numbers))
+    return sorted(held) if isinstance(held, Mapping) else [()]
+
+
+def _formula(view: View, worked: Worked, name: str, at: tuple[int, ...], how: Formula | None = None) -> Formula:
+    """``name = how = numbers``."""
+    held = worked.arrays[name]
+    whole = Whole(name, tuple(map(const, at)))
+    numbers = grid(held[at] if isinstance(held, Mapping) else held, worked.places, rows=view.rows)
+    return Equal((whole, how, numbers) if how is not None else (whole, numbers))
 
 
 def grid(array: Array, most: int, *, rows: bool) -> Formula:
@@ -166,20 +169,38 @@ def _shown(count: int) -> list[int | None]:
 
 
 def _forward(view: View, worked: Worked) -> list[Block]:
-    """What each equation gives."""
+    """What each equation gives, in the order of computation."""
     found: list[Formula] = []
-    labels: list[str] = []
-    done: set[str] = set()
-    for equation in (equation for _, equation in view.network.walk()):
+    for equation, at in _computed(view, worked, view.network.program, {}):
         name = equation.lhs.tensor
-        labels.append(view.forward_label(equation))
-        if name not in done and name in worked.arrays:
-            done.add(name)
-            found += _formulas(view, worked, name, _how(view, equation))
-    words: Spans = ("Equation ", See(labels[0]), " gives")
+        found.append(_formula(view, worked, name, at, _how(view, equation)))
+    labels = [view.forward_label(equation) for _, equation in view.network.walk()]
+    words: Spans = ("Equation ", See(labels[0]), " gives:")
     if labels[1:]:
-        words = ("Equations ", See(labels[0]), " to ", See(labels[-1]), ", one after the other, give")
+        words = ("Equations ", See(labels[0]), " to ", See(labels[-1]), ", one after the other, give:")
     return [Paragraph(words, lead="Forward."), *_shortened(found)]
+
+
+def _computed(
+    view: View, worked: Worked, statements: Sequence[Any], env: Mapping[str, int]
+) -> Iterator[tuple[Equation, tuple[int, ...]]]:
+    """Equations with the member that they compute, loops unrolled; names for what is there already are left out."""
+    for statement in statements:
+        if isinstance(statement, Loop):
+            lo, hi = (form.evaluate(env, worked.values.size) for form in (statement.bound.lo, statement.bound.hi))
+            for k in range(lo, hi + 1):
+                yield from _computed(view, worked, statement.body, {**env, statement.bound.var: k})
+        elif not _is_copy(statement):
+            depth = len(view.network.tensors[statement.lhs.tensor].family)
+            yield statement, tuple(form.evaluate(env, worked.values.size) for form in statement.lhs.index[:depth])
+
+
+def _is_copy(equation: Equation) -> bool:
+    """True for another name of an array that stands elsewhere."""
+    if len(equation.terms) != 1 or len(equation.terms[0].factors) != 1:
+        return False
+    (term,) = equation.terms
+    return isinstance(term.factors[0], Ref) and term.coefficient == 1 and not term.bounds
 
 
 def _shortened(found: list[Formula]) -> list[Block]:
@@ -193,7 +214,8 @@ def _shortened(found: list[Formula]) -> list[Block]:
 
 def _how(view: View, equation: Equation) -> Formula | None:
     """The right side of an equation in matrix notation; None for a family, whose members differ, and for conditions."""
-    lifted = view.lifted(equation) if view.matrix and not view.network.tensors[equation.lhs.tensor].family else None
+    family = view.network.tensors[primal_name(equation.lhs.tensor)].family
+    lifted = view.lifted(equation) if view.matrix and not family else None
     if lifted is None or len(lifted.cases) > 1 or lifted.cases[0].conditions:
         return None
     return Expression(lifted.cases[0].node, lifted.equation)
@@ -201,23 +223,20 @@ def _how(view: View, equation: Equation) -> Formula | None:
 
 def _backward(view: View, worked: Worked) -> list[Block]:
     """Signals and gradients in order of computation, and where the number of the paths stands again."""
+    chains = [chain for chain in view.derivation.written if adjoint_name(chain.tensor) in worked.arrays]
     found: list[Formula] = []
-    for chain in view.derivation.written:
-        if adjoint_name(chain.tensor) in worked.arrays:
-            found += _formulas(view, worked, adjoint_name(chain.tensor), _how_adjoint(view, chain.equation))
-    label = [view.label(chain) for chain in view.derivation.written]
-    source: Spans = ("Equations ", See(label[0]), " to ", See(label[-1]), " give, from the loss downwards,")
-    if not view.general:
-        source = ("From the loss downwards,",)
-    return [Paragraph((*source,), lead="Backward, in whole arrays."), *_shortened(found), *_again(view, worked)]
-
-
-def _how_adjoint(view: View, equation: Equation) -> Formula | None:
-    lifted = view.lifted(equation) if view.matrix else None
-    family = view.network.tensors[primal_name(equation.lhs.tensor)].family
-    if lifted is None or family or len(lifted.cases) > 1 or lifted.cases[0].conditions:
-        return None
-    return Expression(lifted.cases[0].node, lifted.equation)
+    for many, run in groupby(chains, key=lambda chain: bool(view.network.tensors[chain.tensor].family)):
+        together = list(run)
+        ends = {at for chain in together for at in members_of(worked, adjoint_name(chain.tensor))}
+        for at in sorted(ends, reverse=True):
+            for chain in together:
+                if at in members_of(worked, adjoint_name(chain.tensor)):
+                    how = None if many else _how(view, chain.equation)
+                    found.append(_formula(view, worked, adjoint_name(chain.tensor), at, how))
+    words: Spans = ("From the loss downwards:",)
+    if view.general:
+        words = ("Equations ", See(view.label(chains[0])), " to ", See(view.label(chains[-1])), " give:")
+    return [Paragraph(words, lead="Backward, in whole arrays."), *_shortened(found), *_again(view, worked)]
 
 
 def _again(view: View, worked: Worked) -> list[Block]:
@@ -261,14 +280,14 @@ def _quotients(view: View, worked: Worked) -> list[Block]:
         "change is divided by that of the entry."
     )
     caption = (
-        f"Entries of the gradients against difference quotients of the loss. Over all parameters the largest relative "
-        f"difference is {worked.agreement}."
+        f"Entries of the gradients against difference quotients of the loss. With all entries of a parameter moved at "
+        f"once, each by the same amount up or down, the relative difference is {worked.agreement}."
     )
     head = ("Derivative", "By the formulas", "By difference quotients", "Difference")
     return [Paragraph((words,), lead="Check."), Table(head, tuple(rows), (caption,), "lrrr", "quotients")]
 
 
 def _quotient(view: View, each: Quotient) -> tuple[Spans, ...]:
-    derivative = Derivative(Ref(view.network.loss), each.entry)
+    derivative = Derivative(Ref(view.network.loss), each.entry, flat=True)
     numbers = [(Number(decimal(x, DIGITS)),) for x in (each.gradient, each.measured)]
     return ((derivative,), *numbers, (each.difference,))

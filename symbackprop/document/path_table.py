@@ -28,9 +28,9 @@ from symbackprop.document.blocks import (
 from symbackprop.document.graph import Element
 from symbackprop.document.path_values import MOST, decimal, listed, number, places_of, valued
 from symbackprop.document.paths import Unrolled
-from symbackprop.document.pattern import forms, indexed, is_simple, letter_of, mapped, normal, skeleton
+from symbackprop.document.pattern import axis_at, forms, indexed, is_simple, letter_of, mapped, normal, skeleton
 from symbackprop.document.view import inverse
-from symbackprop.index import Ref, Term, primal_name, product
+from symbackprop.index import Ref, Term, product
 from symbackprop.oracle import Interpreter
 
 if TYPE_CHECKING:
@@ -113,10 +113,10 @@ def _columns(group: Group) -> list[tuple[int, ...]]:
 
 def _caption(group: Group, places: int) -> Spans:
     """What stands in the table; whether a reader finds the sum by adding up what is printed."""
-    text = "The paths in numbers: factors, their product, and the sum of the products"
+    text = "Factors and products on the paths."
     if group.adds_up(places):
-        return (f"{text}.",)
-    return (f"{text}, which was rounded at the end and may differ from the sum of the rounded rows in the last digit.",)
+        return (text,)
+    return (f"{text} Sums are rounded at the end, so the rounded rows may differ from them in the last digit.",)
 
 
 def _result(view: View, worked: Worked, entry: Ref, groups: Sequence[Group], interpreter: Interpreter) -> Spans:
@@ -124,12 +124,12 @@ def _result(view: View, worked: Worked, entry: Ref, groups: Sequence[Group], int
     total = sum(group.total for group in groups)
     scale = view.derivation.scale
     value = total * (1.0 if scale is None else number((scale,), interpreter))
-    left = Derivative(Ref(view.network.loss), entry)
-    spans: list[Span] = []
+    left = Derivative(Ref(view.network.loss), entry, flat=True)
+    words: Spans = ("The sum",)
     if len(groups) > 1:
-        spans += ["Together these are ", Number(decimal(total, worked.places)), ". "]
+        words = ("Together the sums are ", Number(decimal(total, worked.places)), ". This")
     constant: Spans = (" times ", Sum((scale,))) if scale is not None else ()
-    return (*spans, "The sum", *constant, " is the derivative ", left, ", ", Number(decimal(value, worked.places)), ".")
+    return (*words, *constant, " is the derivative ", left, ", ", Number(decimal(value, worked.places)), ".")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -142,7 +142,8 @@ class _Key:
 
     letter: str
     values: tuple[int, ...]
-    family: bool
+    axis: Affine | None
+    """None for an index of a family."""
 
 
 class _Letters:
@@ -160,7 +161,7 @@ class _Letters:
     def values(self, row: int) -> list[Spans]:
         """The values of the indices in a row."""
         base = self.view.preset.indices.base
-        return [(str(key.values[row] + (0 if key.family else base)),) for key in self.keys]
+        return [(str(key.values[row] + (0 if key.axis is None else base)),) for key in self.keys]
 
     def head(self, column: Sequence[int]) -> Spans:
         """The letter of the kind, and the derivative in general letters: its value where one formula says it."""
@@ -194,7 +195,7 @@ class _Letters:
             return None
         columns = zip(*map(forms, terms), strict=True)
         images = [
-            self.form(leaf.tensor, position, column) if isinstance(leaf, Ref) else column[0]
+            self.form(leaf, position, column) if isinstance(leaf, Ref) else column[0]
             for (leaf, position), column in zip(indexed(terms[0]), columns, strict=True)
         ]
         return normal(mapped(terms[0], lambda k, _: images[k]))
@@ -202,18 +203,18 @@ class _Letters:
     def element(self, refs: Sequence[Ref]) -> Ref:
         """An element of all rows in letters."""
         columns = zip(*(ref.index for ref in refs), strict=True)
-        return Ref(refs[0].tensor, tuple(self.form(refs[0].tensor, k, column) for k, column in enumerate(columns)))
+        return Ref(refs[0].tensor, tuple(self.form(refs[0], k, column) for k, column in enumerate(columns)))
 
-    def form(self, tensor: str, position: int, column: Sequence[Affine]) -> Affine:
-        """One index of all rows: a number, or a letter with what is added to it."""
+    def form(self, ref: Ref, position: int, column: Sequence[Affine]) -> Affine:
+        """One index of all rows: a number, or the letter of an axis with what is added to it."""
         if len(set(column)) == 1:
             return column[0]
         values = tuple(form.const for form in column)
-        for key in self.keys:
+        axis = axis_at(self.view.network, ref, position)
+        for key in (key for key in self.keys if key.axis == axis):
             shifts = {a - b for a, b in zip(values, key.values, strict=True)}
             if len(shifts) == 1:
                 return var(key.letter) + shifts.pop()
-        letter = letter_of(self.view.network, (tensor, position), self.taken)
-        known = self.view.network.tensors.get(primal_name(tensor))
-        self.keys.append(_Key(letter, values, known is not None and position < len(known.family)))
+        letter = letter_of(self.view.network, (ref.tensor, position), self.taken)
+        self.keys.append(_Key(letter, values, axis))
         return var(letter)

@@ -82,14 +82,16 @@ def _source(network: Network, place: Place) -> Place:
     function, slash, number = primal_name(place[0]).partition("/")
     if not slash:
         return place
-    argument = next(
-        factor.args[int(number)]
+    argument, rounds = next(
+        (factor.args[int(number)], len(equation.lhs.index))
         for equation in network.equations
         for term in equation.terms
         for factor in term.factors
         if isinstance(factor, Opaque) and factor.name == function
     )
-    return argument.tensor, place[1] + len(network.tensors[argument.tensor].family)
+    if place[1] < rounds:  # the loss is taken in every round of a loop
+        return argument.tensor, place[1]
+    return argument.tensor, place[1] - rounds + len(network.tensors[argument.tensor].family)
 
 
 def letter_of(network: Network, place: Place, taken: set[str]) -> str:

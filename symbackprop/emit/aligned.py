@@ -112,7 +112,7 @@ class AlignedWriter(Writer):
             room -= width(right.when) + 3
         lines: list[Line] = []
         left, start = opening
-        again = (r"\qquad\quad " if lead == LONG_INDENT else r"\quad ") if start else ""
+        again = "" if right.separate else r"\qquad\quad " if lead == LONG_INDENT else r"\quad "
         current: list[y.Box] = []
         used = lead + 1.4
         for number, part in enumerate(right.parts):

@@ -28,11 +28,15 @@ RATE = Piece(y.symbol(r"\eta"))
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What stands right of one equals sign, in parts with their signs; ``when`` are the conditions it stands under."""
+    """What stands right of one equals sign, in parts with their signs; ``when`` are the conditions it stands under.
+
+    ``separate`` parts are formulas of their own, beside each other.
+    """
 
     parts: tuple[y.Box, ...]
     stacked: bool = False
     when: y.Box | None = None
+    separate: bool = False
 
     @property
     def box(self) -> y.Box:
@@ -78,7 +82,7 @@ class Composer:
         if isinstance(formula, b.Several):
             *heads, last = map(self.inline, formula.parts)
             parts = (*(y.beside(head, y.COMMA, y.Gap()) for head in heads), last)
-            return Composed(None, (Right(parts),))
+            return Composed(None, (Right(parts, separate=True),))
         if isinstance(formula, b.Update):
             return Composed(self.update(formula.parameter))
         return Composed(None, (self.right(formula),))
@@ -273,8 +277,11 @@ class Composer:
     def _derivative(self, formula: b.Derivative) -> Piece:
         above, below = formula.above, formula.below
         frame = self._frame(above, below)
-        if formula.whole:  # stands in tables and running text
-            names = (self.printer.array(above, frame).box, self.printer.array(below, frame).box)
+        if formula.whole or formula.flat:  # stands in tables and running text
+            if formula.whole:
+                names = (self.printer.array(above, frame).box, self.printer.array(below, frame).box)
+            else:
+                names = (self.printer.ref(above, frame), self.printer.ref(below, frame))
             return Piece(y.beside(y.PARTIAL, names[0], y.Sign("/"), y.PARTIAL, names[1]), PRODUCT)
         piece = self._quotient(above, below, frame)
         return replace(piece, box=y.Direct(piece.box)) if formula.direct else piece

@@ -241,7 +241,8 @@ class _Writer(Writer):
             if equals and not k:
                 first = y.spaced([y.EQUALS, first])
             pieces = Markup(" ").join(self.math(piece, display=True) for piece in (first, *rest))
-            parts.append(Markup('<span class="part">{}</span>').format(pieces) if right.stacked else pieces)
+            kind = "part" if right.stacked else "whole" if right.separate else ""
+            parts.append(Markup('<span class="{}">{}</span>').format(kind, pieces) if kind else pieces)
         when = Markup("")
         if right.when is not None:
             when = Markup(' <span class="when">for {}</span>').format(self.math(right.when))

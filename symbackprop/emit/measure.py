@@ -149,7 +149,7 @@ class _Scanner:
                 self.take()
                 widest, total = max(widest, total), 0.0
             else:
-                unary = token == "-" and before in {"&", r"\\"}
+                unary = token == "-" and before in {"", "&", r"\\"} and end == r"\end"
                 total += self.atom() - (_UNARY if unary else 0.0)
             before = before if token.isspace() else token
         self.take()
@@ -216,12 +216,12 @@ class _Scanner:
             self.name()
             return 0.95
         if token == r"\begin":
-            self.name()
+            sides = 1.0 if self.name().startswith("bmatrix") else 2.2
             if self.peek() == "[":  # how its columns are aligned
                 self.place += 3
             inner = self.group(r"\end")
             self.name()
-            return inner + 2.2
+            return inner + sides
         if token in _ONE:
             inner = self.argument()
             return inner + (0.34 if token == r"\operatorname" else 0.0)

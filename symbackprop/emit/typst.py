@@ -287,7 +287,7 @@ class _Writer(Writer):
                 size = extent(piece)
                 if (number or k) and (used + size > room or (right.stacked and not k)):
                     lines.append(self.math(y.spaced(current), before=indent, display=True))
-                    current, used, indent = [], 2.4, "quad "
+                    current, used, indent = [], 2.4, "" if right.separate else "quad "
                 current.append(piece)
                 used += size
         when = "" if right.when is None else f"#h(1em);for {self.math(right.when)}"

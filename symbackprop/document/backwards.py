@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import var
-from symbackprop.document import figures
 from symbackprop.document.blocks import (
     Block,
     ChainRule,
@@ -63,7 +62,7 @@ def section(view: View) -> list[Block]:
         blocks.append(Paragraph((OPENING,)))
     for each in view.derivation.chains.values():
         blocks += adjoint(view, each)
-    return [*blocks, *figures.lines(view)]
+    return blocks
 
 
 def adjoint(view: View, chain: Chain) -> list[Block]:

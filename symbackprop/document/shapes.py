@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from symbackprop import adjoint, spec
 from symbackprop.affine import Affine, const
 from symbackprop.derivation import Choices
-from symbackprop.document import conventions
+from symbackprop.document import conventions, figures
 from symbackprop.document.blocks import (
     Block,
     Dims,
@@ -95,6 +95,7 @@ def section(view: View) -> list[Block]:
         return [Heading(1, (MATRICES,)), _table(view, found)]
     return [
         Heading(1, (MATRICES,)),
+        *figures.lines(view),
         Paragraph((OPENING,)),
         _table(view, found),
         *_remarks(view, found),

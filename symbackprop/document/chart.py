@@ -158,9 +158,16 @@ def operations(network: Network, equation: Equation) -> list[str]:
             words["sum"] = None
         for factor in term.factors:
             words.update(dict.fromkeys(_functions(network, factor)))
-    if not words and len(equation.terms) > 1:
-        words["concatenation" if any(t.conditions for t in equation.terms) else "sum"] = None
+    added = [t for t in equation.terms if any(_is_array(network, r) for f in t.factors for r in refs_of(f))]
+    if len(added) > 1:
+        apart = all(t.conditions for t in added)
+        words["concatenation" if apart else "sum"] = None
     return list(words)
+
+
+def _is_array(network: Network, ref: Ref) -> bool:
+    """True for what is no parameter."""
+    return network.tensors[ref.tensor].role != "parameter"
 
 
 def _functions(network: Network, factor: object) -> Iterator[str]:
@@ -422,4 +429,4 @@ class Picture:
         left, right = min(self.edge(g)[0] for g in inside) - 2.5, max(self.edge(g)[1] for g in inside) + 6.0
         top, bottom = min(self.ends(g)[0] for g in inside) - 2.4, max(self.ends(g)[1] for g in inside) + 4.4
         yield Rect((left + right) / 2, (top + bottom) / 2, right - left, bottom - top, 2.0, "frame")
-        yield Label(right - 1.5, bottom - 1.4, Range(bound), "base east", "note", right - left - 4.0, 0.8)
+        yield Label(left + 1.5, bottom - 1.4, Range(bound), "base west", "note", (right - left) / 2 - 4.0, 0.8)

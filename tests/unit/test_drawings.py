@@ -29,6 +29,31 @@ AWKWARD = [pytest.param(str(p), id=p.stem) for p in sorted(DATA.glob("awkward/*.
 NETWORKS = [*QUICK, *AWKWARD, *SLOW]
 
 
+SKIP = """
+name = "skip"
+loss = "C"
+parameters = ["w", "V"]
+forward = '''
+c[i] = sum(x[i+k] * w[k], k)
+h[i] = relu(c[i])
+r = u + V @ h
+p = softmax(r, "n")
+C = sum((p - t)**2)
+'''
+[shapes]
+x = "n+K-1"
+w = "K"
+u = "n"
+V = "n n"
+t = "n"
+c = "n"
+h = "n"
+[indices]
+i = "n"
+k = "K"
+"""
+
+
 def derived(name):
     return api.derive(str(gallery.path(name)) if name in gallery.names() else name)
 
@@ -226,6 +251,26 @@ def test_no_arrow_of_a_chart_runs_through_a_name(name):
             for share in (0.1, 0.3, 0.5, 0.7, 0.9):
                 x, y = along(a, b, share)
                 assert not any(left < x < right and top < y < bottom for left, top, right, bottom in labels)
+
+
+def test_operations_are_named(tmp_path):
+    path = tmp_path / "skip.toml"
+    path.write_text(SKIP)
+    found = api.derive(str(path))
+    words = {group.arrays[0]: group.words for group in chart.groups(found.network)}
+    assert words["c"] == ["convolution", "relu"]
+    assert words["r"] == ["weighted sum", "sum"]
+    assert words["p"] == ["softmax"]
+    picture = chart.Picture(View(found.derivation, found.preset))
+    assert list(picture.of["r"].far) == ["u"]
+
+
+def test_arrow_back_is_drawn_for_families_alone():
+    for name, expected in (("seed_002", 1), ("seed_001", 0)):
+        found = derived(name)
+        picture = chart.Picture(View(found.derivation, found.preset))
+        assert sum(len(group.earlier) for group in picture.groups) == expected
+        assert len(picture.loops) == expected
 
 
 def test_shared_parameter_is_said_to_be_shared():

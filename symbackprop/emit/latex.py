@@ -441,4 +441,4 @@ def listing(text: str, language: str) -> Latex:
     longest = max(map(len, text.splitlines()), default=0)
     size = min(CODE[1], max(CODE[0], int(10 * CODE_WIDTH / max(longest, 1)) / 10))
     define = rf"\newprogram{{{name}}}{{{language}}}{{{opening}}}{{{closing}}}{{{size}}}"
-    return Latex(f"{define}\n\\begin{{{name}}}\n{shown}\n\\end{{{name}}}")
+    return Latex(f"{{{define}\n\\begin{{{name}}}\n{shown}\n\\end{{{name}}}\n}}")

@@ -47,5 +47,6 @@ def test_nothing_is_wrong_with_pages_of_tex(name, paper):
 
 
 @pytest.mark.parametrize(("name", "paper"), PAPERS)
-def test_nothing_is_wrong_with_pages_of_typst(name, paper):
-    assert check_layout.of_pdf(typeset.from_typst(api.handout_typst(*parts(name, paper)))) == []
+def test_nothing_is_wrong_with_pages_of_typst_which_are_accessible(name, paper):
+    pdf = typeset.from_typst(api.handout_typst(*parts(name, paper)), pdf_standards=["ua-1"])
+    assert check_layout.of_pdf(pdf) == []

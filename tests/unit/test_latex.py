@@ -82,7 +82,7 @@ def test_raw_text_cannot_become_markup() -> None:
 def test_listing_does_not_end_inside_its_text() -> None:
     text = latex.listing("print(1)\n# \\end{program}\n", "python")
     assert r"\begin{programx}" in text
-    assert text.endswith("\\end{programx}")
+    assert text.endswith("\\end{programx}\n}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from symbackprop.emit.compose import Composed, Composer, terms_of
 from symbackprop.emit.drawing_tikz import tikz
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import width as width_of
-from symbackprop.emit.writer import STAY, announces, columns_of, lines_of, plain, used_columns
+from symbackprop.emit.writer import BROAD, STAY, announces, columns_of, lines_of, plain, used_columns
 from symbackprop.notation.glyph import GREEK
 
 if TYPE_CHECKING:
@@ -216,7 +216,8 @@ class LatexWriter(AlignedWriter):
         return Latex(rf"\{'section' if level == 1 else 'subsection'}{{{self.spans(text)}}}")
 
     def paragraph(self, lead: str, spans: b.Spans) -> Latex:
-        return Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
+        text = Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
+        return Latex(rf"\broad{{{text}}}") if self.widest(spans) > BROAD else text
 
     def items(self, items: Sequence[b.Spans]) -> Latex:
         lines = [Latex(rf"\item {self.spans(item)}") for item in items]
@@ -367,7 +368,7 @@ class LatexWriter(AlignedWriter):
         used = used_columns(block)
         head = " & ".join(self.head(block.columns[k]) for k in used)
         columns = [[self.cell(row[k]) for row in block.rows] for k in used]
-        align = _alignment([block.align[k] for k in used], columns)
+        align = _alignment(self.letters(block, used), columns)
         lines = [" & ".join(cells) + r" \\" for cells in zip(*columns, strict=True)]
         for k in {0, len(lines) - 2} & set(range(len(lines) - 1)):  # neither the first row nor the last stands alone
             lines[k] += "*"

@@ -18,6 +18,7 @@ from symbackprop.emit.measure import extent
 from symbackprop.emit.target_typst import quoted
 from symbackprop.emit.targets import TARGETS
 from symbackprop.emit.writer import (
+    BROAD,
     SMALL,
     STAY,
     Writer,
@@ -133,7 +134,8 @@ class _Writer(Writer):
 
     def paragraph(self, lead: str, spans: b.Spans) -> str:
         head = f"#strong({quoted(lead)});#h(.5em)" if lead else ""
-        return f"#words[{head}{self.spans(spans)}]"
+        function = "broad" if self.widest(spans) > BROAD else "words"
+        return f"#{function}[{head}{self.spans(spans)}]"
 
     def items(self, items: Sequence[b.Spans]) -> str:
         return "#items(" + ", ".join(f"[{self.spans(item)}]" for item in items) + ")"
@@ -297,7 +299,8 @@ class _Writer(Writer):
         """A table with its caption above."""
         self.tables += 1
         used = used_columns(block)
-        columns = ", ".join("1fr" if block.align[k] == "p" else "auto" for k in used)
+        letters = self.letters(block, used)
+        columns = ", ".join("1fr" if letter == "p" else "auto" for letter in letters)
         head = ", ".join(f"[{self.head(block.columns[k])}]" for k in used)
         align = ", ".join("right" if block.align[k] == "r" else "left" for k in used)
         rows = ",\n  ".join(", ".join(f"[{self.cell(row[k])}]" for k in used) for row in block.rows)

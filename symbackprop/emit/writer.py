@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop.document import blocks as b
 from symbackprop.emit import layout as y
+from symbackprop.emit.measure import extent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,6 +111,17 @@ class Writer(ABC):
             for each in (self.paragraph(head, ()), *map(self.block, column))
         ]
         return type(parts[0])("\n\n").join(parts)
+
+    def widest(self, spans: b.Spans) -> float:
+        """Width of the widest formula in running text, in em."""
+        return max((extent(self.composer.inline(span)) for span in spans if isinstance(span, b.Formula)), default=0.0)
+
+    def letters(self, block: b.Table, used: Sequence[int]) -> list[str]:
+        """The alignment of columns; one of running text is as wide as it is where formulas in it leave no choice."""
+        return [
+            "l" if block.align[k] == "p" and any(self.widest(row[k]) > BROAD for row in block.rows) else block.align[k]
+            for k in used
+        ]
 
     def side_by_side(self, block: b.Columns) -> list[list[Composed | None]] | None:
         """Formulas that stand on a line with each other, where columns are displays of short formulas alone."""
@@ -249,6 +261,8 @@ def lines_of(blocks: Sequence[b.Block]) -> int:
     return min(total, MOST)
 
 
+BROAD = 14.0
+"""Formulas wider than this, in em, need all the width there is for the text in which they stand."""
 STAY = 5
 """Lines of one formula that stay on a page together."""
 SMALL = 5

@@ -42,6 +42,13 @@ if TYPE_CHECKING:
     from symbackprop.notation import Preset
 
 
+NO_EXAMPLE = (
+    "No example in numbers is shown: none of the data that were tried, short decimals in small arrays, has a finite "
+    "loss with no kink nearby."
+)
+"""What a handout says in the place of numbers."""
+
+
 def load(source: str) -> Network:
     """The network of a file or a shorthand such as ``mlp:4-2-3``.
 
@@ -224,10 +231,11 @@ def material(derived: Derived, options: Options | None = None, source: str | Non
     text = derived.code() if source is None else source
     report = derived.check(text, seed)
     wanted = options.numbers and options.audience == "full" and report.passed
-    example = worked(derived.derivation, text, derived.layout) if wanted else None
+    example = worked(derived.derivation, text, derived.layout, options.target) if wanted else None
+    missing = "" if example is not None or not wanted else NO_EXAMPLE
     asked = options.exercises and options.audience == "full" and report.passed
     bugs = planted(derived.derivation, text, layout=derived.layout) if asked else ()
-    return Material(code=text, report=report, worked=example, bugs=bugs)
+    return Material(code=text, report=report, worked=example, unworked=missing, bugs=bugs)
 
 
 def document(derived: Derived, options: Options | None = None, material: Material | None = None) -> Document:

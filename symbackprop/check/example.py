@@ -19,9 +19,11 @@ from symbackprop.check.data import STYLES, Style, drawn, small_sizes, stand_ins
 from symbackprop.check.gradients import GOAL, Point, largest_error
 from symbackprop.check.numeric import central
 from symbackprop.check.report import TOLERANCE, shown
+from symbackprop.document.graph import Element, Graph
 from symbackprop.document.material import Quotient, Worked
 from symbackprop.document.path_values import decimal, listed, number, valued
 from symbackprop.document.paths import Unrolled
+from symbackprop.document.target import chosen
 from symbackprop.errors import DerivationError, SpecError, UnsupportedError
 from symbackprop.index import Ref, adjoint_name
 from symbackprop.oracle import Interpreter, members, stand_in_sizes
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from symbackprop.derivation import Derivation
-    from symbackprop.document.graph import Element
     from symbackprop.document.path_values import Group
     from symbackprop.network import Network
     from symbackprop.oracle import Values
@@ -57,12 +58,14 @@ QUOTIENTS = 8
 """Entries whose difference quotients are shown."""
 
 
-def worked(derivation: Derivation, source: str, layout: Layout) -> Worked | None:
+def worked(derivation: Derivation, source: str, layout: Layout, target: str = "") -> Worked | None:
     """The example for the module ``source``; None where no candidate has a finite loss away from kinks.
+
+    ``target`` is the entry whose paths are followed, as the network file's sizes have it.
 
     Raises: DerivationError where formulas, code and difference quotients disagree at the data.
     """
-    search = _search(derivation, source, layout)
+    search = _search(derivation, source, layout, target)
     if search is None:
         return None
     example: Worked | None = None
@@ -76,7 +79,7 @@ def worked(derivation: Derivation, source: str, layout: Layout) -> Worked | None
     return example
 
 
-def _search(derivation: Derivation, source: str, layout: Layout) -> _Search | None:
+def _search(derivation: Derivation, source: str, layout: Layout, target: str = "") -> _Search | None:
     """The search at the first sizes at which the code runs; slices may ask for more than small ones."""
     network = derivation.network
     for sizes in (small_sizes(network), stand_in_sizes(network, 4), stand_in_sizes(network)):
@@ -84,7 +87,7 @@ def _search(derivation: Derivation, source: str, layout: Layout) -> _Search | No
         for key in getattr(module, "SIZES", {}):
             if isinstance(key, str):
                 module.SIZES[key] = sizes[key]
-        search = _Search(derivation, module, sizes, layout)
+        search = _Search(derivation, module, sizes, layout, target)
         try:
             search.point(STYLES[0], 0)
         except (DerivationError, SpecError):
@@ -97,11 +100,7 @@ class _Search:
     """Candidates at some sizes."""
 
     def __init__(
-        self,
-        derivation: Derivation,
-        module: ModuleType,
-        sizes: Mapping[str, Any],
-        layout: Layout,
+        self, derivation: Derivation, module: ModuleType, sizes: Mapping[str, Any], layout: Layout, target: str
     ) -> None:
         self.derivation, self.network, self.module = derivation, derivation.network, module
         self.sizes, self.layout = sizes, layout
@@ -109,8 +108,8 @@ class _Search:
         self.paths = None
         try:
             graph = Unrolled(self.network, sizes, slopes=derivation.choices.slopes)
-            firsts = [graph.first(name) for name in self.network.parameters]
-            self.entry = next((e for e in firsts if graph.count(e)), None)
+            every = [_at_home(graph, target)] if target else [graph.first(name) for name in self.network.parameters]
+            self.entry = next((element for element in every if graph.count(element)), None)
             self.paths = listed(graph, self.entry) if self.entry is not None else None
         except UnsupportedError:
             self.paths = None
@@ -141,6 +140,19 @@ class _Search:
                     last.append(candidate)
             yield from (candidate for _, _, candidate in sorted(rest, key=lambda each: each[:2]))
         yield from last
+
+
+def _at_home(graph: Unrolled, target: str) -> Element:
+    """The entry that a text names at the sizes of the network file, or the last one before it at the graph's own.
+
+    Raises: SpecError where the text names none.
+    """
+    element = chosen(Graph(graph.network), target)
+    depth = len(graph.network.tensors[element.tensor].family)
+    there = members(graph.network, element.tensor, graph.values.sizes)
+    at = max((each for each in there if each <= element.index[:depth]), default=there[0])
+    own = (min(k, extent - 1) for k, extent in zip(element.index[depth:], graph.shape(element.tensor, at), strict=True))
+    return Element(element.tensor, (*at, *own))
 
 
 class _Candidate:
@@ -296,7 +308,7 @@ class _Candidate:
     def _compare_paths(self) -> None:
         """The sum over the paths is the entry of the gradient."""
         search = self.search
-        if search.paths is None or search.entry is None:
+        if search.paths is None or search.entry is None or search.entry.tensor not in search.network.parameters:
             return
         scale = search.derivation.scale
         total = sum(group.total for group in self.groups)

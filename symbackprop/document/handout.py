@@ -88,7 +88,7 @@ def build(
     if view.full:
         parts = [*forward.section(view), *paths(view), *backwards.section(view), *shapes.section(view)]
         parts += summary.section(view)
-        parts += numbers.section(view, material.worked) if options.numbers else []
+        parts += numbers.section(view, material) if options.numbers else []
         parts += [*program.section(code), *update(view, code), *checked(material.report)]
     else:
         parts = [*forward.section(view), *shapes.section(view), *summary.section(view), *program.section(code)]

@@ -66,4 +66,6 @@ class Material:
     code: str = ""
     report: Any = None
     worked: Worked | None = None
+    unworked: str = ""
+    """Why there is no example in numbers, as a sentence, where one was asked for."""
     bugs: tuple[Bug, ...] = ()

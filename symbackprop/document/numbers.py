@@ -46,7 +46,7 @@ from symbackprop.network import Loop
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from symbackprop.document.material import Quotient, Worked
+    from symbackprop.document.material import Material, Quotient, Worked
     from symbackprop.document.view import View
     from symbackprop.index import Equation
 
@@ -62,10 +62,12 @@ COUNT = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
 IGNORED = Directive(("ignore: numbers of an example",))
 
 
-def section(view: View, worked: Worked | None) -> list[Block]:
-    """The example, or nothing where there is none."""
+def section(view: View, material: Material) -> list[Block]:
+    """The example, a sentence where none was found, nothing where none was asked for."""
+    worked = material.worked
     if worked is None:
-        return []
+        missing = Paragraph((material.unworked,))
+        return [Heading(1, ("The same in numbers",)), missing] if material.unworked else []
     return [
         Heading(1, ("The same in numbers",)),
         *_data(view, worked),
@@ -241,7 +243,7 @@ def _backward(view: View, worked: Worked) -> list[Block]:
 
 def _again(view: View, worked: Worked) -> list[Block]:
     """Where the number that was found along the paths stands."""
-    if worked.entry is None or "scalar" not in view.levels:
+    if worked.entry is None or "scalar" not in view.levels or worked.entry.tensor not in view.network.parameters:
         return []
     name = worked.entry.tensor
     depth = len(view.network.tensors[name].family)

@@ -68,7 +68,11 @@ def path_table(view: View, worked: Worked) -> list[Block]:
 
 def _opening(view: View, entry: Ref, groups: Sequence[Group], count: int) -> Spans:
     """How many paths there are, and which of them are shown."""
-    spans: list[Span] = ["One path leads" if count == 1 else f"{count} paths lead", " from the loss to ", Entry(entry)]
+    spans: list[Span] = []
+    if view.followed is not None and view.followed.element.ref != entry:
+        before = Entry(view.followed.element.ref)
+        spans += ["In arrays this small there is no ", before, "; ", Entry(entry), " takes its place. "]
+    spans += ["One path leads" if count == 1 else f"{count} paths lead", " from the loss to ", Entry(entry)]
     if any(row.example is not None for group in groups for row in group.rows):
         spans.append(", through all examples")
     spans.append(". Every factor is evaluated at these data")

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from symbackprop import api, gallery
+from symbackprop.check import worked as work
 from symbackprop.document import blocks as b
 from symbackprop.document import numbers
 from symbackprop.document.view import View
+from symbackprop.emit import latex
+from symbackprop.errors import DerivationError
+from symbackprop.handwritten import document as documents
 from symbackprop.index import is_adjoint, primal_name
 from symbackprop.oracle import Interpreter, Values
+from symbackprop.verify import pipeline
 
-NETS = ("seed_000", "seed_001", "seed_003", "seed_004", "mlp:3-3-3,relu,softmax,cross_entropy")
+NETS = ("seed_000", "seed_001", "seed_003", "seed_004", "mlp:3-3-3,relu,softmax,cross_entropy", "from0.toml")
 
 
-def made(net):
+def derive(net):
+    if net.endswith(".toml"):
+        return api.derive(str(Path(__file__).parent.parent / "data" / "emission" / net))
+    return api.derive(str(gallery.path(net)) if net.startswith("seed") else net)
+
+
+def made(net, **chosen):
     """A derivation, its example, and the blocks that show it."""
-    derived = api.derive(str(gallery.path(net)) if net.startswith("seed") else net)
-    worked = api.material(derived).worked
-    view = View(derived.derivation, derived.preset, layout=derived.layout)
-    return derived, worked, numbers.section(view, worked)
+    derived = derive(net)
+    options = api.options(exercises=False, **chosen)
+    material = api.material(derived, options)
+    view = View(derived.derivation, derived.preset, options, derived.layout)
+    return derived, material.worked, numbers.section(view, material)
 
 
 @pytest.fixture(scope="module", params=NETS)
@@ -130,3 +144,56 @@ def test_data_are_short_and_small(example):
     for array in worked.values.arrays.values():
         assert all(extent <= 4 for extent in array.shape)
         assert np.allclose(np.round(array, 1), array)
+
+
+def test_an_entry_beyond_the_small_arrays_is_replaced_by_one_within():
+    _, worked, blocks = made("mlp:9-5-3", target="W1[8,2]")
+    assert str(worked.entry) == "W1[3, 1]"
+    lead = next(block for block in blocks if isinstance(block, b.Paragraph) and block.lead.startswith("Backward, path"))
+    assert "In arrays this small there is no " in lead.spans
+
+
+def test_what_is_followed_is_the_chosen_entry():
+    _, worked, _ = made("seed_003", target="W2[2,3]")
+    assert str(worked.entry) == "W2[1, 2]"
+    assert worked.values.arrays["W2", ()][1, 2] != 0
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"), [("O_delta @ W2.T", "O_delta @ -W2.T"), ("X.T @ H_delta / N", "X.T @ H_delta")]
+)
+def test_code_with_a_wrong_gradient_has_no_example(right, wrong):
+    derived = derive("seed_003")
+    source = derived.code()
+    assert right in source
+    with pytest.raises(DerivationError, match="W1"):
+        work(derived.derivation, source.replace(right, wrong), derived.layout)
+
+
+def test_where_no_data_are_found_a_sentence_says_so(monkeypatch):
+    monkeypatch.setattr(api, "worked", lambda *_: None)
+    _, worked, blocks = made("seed_004")
+    assert worked is None
+    assert [type(block) for block in blocks] == [b.Heading, b.Paragraph]
+    assert "no kink nearby" in blocks[1].spans[0]
+
+
+def test_wide_arrays_have_dots():
+    array = np.arange(80.0).reshape(8, 10) / 10
+    grid = numbers.grid(array, 4, rows=True)
+    assert [len(row) for row in grid.rows] == [6] * 6
+    assert list(grid.rows[4]) == [b.Dots(across=False, down=True)] * 4 + [
+        b.Dots(across=True, down=True),
+        b.Dots(across=False, down=True),
+    ]
+    assert grid.rows[5][5] == b.Number("7.9")
+    assert grid.rows[0][:5] == (*map(b.Number, ("0.0", "0.1", "0.2", "0.3")), b.Dots())
+
+
+def test_the_page_with_its_numbers_reads_back_without_a_wrong_claim():
+    derived = derive("seed_003")
+    options = api.options(exercises=False)
+    text = latex.write(api.document(derived, options, api.material(derived, options)), derived.printer)
+    assert text.count("% symbackprop: ignore: numbers of an example") == 3
+    session = pipeline.session(documents.read(text, "tex"), derived.network)
+    assert [each.verdict.message for each in session.claims() if each.verdict.verdict == "wrong"] == []

@@ -23,6 +23,7 @@ from symbackprop.emit import html as html_writer
 from symbackprop.emit import latex as latex_writer
 from symbackprop.emit import markdown as markdown_writer
 from symbackprop.emit import notebook as notebook_writer
+from symbackprop.emit import slides as slides_writer
 from symbackprop.emit import terminal as terminal_writer
 from symbackprop.emit import typst as typst_writer
 from symbackprop.emit.mathtext import Printer
@@ -248,6 +249,19 @@ def handout_latex(derived: Derived, options: Options | None = None, material: Ma
     return latex_writer.write(document(derived, options, material), derived.printer)
 
 
+def handout_slides(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
+    """Slides as a LaTeX document for beamer."""
+    return slides_writer.write(document(derived, options, material), derived.printer)
+
+
+def slides_pdf(derived: Derived, options: Options | None = None, material: Material | None = None) -> bytes:
+    """Slides as a PDF.
+
+    Raises: UnsupportedError without TeX; OutputError where they cannot be set.
+    """
+    return typeset.from_latex(handout_slides(derived, options, material))
+
+
 def handout_html(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """The handout as one HTML file."""
     return html_writer.write(document(derived, options, material), derived.printer_for("mathml"))
@@ -289,6 +303,8 @@ HANDOUTS: Mapping[str, Callable[..., str | bytes]] = {
     "tex": handout_latex,
     "pdf": handout_pdf,
     "html": handout_html,
+    "slides": handout_slides,
+    "slides.pdf": slides_pdf,
     "md": handout_markdown,
     "ipynb": handout_notebook,
 }

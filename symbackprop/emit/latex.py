@@ -129,16 +129,13 @@ def _escaped(char: str) -> str:
 def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a LaTeX file."""
     body = LatexWriter(printer).blocks(document.blocks)
-    text = (
-        _environment()
-        .get_template("handout.tex.j2")
-        .render(
-            **front(document),
-            source=_identifier(document.source),
-            paper=Latex(document.paper),
-            body=body,
-        )
-    )
+    paper = Latex(document.paper)
+    return markup("handout.tex.j2", **front(document), source=identifier(document.source), paper=paper, body=body)
+
+
+def markup(template: str, **parts: Any) -> str:
+    """A template filled with markup."""
+    text = _environment().get_template(template).render(**parts)
     return text if text.endswith("\n") else text + "\n"
 
 
@@ -158,7 +155,7 @@ def _in_bookmark(text: str) -> Latex:
     return Latex("".join(_escaped(c) if c.isascii() else rf"\unichar{{{ord(c)}}}" for c in plain(text)))
 
 
-def _identifier(name: str) -> Latex:
+def identifier(name: str) -> Latex:
     """A network's name for a comment."""
     return Latex("".join(c for c in name if c.isalnum() or c == "_"))
 
@@ -354,12 +351,17 @@ class LatexWriter(AlignedWriter):
         lines = []
         for k, (signs, factors) in enumerate(found):
             left = "" if k or composed[0].left is None else self.show(composed[0].left)
-            head = self.show(y.spaced(signs if k else [y.EQUALS, *signs]))
-            lines.append(f"{left} & {' && '.join([head, *map(self.show, factors)])}" + r" \notag")
+            cells = [y.spaced(signs if k else [y.EQUALS, *signs]), *factors]
+            lines.append(f"{left} & {' && '.join(self.step(k + 1, self.show(cell)) for cell in cells)}" + r" \notag")
         body = " \\\\*\n".join(lines)
         if rows[0].label:
             body = body.replace(r" \notag", rf" \label{{eq:{rows[0].label}}}", 1)
         return _aligned("alignat", body, size, numbered=bool(rows[0].label), argument=f"{{{count + 1}}}")
+
+    def step(self, number: int, text: str) -> str:
+        """A cell of the line of a number in a sum of paths; on a page all are there at once."""
+        del number
+        return text
 
     # -- tables --------------------------------------------------------------------------------------------------------
 

@@ -103,6 +103,12 @@ _LETTERS = {
 """Advance widths of Palatino's italic letters and digits, rounded up."""
 
 
+_ENVIRONMENT = re.compile(r"\\begin\{(?:cases|aligned|bmatrix\*?)\}(.*?)\\end", re.DOTALL)
+_TALL = {r"\frac": 0.85, r"\sum": 1.25, r"\sqrt": 0.2}
+"""How much higher a line is for what stands in it."""
+_BELOW = {r"\underset": 0.35, r"\underbrace": 1.5}
+
+
 @lru_cache(maxsize=65536)
 def width(latex: str) -> float:
     r"""Estimated width of a displayed formula, in em.
@@ -117,6 +123,18 @@ def width(latex: str) -> float:
 def extent(box: y.Box) -> float:
     """Estimated width of a formula's boxes, in em."""
     return width(LATEX.show(box))
+
+
+def height(latex: str) -> float:
+    r"""Estimated height of a line of a display with the space below it, in lines of text.
+
+    >>> height("a = b") < height("a = \\frac{b}{c}") < height("a = \\sum_{i=1}^{n} b")
+    True
+    """
+    rows = max((inner.count(r"\\") + 1 for inner in _ENVIRONMENT.findall(latex)), default=0)
+    inside = max((extra for sign, extra in _TALL.items() if sign in latex), default=0.0)
+    below = max((extra for sign, extra in _BELOW.items() if sign in latex), default=0.0)
+    return 1.5 + max(inside, (rows - 1) * (1.2 + 0.8 * inside)) + below
 
 
 class _Scanner:

@@ -249,6 +249,11 @@ def handout_latex(derived: Derived, options: Options | None = None, material: Ma
     return latex_writer.write(document(derived, options, material), derived.printer)
 
 
+def handout_fragment(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
+    """The handout as LaTeX without a preamble, for a document of another author."""
+    return latex_writer.write_fragment(document(derived, options, material), derived.printer)
+
+
 def handout_slides(derived: Derived, options: Options | None = None, material: Material | None = None) -> str:
     """Slides as a LaTeX document for beamer."""
     return slides_writer.write(document(derived, options, material), derived.printer)
@@ -303,6 +308,7 @@ HANDOUTS: Mapping[str, Callable[..., str | bytes]] = {
     "tex": handout_latex,
     "pdf": handout_pdf,
     "html": handout_html,
+    "fragment": handout_fragment,
     "slides": handout_slides,
     "slides.pdf": slides_pdf,
     "md": handout_markdown,

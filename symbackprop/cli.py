@@ -11,6 +11,7 @@ import functools
 import importlib.metadata
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from symbackprop.console import DONE, FAILED, MISUSED, Progress
 from symbackprop.errors import OutputError, SpecError, SymbackpropError, UnsupportedError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from symbackprop.api import Derived
     from symbackprop.document.options import Options
@@ -30,17 +31,18 @@ if TYPE_CHECKING:
 LEVELS = ("scalar", "index", "matrix")
 PARTS = ("solutions", "exercises", "numbers", "code")
 """What a handout can go without."""
-DERIVE_TO = ("tex", "pdf", "html", "md", "ipynb")
-DERIVE_LATER = ("slides",)
+DERIVE_TO = ("tex", "pdf", "html", "slides", "md", "ipynb")
 STYLES = ("teaching",)
 STYLES_LATER = ("fast",)
 TARGETS = ("numpy",)
+NAMED = {"slides": "-slides.tex", "slides.pdf": "-slides.pdf", "fragment": "-fragment.tex"}
+"""Ends of the names of files, where they are not the format."""
 FORMATS = ("text", "json", "github", "sarif", "html")
 """Forms of what verify says."""
-STAGES = ("derivation", "gradient check", "handout", "typesetting")
+STAGES = ("derivation", "gradient check", "handout", "typesetting", "writing")
 """What ``build`` does with each network, in order."""
-SUFFIXES = ("tex", "pdf", "html", "py", "toml")
-"""What ``build`` writes, in the order it says so."""
+ENDINGS = (".tex", ".pdf", ".html", "-slides.tex", "-slides.pdf", ".ipynb", ".py", ".toml")
+"""What ``build`` writes: the ends of its files' names, in the order it says so."""
 
 
 def main() -> None:
@@ -217,8 +219,9 @@ def _deliver(content: str | bytes, output: str | None, filename: str, net: str) 
 def build(nets: tuple[str, ...], output: str, notation: str | None, options: Options, seed: int) -> int:
     """Handout, code, network file and gradient check of every NET: the main job.
 
-    Writes NAME.tex, NAME.pdf (by TeX, or by the extra [pdf] where there is none), NAME.html, NAME.py and NAME.toml into
-    DIR, and prints what it wrote and the check of the code against numeric gradients.
+    Writes NAME.tex, NAME.pdf (by TeX, or by the extra [pdf] where there is none), NAME.html, NAME-slides.tex (with TeX,
+    also NAME-slides.pdf), NAME.ipynb, NAME.py and NAME.toml into DIR, and prints what it wrote and the check of the
+    code against numeric gradients.
 
     \b
     Example:
@@ -264,23 +267,39 @@ def _build_one(  # noqa: PLR0913 - the options of one command
     bar.step(f"{network.name}: {next(steps)}")
     parts = (derived, options, material)
     results: dict[str, str | bytes] = {
-        "tex": api.handout_latex(*parts), "html": api.handout_html(*parts), "py": source, "toml": network.toml,
-    }  # fmt: skip
-    folder = Path(output)
+        ".tex": api.handout_latex(*parts),
+        ".html": api.handout_html(*parts),
+        "-slides.tex": api.handout_slides(*parts),
+        ".ipynb": api.handout_notebook(*parts),
+        ".py": source,
+        ".toml": network.toml,
+    }
     bar.step(f"{network.name}: {next(steps)}")
-    if typeset.maker() is not None:
-        try:
-            results["pdf"] = api.handout_pdf(*parts)
-        except OutputError as error:
-            console.complain(f"{network.name}.pdf was not made: {error}")
+    start = time.monotonic()
+    for ending, content in typeset.at_once(_pdf_makers(results, functools.partial(api.handout_pdf, *parts))).items():
+        if isinstance(content, OutputError):
+            console.complain(f"{network.name}{ending} was not made: {content}")
+        else:
+            results[ending] = content
+    bar.step(f"{network.name}: typeset in {time.monotonic() - start:.1f} s, {next(steps)}")
+    made = {ending: Path(output) / f"{network.name}{ending}" for ending in ENDINGS if ending in results}
     with Staged(_inputs(nets)) as files:
-        for suffix, content in results.items():
-            files.add(folder / f"{network.name}.{suffix}", content)
+        for ending, path in made.items():
+            files.add(path, results[ending])
     bar.pause()
-    made = [str(folder / f"{network.name}.{suffix}") for suffix in SUFFIXES if suffix in results]
-    heading = f"{console.styled(network.name, bold=True)}: wrote {', '.join(made)}"
+    heading = f"{console.styled(network.name, bold=True)}: wrote {', '.join(map(str, made.values()))}"
     console.write(f"{heading}\n{_indented(str(report))}\n")
     return DONE
+
+
+def _pdf_makers(texts: Mapping[str, str | bytes], handout: Callable[[], bytes]) -> dict[str, Callable[[], bytes]]:
+    """What makes the PDFs that can be made here: with TeX those of all LaTeX files, else that of the handout."""
+    from symbackprop import typeset
+
+    if typeset.maker() == "pdflatex":
+        made = {ending: str(text) for ending, text in texts.items() if ending.endswith(".tex")}
+        return {f"{end[:-4]}.pdf": functools.partial(typeset.from_latex, text) for end, text in made.items()}
+    return {".pdf": handout} if typeset.maker() else {}
 
 
 def _indented(text: str) -> str:
@@ -300,8 +319,8 @@ def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[
     from symbackprop.output import refuse_inputs
 
     for network in networks:
-        for suffix in SUFFIXES:
-            refuse_inputs(Path(output) / f"{network.name}.{suffix}", _inputs(nets))
+        for ending in ENDINGS:
+            refuse_inputs(Path(output) / f"{network.name}{ending}", _inputs(nets))
 
 
 @commands.command(short_help="The derivation alone, in the terminal or as a handout.")
@@ -313,25 +332,44 @@ def _refuse_own_inputs(networks: Sequence[Network], output: str, nets: Sequence[
     help=f"{', '.join(DERIVE_TO)}; default: by the name of PATH, else the terminal.",
 )
 @click.option("-o", "--output", metavar="PATH", help="File, or folder where it ends in / or is one.")
+@click.option("--fragment", is_flag=True, help=r"LaTeX without a preamble, to \input into another document.")
 @_notation
 @_handout
-def derive(net: str, target: str | None, output: str | None, notation: str | None, options: Options) -> int:
+def derive(  # noqa: PLR0913, PLR0917 - options of a command
+    net: str,
+    target: str | None,
+    output: str | None,
+    fragment: bool,  # noqa: FBT001 - a flag
+    notation: str | None,
+    options: Options,
+) -> int:
     """The derivation of all gradients of NET, readable in the terminal, or as a handout.
+
+    Slides are LaTeX, or a PDF where PATH ends in .pdf.
 
     \b
     Examples:
       symbackprop derive mlp:4-2-3 --levels index,matrix
       symbackprop derive network.toml --to pdf -o handout.pdf
+      symbackprop derive network.toml --to slides -o slides.pdf
     """
     from symbackprop import typeset
 
     if target is None and output is not None:
         target = Path(output).suffix.removeprefix(".") or "tex"
     if target is not None:
-        _supported("format", target, DERIVE_TO, DERIVE_LATER)
+        _supported("format", target, DERIVE_TO)
         if target == "pdf" and typeset.maker() is None:
             message = f"nothing here makes a PDF; {typeset.HOW_TO}, or write --to tex or html"
             raise UnsupportedError(message)
+    if target == "slides" and output is not None and output.endswith(".pdf"):
+        typeset.need_latex()
+        target = "slides.pdf"
+    if fragment:
+        if target not in {None, "tex"}:
+            message = f"--fragment is LaTeX, so it does not go with --to {target}"
+            raise SpecError(message)
+        target = "fragment"
     from symbackprop import api
 
     derived = _derive(net, notation)
@@ -345,7 +383,7 @@ def derive(net: str, target: str | None, output: str | None, notation: str | Non
         )
         return FAILED
     content = api.HANDOUTS[target](derived, options, material)
-    _deliver(content, output, f"{derived.network.name}.{target}", net)
+    _deliver(content, output, derived.network.name + NAMED.get(target, f".{target}"), net)
     return DONE
 
 

@@ -13,19 +13,22 @@ import re
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from symbackprop.errors import OutputError, UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from concurrent.futures import Future
 
 RUNS = 5
 SECONDS = 300
 FEW = 0.2
 """Share of a last page that is not worth its paper."""
-HOW_TO = (
-    "for a PDF run pip install 'symbackprop[pdf]', or install TeX Live (on Debian: texlive-latex-extra "
-    "texlive-fonts-recommended lmodern)"
-)
+TEX = "install TeX Live (on Debian: texlive-latex-extra texlive-fonts-recommended lmodern)"
+HOW_TO = f"for a PDF run pip install 'symbackprop[pdf]', or {TEX}"
 _RERUN = re.compile(rb"Rerun to get|may have changed|Rerun LaTeX|Please rerun")
 _SETTINGS = {
     "openout_any": "p",
@@ -34,6 +37,10 @@ _SETTINGS = {
     "FORCE_SOURCE_DATE": "1",  # no dates
     "max_print_line": "1000",
 }
+
+
+_RUNNING: set[subprocess.Popen[bytes]] = set()
+"""What runs now, so that it can be ended."""
 
 
 def maker() -> Literal["pdflatex", "typst"] | None:
@@ -83,10 +90,7 @@ def from_latex(text: str) -> bytes:
 
 def set_latex(text: str) -> tuple[bytes, str]:
     """The typeset LaTeX document and the log of the last run; raises as ``from_latex`` does."""
-    program = shutil.which("pdflatex")
-    if program is None:
-        message = f"no pdflatex found; {HOW_TO}"
-        raise UnsupportedError(message)
+    program = need_latex()
     with tempfile.TemporaryDirectory(prefix="symbackprop-") as name:
         folder = Path(name)
         (folder / "handout.tex").write_text(text, encoding="utf-8")
@@ -101,25 +105,61 @@ def _run(program: str, folder: Path) -> bytes:
     """The log of one run; the program's group ends with us, so an interruption leaves nothing behind."""
     command = [program, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "handout.tex"]
     try:
-        done = subprocess.run(  # noqa: S603 - a fixed command on a file of our own
+        with subprocess.Popen(  # noqa: S603 - a fixed command on a file of our own
             command,
             cwd=folder,
             env={**os.environ, **_SETTINGS},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-        )
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as running:
+            _RUNNING.add(running)
+            try:
+                log, _ = running.communicate(timeout=SECONDS)
+            finally:
+                running.kill()
+                _RUNNING.discard(running)
     except subprocess.TimeoutExpired:
         message = f"pdflatex did not end within {SECONDS} s"
         raise OutputError(message) from None
     except OSError as error:
         message = f"pdflatex cannot be run: {error.strerror}"
         raise OutputError(message) from None
-    if done.returncode:
-        message = f"pdflatex failed: {_complaint(done.stdout)}"
+    if running.returncode:
+        message = f"pdflatex failed: {_complaint(log)}"
         raise OutputError(message)
-    return done.stdout
+    return log
+
+
+def at_once(makers: Mapping[str, Callable[[], bytes]]) -> dict[str, bytes | OutputError]:
+    """What each maker gives, or why it could not, made side by side; an interruption ends all of them."""
+    with ThreadPoolExecutor(max(1, len(makers))) as pool:
+        waiting = {name: pool.submit(make) for name, make in makers.items()}
+        try:
+            return {name: _outcome(future) for name, future in waiting.items()}
+        except BaseException:
+            for running in tuple(_RUNNING):
+                running.kill()
+            raise
+
+
+def need_latex() -> str:
+    """The path of pdflatex.
+
+    Raises: UnsupportedError where it is not installed.
+    """
+    program = shutil.which("pdflatex")
+    if program is None:
+        message = f"no pdflatex found; {TEX}"
+        raise UnsupportedError(message)
+    return program
+
+
+def _outcome(future: Future[bytes]) -> bytes | OutputError:
+    try:
+        return future.result()
+    except OutputError as error:
+        return error
 
 
 def _complaint(log: bytes) -> str:

@@ -42,6 +42,9 @@ CODE_WIDTH = 860.0
 """Width of a program's lines in points, in characters of one point."""
 
 
+_DEFINED = re.compile(r"^\\new(?:command|environment|tcolorbox|savebox)\{\\?([A-Za-z]+)\}", re.MULTILINE)
+
+
 class Latex(str):
     """Markup: text that is LaTeX already."""
 
@@ -133,6 +136,20 @@ def write(document: b.Document, printer: Printer) -> str:
     return markup("handout.tex.j2", **front(document), source=identifier(document.source), paper=paper, body=body)
 
 
+def write_fragment(document: b.Document, printer: Printer) -> str:
+    """The document without a preamble, for another one to input: its definitions and labels are its own."""
+    source = identifier(document.source)
+    names = [Latex(name) for name in sorted(_DEFINED.findall(_source("macros.tex.j2") + _source("fragment.tex.j2")))]
+    body = LatexWriter(printer, prefix=f"{source}:").blocks(document.blocks)
+    return markup("fragment.tex.j2", **front(document), source=source, names=names, body=body)
+
+
+def _source(template: str) -> str:
+    """The text of a template."""
+    loader = _environment().loader
+    return loader.get_source(_environment(), template)[0] if loader is not None else ""
+
+
 def markup(template: str, **parts: Any) -> str:
     """A template filled with markup."""
     text = _environment().get_template(template).render(**parts)
@@ -189,8 +206,9 @@ class LatexWriter(AlignedWriter):
     room: ClassVar[float] = LINE
     sizes: ClassVar[Sequence[tuple[str, float]]] = (("", 1.0), (r"\small", 0.92), (r"\footnotesize", 0.83))
 
-    def __init__(self, printer: Printer) -> None:
+    def __init__(self, printer: Printer, prefix: str = "") -> None:
         super().__init__(LatexComposer(printer))
+        self.prefix = prefix
         self.labels: set[str] = set()
 
     def blocks(self, blocks: Sequence[b.Block], *, boxed: bool = False) -> Latex:
@@ -270,16 +288,16 @@ class LatexWriter(AlignedWriter):
         return Latex(rf"\textbf{{{escape(text)}}}")
 
     def see(self, label: str) -> Latex:
-        return Latex(rf"\eqref{{eq:{label}}}" if label in self.labels else "the forward pass")
+        return Latex(rf"\eqref{{{self.prefix}eq:{label}}}" if label in self.labels else "the forward pass")
 
     def see_figure(self, label: str) -> Latex:
-        return Latex(rf"Figure~\ref{{fig:{label}}}")
+        return Latex(rf"Figure~\ref{{{self.prefix}fig:{label}}}")
 
     def figure(self, block: b.Figure) -> Latex:
         """A drawing, set smaller where the text is not as wide."""
         picture = tikz(block.drawing, self.composer, escape)
         caption = self.spans(block.caption)
-        head = rf"\begin{{handoutfigure}}{{{caption}}}{{fig:{block.label}}}"
+        head = rf"\begin{{handoutfigure}}{{{caption}}}{{{self.prefix}fig:{block.label}}}"
         return Latex(f"{head}\n{picture}\n\\end{{handoutfigure}}")
 
     def chip(self, letter: str) -> Latex:
@@ -300,7 +318,7 @@ class LatexWriter(AlignedWriter):
         for row, shown in arranged:
             stay = "*" if len(shown) <= STAY else ""
             lines += [rf"{line} \notag \\{stay}" for line in shown[:-1]]
-            lines.append(shown[-1] + (rf" \label{{eq:{row.label}}}" if row.label else r" \notag") + r" \\")
+            lines.append(shown[-1] + (rf" \label{{{self.prefix}eq:{row.label}}}" if row.label else r" \notag") + r" \\")
         return _aligned("align", "\n".join(lines), size, numbered=any(row.label for row in rows))
 
     def fitted(self, line: Line, lead: float, room: float) -> str:
@@ -328,7 +346,7 @@ class LatexWriter(AlignedWriter):
         lines = [rf"{heads}\notag"] if heads else []
         for side, label in zip(sides, labels or [""] * len(sides), strict=True):
             cells = ["&" if each is None else self.equation(each) for each in side]
-            lines.append(" & ".join(cells) + (rf" \label{{eq:{label}}}" if label else r" \notag"))
+            lines.append(" & ".join(cells) + (rf" \label{{{self.prefix}eq:{label}}}" if label else r" \notag"))
         return _aligned("align", " \\\\\n".join(lines), size, numbered=any(labels))
 
     def equation(self, composed: Composed) -> str:
@@ -355,7 +373,7 @@ class LatexWriter(AlignedWriter):
             lines.append(f"{left} & {' && '.join(self.step(k + 1, self.show(cell)) for cell in cells)}" + r" \notag")
         body = " \\\\*\n".join(lines)
         if rows[0].label:
-            body = body.replace(r" \notag", rf" \label{{eq:{rows[0].label}}}", 1)
+            body = body.replace(r" \notag", rf" \label{{{self.prefix}eq:{rows[0].label}}}", 1)
         return _aligned("alignat", body, size, numbered=bool(rows[0].label), argument=f"{{{count + 1}}}")
 
     def step(self, number: int, text: str) -> str:

@@ -87,8 +87,8 @@ def test_build_writes_everything_and_prints_the_check(run, tmp_path, no_tex):
     assert done.returncode == 0, done.stderr
     out = tmp_path / "new" / "out"
     names = {path.name for path in out.iterdir()}
-    assert {f"seed_003.{suffix}" for suffix in ("tex", "pdf", "html", "py", "toml")} <= names
-    assert len(names) == 10
+    endings = (".tex", ".pdf", ".html", "-slides.tex", ".ipynb", ".py", ".toml")
+    assert names == {name + ending for name in ("seed_003", "mlp_2_3_2") for ending in endings}
     assert (out / "seed_003.pdf").read_bytes().startswith(b"%PDF")
     assert "W1         < 1e-9" in done.stdout
     assert "largest relative error < 1e-9" in done.stdout
@@ -103,6 +103,21 @@ def test_build_without_anything_that_makes_a_pdf_says_how_to_get_one(run, tmp_pa
     assert not list(tmp_path.glob("*.pdf"))
     assert done.stderr.count("\n") == 1
     assert "no PDF was made: for a PDF run pip install 'symbackprop[pdf]'" in done.stderr
+
+
+def test_slides_are_latex_or_a_pdf_which_needs_tex(run, tmp_path, no_tex):
+    assert run("derive", SMALL, "--to", "slides", "-o", f"{tmp_path}/").returncode == 0
+    assert "{beamer}" in (tmp_path / "mlp_2_3_2-slides.tex").read_text(encoding="utf-8")
+    refused(
+        run("derive", SMALL, "--to", "slides", "-o", str(tmp_path / "x.pdf")), "no pdflatex found; install TeX Live"
+    )
+
+
+def test_fragment_has_no_preamble(run, tmp_path):
+    assert run("derive", SMALL, "--fragment", "-o", f"{tmp_path}/").returncode == 0
+    text = (tmp_path / "mlp_2_3_2-fragment.tex").read_text(encoding="utf-8")
+    assert r"\documentclass" not in text
+    assert text.startswith("% mlp_2_3_2: a derivation without a preamble")
 
 
 def test_typst_makes_the_same_pdf_twice(run, tmp_path, no_tex):
@@ -239,11 +254,6 @@ def test_version_and_help_load_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "fragment"),
     [
-        (
-            ("derive", SMALL, "--to", "slides"),
-            "format 'slides' is not yet supported; supported: tex, pdf, html, md, ipynb",
-        ),
-        (("derive", SMALL, "-o", "x.md"), "supported: tex, pdf, html, md, ipynb"),
         (("code", SMALL, "--style", "fast"), "style 'fast' is not yet supported; supported: teaching"),
         (("code", SMALL, "--target", "torch"), "target 'torch' is not yet supported; supported: numpy"),
         (("verify",), "verify needs a FILE"),
@@ -253,8 +263,9 @@ def test_version_and_help_load_nothing_heavy():
         (("verify", "a.tex", "b.tex", "--annotate", "c.tex"), "--annotate writes one copy"),
         (("verify", "--explain", "SB999"), "no code 'SB999'"),
         (("derive", SMALL, "--to", "pdff"), "did you mean 'pdf'"),
+        (("derive", SMALL, "--fragment", "--to", "md"), "--fragment is LaTeX, so it does not go with --to md"),
         (("derive", SMALL, "--levels", "matrx"), "no level 'matrx'; did you mean 'matrix'"),
-        (("derive", SMALL, "--levels", ","), "--levels names none"),
+        (("derive", SMALL, "--levels", ","), "no level is named"),
         (("derive", SMALL, "--notation", "row"), "did you mean 'rows'"),
         (("code", SMALL, "--style", "slow"), "no style 'slow'"),
         (("bild", SMALL), "no command 'bild'; did you mean 'build'"),

@@ -313,7 +313,7 @@ class Picture:
         x = MARGIN if self.loops else 0.5
         for rows in self.columns:
             widest, axis = self.room(rows)
-            y = MARGIN
+            y = MARGIN if self.loops or len(self.columns) > 1 else 0.5
             for row in rows:
                 high = max(map(self.tall, row))
                 start = axis - self.left(row[0]) - self.box[0] / 2 if len(row) == 1 else (widest - self.across(row)) / 2
@@ -322,7 +322,7 @@ class Picture:
                     self.places[id(group)] = (at + self.left(group) + self.box[0] / 2, y + high / 2)
                     at += self.wide(group) + APART
                 y += high + GAP
-            self.height = max(self.height, y - GAP + (MARGIN if self.loops else 3.0))
+            self.height = max(self.height, y - GAP + (MARGIN if self.loops else 3.0 if len(self.columns) > 1 else 0.5))
             x += widest + GUTTER
         self.width = x - GUTTER + (MARGIN + 6.0 if self.loops else 0.5)
 
@@ -401,7 +401,8 @@ class Picture:
         if above > below:
             leave, enter = (start[0], below), (x, above)
             bend = (leave, (start[0], below + 0.6 * GAP), (x, above - 0.6 * GAP), enter)
-            yield Line((out, leave), "flow")
+            if below > out[1]:
+                yield Line((out, leave), "flow")
             if end[1] > above:
                 yield Line((enter, end), "flow", arrow=True)
             yield Line(bend, "flow", arrow=end[1] <= above, curved=True)

@@ -110,9 +110,9 @@ def _meeting(equation: Equation, node: Node, *, rows: bool, whole: bool) -> Meet
 
 
 def figure(view: View) -> Figure | None:
-    """Grids of the products; None where there is none, or where arrays are not shown."""
+    """Grids of the products; None where none of them sums lines, or where arrays are not shown."""
     shown = meetings(view) if view.matrix else []
-    if not shown:
+    if all(meeting.summed is None for meeting in shown):
         return None
     shapes: list[Shape] = []
     width = height = 0.0

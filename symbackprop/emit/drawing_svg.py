@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING
 
 from symbackprop.document.drawing import EM, Circle, Label, Line, Polygon, Rect, painted
 from symbackprop.emit.drawing import look, natural, size
+from symbackprop.emit.target_mathml import MathML, class_of
 
 if TYPE_CHECKING:
     from symbackprop.document.drawing import Drawing, Point, Shape
     from symbackprop.emit.compose import Composer
+    from symbackprop.emit.layout import Name
 
 UNITS = 4.0
 """Units of the view box in a millimetre."""
@@ -48,6 +50,17 @@ SPACES = {
 """Names of languages, which a page knows by itself."""
 _SHIFT = {"center": 0.5, "base": 0.5, "west": 0.0, "base west": 0.0, "east": 1.0, "base east": 1.0}
 _TURN = ("flex-start", "center", "flex-end")
+
+
+class _Still(MathML):
+    """Formulas in a picture: names show their legend to a pointer, but are no stops for a keyboard."""
+
+    def name_(self, box: Name) -> str:
+        inner = self.items(box.items)
+        return f'<mrow class="symbol {class_of(box.of)}">{inner}</mrow>' if box.of else inner
+
+
+MATHML = _Still()
 
 
 def svg(drawing: Drawing, composer: Composer, alt: str = "", *, alone: bool = False) -> str:
@@ -117,7 +130,7 @@ def _label(label: Label, composer: Composer) -> str:
         f"justify-content:{_TURN[int(2 * shift)]};height:{_n(high)}px;font-size:{_n(em)}px;line-height:1;"
         f'white-space:nowrap;color:{_colour(style.text)}">{strut}'
         f'<math displaystyle="true" style="font-size:1em">'
-        f"{composer.target.show(composer.inline(label.content))}</math></div></foreignObject>"
+        f"{MATHML.show(composer.inline(label.content))}</math></div></foreignObject>"
     )
 
 

@@ -212,6 +212,13 @@ def test_factors_turned_as_drawn_multiply_to_the_sum_in_index_form(name):
         assert np.allclose(one @ two if product.summed else np.outer(one, two), expected)
 
 
+def test_products_that_sum_no_lines_have_no_figure():
+    found = derived("seed_002")
+    view = View(found.derivation, found.preset)
+    assert [m.summed for m in meeting.meetings(view)] == [None]
+    assert meeting.figure(view) is None
+
+
 def test_products_of_a_network_with_a_batch_turn_the_weights_and_the_inputs():
     found = derived("seed_003")
     shown = meeting.meetings(View(found.derivation, found.preset))
@@ -327,6 +334,7 @@ def test_every_writer_writes_figures_and_refers_to_them():
     page = html.write(tree, Printer(found.derivation, found.preset, target="mathml"))
     assert '<a href="#network">Figure 1</a>' in page
     assert f'aria-label="{first.alt}"' in page
+    assert all("tabindex" not in picture for picture in re.findall("<svg.*?</svg>", page, re.DOTALL))
     text = typst.write(tree, Printer(found.derivation, found.preset, target="typst"))
     assert first.alt in text
     assert typeset.from_typst(text).startswith(b"%PDF")

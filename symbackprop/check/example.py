@@ -229,9 +229,9 @@ class _Candidate:
         return self.search.paths is None or any(group.rows for group in self.groups)
 
     def visible(self, places: int) -> float:
-        """The share of the entries of all gradients that do not print as zeros."""
-        entries = np.concatenate([np.ravel(a) for a in self._gradients()] or [np.ones(1)])
-        return float(np.mean(np.abs(entries) >= 0.5 * 10.0**-places))
+        """The share of entries other than 0 that do not print as 0, in the gradient where it is smallest."""
+        entries = [np.abs(array[array != 0]) for array in self._gradients()]
+        return min((float(np.mean(each >= 0.5 * 10.0**-places)) for each in entries if each.size), default=1.0)
 
     def _gradients(self) -> Iterator[Array]:
         for name in self.search.network.parameters:

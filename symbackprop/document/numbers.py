@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 SIDE = 6
 """Rows and columns of a matrix that are printed."""
-ARRAYS = 16
+ARRAYS = 12
 """Arrays that are printed of each pass."""
 DIGITS = 8
 """Decimals in the table of difference quotients."""

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from symbackprop.affine import Affine, var
+from symbackprop.affine import Affine, Size, const, size, var
 from symbackprop.document.blocks import (
     Block,
     Chip,
@@ -62,7 +62,7 @@ def path_table(view: View, worked: Worked) -> list[Block]:
     groups = valued(found, interpreter, view.derivation.scale)
     shown = [group for group in groups if group.rows]
     opening = Paragraph(_opening(view, worked.entry, groups, len(found.paths)), lead=LEAD)
-    tables = [_table(view, group, worked.places) for group in shown[:FORMS]]
+    tables = [_table(view, worked, group) for group in shown[:FORMS]]
     return [opening, *tables, Paragraph(_result(view, worked, worked.entry, shown, interpreter))]
 
 
@@ -84,10 +84,10 @@ def _opening(view: View, entry: Ref, groups: Sequence[Group], count: int) -> Spa
     return (*spans, ".")
 
 
-def _table(view: View, group: Group, places: int) -> Table:
+def _table(view: View, worked: Worked, group: Group) -> Table:
     """One row for each path, those that are not shown in one, and the sum."""
     columns = _columns(group)
-    letters = _Letters(view, group.rows)
+    letters, places = _Letters(view, worked, group.rows), worked.places
     heads = [letters.head(column) for column in columns]
     kinds = [group.rows[0].path.links[column[0]].kind for column in columns]
     rows: list[tuple[Spans, ...]] = []
@@ -153,8 +153,8 @@ class _Key:
 class _Letters:
     """General letters for the indices that differ between the rows of a table."""
 
-    def __init__(self, view: View, rows: Sequence[Valued]) -> None:
-        self.view, self.rows = view, rows
+    def __init__(self, view: View, worked: Worked, rows: Sequence[Valued]) -> None:
+        self.view, self.rows, self.lookup = view, rows, worked.values.size
         self.keys: list[_Key] = []
         self.taken: set[str] = set()
 
@@ -209,12 +209,23 @@ class _Letters:
         columns = zip(*(ref.index for ref in refs), strict=True)
         return Ref(refs[0].tensor, tuple(self.form(refs[0], k, column) for k, column in enumerate(columns)))
 
+    def axis(self, ref: Ref, position: int) -> Affine | None:
+        """The axis through which an index runs, with layers as numbers (``n[2]`` for ``n[L]``); None for a family."""
+        axis = axis_at(self.view.network, ref, position)
+        if axis is None:
+            return None
+        found = const(axis.const)
+        for atom, times in axis.terms:
+            at = tuple(const(form.evaluate({}, self.lookup)) for form in atom.at) if isinstance(atom, Size) else ()
+            found += times * (size(atom.name, *at) if isinstance(atom, Size) else var(atom.name))
+        return found
+
     def form(self, ref: Ref, position: int, column: Sequence[Affine]) -> Affine:
         """One index of all rows: a number, or the letter of an axis with what is added to it."""
         if len(set(column)) == 1:
             return column[0]
         values = tuple(form.const for form in column)
-        axis = axis_at(self.view.network, ref, position)
+        axis = self.axis(ref, position)
         for key in (key for key in self.keys if key.axis == axis):
             shifts = {a - b for a, b in zip(values, key.values, strict=True)}
             if len(shifts) == 1:

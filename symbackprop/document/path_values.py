@@ -29,16 +29,20 @@ MOST = 300
 """Paths that are evaluated; of more there is no table."""
 ROWS = 8
 """Paths that are shown."""
+HUGE = 1e6
+"""Numbers from here on are written with a power of ten."""
 SURE = 10
 """Decimals of a number that are beyond rounding noise."""
 
 
 def decimal(value: float, places: int) -> str:
-    """A number rounded to decimals, halves away from zero, without a minus before zero.
+    """A number rounded to decimals, halves away from zero, without a minus before zero; a huge one by its power of ten.
 
-    >>> decimal(0.00625, 4), decimal(-0.00004, 4), decimal(2, 0)
-    ('0.0063', '0.0000', '2')
+    >>> decimal(0.00625, 4), decimal(-0.00004, 4), decimal(2, 0), decimal(-1e9, 4)
+    ('0.0063', '0.0000', '2', '-1e+09')
     """
+    if abs(value) >= HUGE:
+        return f"{value:.4g}"
     exact = Decimal(f"{value:.{max(SURE, places + 2)}f}")
     text = str(exact.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP))
     return text.removeprefix("-") if float(text) == 0 else text

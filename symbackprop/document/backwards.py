@@ -74,9 +74,11 @@ def adjoint(view: View, chain: Chain) -> list[Block]:
     if not equations[0].terms:
         nothing = Paragraph(("The loss does not depend on it, so its gradient is zero.",))
         return [*blocks, nothing, Display((Row(Indexed(equations[0]), label),))]
-    blocks += readers(view, chain)
     lifted = view.lifted(equations[-1]) if view.matrix and label else None
-    if view.index or lifted is None:
+    short = view.index and lifted is not None and not reasons and distinct_uses(view, contracted(chain)[0]) is not None
+    short = short and any(_reader(term) is not None for term in contracted(chain)[0].terms)
+    blocks += readers(view, chain, Indexed(equations[0]) if short else None)
+    if not short and (view.index or lifted is None):
         blocks += index_level(equations, reasons, "" if lifted else label)
     if lifted is not None:
         blocks += matrix_level(view, lifted, label)
@@ -175,8 +177,8 @@ def has_signal(view: View, term: Term) -> bool:
     )
 
 
-def readers(view: View, chain: Chain) -> list[Block]:
-    """Who reads the tensor, in words and as the chain rule."""
+def readers(view: View, chain: Chain, inserted: Formula | None = None) -> list[Block]:
+    """Who reads the tensor, in words and as the chain rule, with ``inserted`` beside it."""
     start, _ = contracted(chain)
     element = Ref(chain.tensor, start.lhs.index)
     uses = distinct_uses(view, start)
@@ -195,22 +197,12 @@ def readers(view: View, chain: Chain) -> list[Block]:
     again = _again(view, chain, shown, reading)
     several = len(reading) > 1
     if not view.index or uses is None:
-        return [
-            Paragraph(
-                (
-                    *spans,
-                    "; the derivative adds up over these uses." if several else ".",
-                    *(" " for _ in again[:1]),
-                    *again,
-                )
-            )
-        ]
-    tail = "; the derivative adds up over these uses:" if several else ", so the chain rule reads:"
-    return [
-        Paragraph((*spans, tail)),
-        Display((Row(ChainRule(shown, reading)),)),
-        *([Paragraph(again)] if again else []),
-    ]
+        end = "; the derivative adds up over these uses." if several else "."
+        return [Paragraph((*spans, end, *((" ", *again) if again else ())))]
+    tail = "; the derivative adds up over these uses" if several else ", so the chain rule reads"
+    put_in = ", and with the local derivatives in place" if inserted is not None else ""
+    rule = Display((Row(ChainRule(shown, reading), beside=inserted),))
+    return [Paragraph((*spans, f"{tail}{put_in}:")), rule, *([Paragraph(again)] if again else [])]
 
 
 def _again(view: View, chain: Chain, shown: Equation, reading: Sequence[Ref | None]) -> Spans:

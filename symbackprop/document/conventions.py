@@ -194,7 +194,13 @@ def example(view: View) -> list[Block]:
     )
     return [
         Paragraph((f"With {_layout_words(view)} the first of these becomes the second:",), lead="Other layouts."),
-        Display((Row(here),)),
         Directive(("ignore: the same formula in another layout",)),
-        Display((Row(Elsewhere(view.derivation, replace(view.preset, orientation=other), there)),)),
+        Display(
+            (
+                Row(
+                    Elsewhere(view.derivation, view.preset, here),
+                    beside=Elsewhere(view.derivation, replace(view.preset, orientation=other), there),
+                ),
+            )
+        ),
     ]

@@ -28,8 +28,6 @@ BOTH = (
 
 def section(view: View) -> list[Block]:
     """The network's equations, in matrix and index form."""
-    if not view.full:
-        return [Heading(1, (FORWARD,)), *loops(view.network.program, lambda equation: _rows(view, equation))]
     blocks: list[Block] = [Heading(1, (FORWARD,)), *figures.network(view)]
     if view.matrix and view.index and any(view.lifted(e) for _, e in view.network.walk()):
         blocks.append(Paragraph((BOTH,)))

@@ -33,7 +33,7 @@ NOTATION = "Notation and conventions"
 FORWARD = "The forward pass"
 PATHS = "One entry at a time: paths"
 BACKWARDS = "From the loss backwards"
-MATRICES = "Why the transposes, and do the shapes fit?"
+MATRICES = "Transposes and shapes"
 SUMMARY = "Summary"
 CODE = "The same in NumPy"
 UPDATE = "The update"
@@ -78,13 +78,9 @@ def _question(view: View, code: str) -> Paragraph:
     route = [words for level, words in ways.items() if level in view.levels]
     shown = ", ".join(route[:-1]) + (" and " if route[1:] else "") + "".join(route[-1:])
     end = " The code at the end computes the same formulas." if code else ""
-    return Paragraph(
-        (
-            *("How does the loss ", Whole(view.network.loss), " change when "),
-            *listed([Whole(p) for p in view.network.parameters]),
-            f" change a little? The derivatives are found {shown}.{end}",
-        )
-    )
+    found = f" change a little? The derivatives are found {shown}.{end}" if view.full else " change a little?"
+    asked = "How does the loss ", Whole(view.network.loss), " change when "
+    return Paragraph((*asked, *listed([Whole(p) for p in view.network.parameters]), found))
 
 
 def listed(items: Sequence[Span]) -> Spans:

@@ -10,7 +10,7 @@ from symbackprop.document.blocks import Block, Code, Heading, Listing, Paragraph
 from symbackprop.document.opening import CODE, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 SHOWN = ("forward", "loss_and_gradients")
 """Functions that mirror the handout; what they call is shown with them."""
@@ -50,8 +50,17 @@ def shown(code: str) -> str:
                 todo.append(name)
     lines = kept.splitlines()
     imports = [lines[node.lineno - 1] for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
-    parts = ["\n".join(lines[_start(node) - 1 : node.end_lineno]) for node in functions.values() if node.name in wanted]
+    parts = ["\n".join(_text(node, lines)) for node in functions.values() if node.name in wanted]
     return "\n\n".join(["\n".join(imports), *parts]) + "\n"
+
+
+def _text(node: ast.FunctionDef, lines: Sequence[str]) -> list[str]:
+    """The lines of a function, of its docstring the first."""
+    first, last = _start(node) - 1, node.end_lineno or node.lineno
+    said = node.body[0]
+    if ast.get_docstring(node) is None or said.end_lineno is None or said.end_lineno == said.lineno:
+        return list(lines[first:last])
+    return [*lines[first : said.lineno - 1], f'{lines[said.lineno - 1]}"""', *lines[said.end_lineno : last]]
 
 
 def _start(node: ast.FunctionDef) -> int:

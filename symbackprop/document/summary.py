@@ -29,26 +29,25 @@ UPDATES = 4
 
 def section(view: View) -> list[Block]:
     """All results in order of computation, without the way there."""
-    return [
-        Heading(1, (SUMMARY,)),
-        KeyBox(
-            "The network on one card",
-            (Columns(("Forward", "Backward"), (_forward(view), _backward(view))), *_update(view)),
-        ),
-    ]
+    heads, columns = ("Forward", "Backward"), (_forward(view), _backward(view))
+    card: list[Block] = [Columns(heads, columns)]
+    if not view.full:  # numbered lines need a line each
+        card = [block for head, column in zip(heads, columns, strict=True) for block in (Paragraph((), head), *column)]
+    return [Heading(1, (SUMMARY,)), KeyBox("The network on one card", (*card, *_update(view)))]
 
 
-def _row(view: View, equation: Equation) -> Row:
+def _row(view: View, equation: Equation, label: str) -> Row:
+    """One line of the card; numbered on a sheet that shows the formula nowhere else."""
     lifted = view.lifted(equation, shapes=True) if view.matrix or not view.general else None
-    return Row(lifted or Indexed(equation))
+    return Row(lifted or Indexed(equation), "" if view.full else label)
 
 
 def _forward(view: View) -> tuple[Block, ...]:
-    return tuple(loops(view.network.program, lambda equation: [_row(view, equation)]))
+    return tuple(loops(view.network.program, lambda each: [_row(view, each, view.forward_label(each))]))
 
 
 def _backward(view: View) -> tuple[Block, ...]:
-    return (Display(tuple(_row(view, chain.equation) for chain in view.derivation.written)),)
+    return (Display(tuple(_row(view, chain.equation, view.label(chain)) for chain in view.derivation.written)),)
 
 
 def _update(view: View) -> list[Block]:

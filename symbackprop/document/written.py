@@ -26,28 +26,23 @@ if TYPE_CHECKING:
 
 FEW = 4
 """Terms that are written one by one."""
-WRITTEN = 2
-"""Sums that are written out."""
-SPELLED = "Written out, a sum of products is one product after the other:"
+SPELLED = "A sum of products is one product after the other; written out, for "
 
 
 def blocks(view: View) -> list[Block]:
-    """The first sums of products, written out."""
+    """The first sum of products, written out."""
     if "scalar" not in view.levels or not view.index or view.graph is None:
         return []
-    found: list[Block] = []
     for _, equation in view.network.walk():
         term = _sum_of_products(view, equation)
         if term is None:
             continue
         extent = term.bounds[0].extent
         few = None if extent.variables else view.graph.extent(extent)
-        if few is not None and few <= FEW:
-            found.append(Directive((f"sizes {extent} = {few}",)))
-        found.append(Display((Row(Equal((Entry(equation.lhs), _terms(equation, term, few)))),)))
-        if sum(isinstance(block, Display) for block in found) == WRITTEN:
-            break
-    return [Paragraph((SPELLED,)), *found] if found else []
+        said = [Directive((f"sizes {extent} = {few}",))] if few is not None and few <= FEW else []
+        row = Row(Equal((Entry(equation.lhs), _terms(equation, term, few))))
+        return [Paragraph((SPELLED, Entry(equation.lhs), ":")), *said, Display((row,))]
+    return []
 
 
 def _sum_of_products(view: View, equation: Equation) -> Term | None:

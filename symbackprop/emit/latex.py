@@ -216,9 +216,9 @@ class LatexWriter(AlignedWriter):
 
         Before what must not be the last thing of a page stands how many lines it needs; nothing in a box does.
         """
-        self.labels |= {row.label for block in blocks if isinstance(block, b.Display) for row in block.rows}
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
         self.number(blocks)
+        self.labels |= set(self.numbers)
         out = Latex("")
         for k, block in enumerate(blocks):
             out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n")
@@ -246,7 +246,7 @@ class LatexWriter(AlignedWriter):
         sides = self.side_by_side(block)
         if sides is None:
             return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
-        heads = "& ".join(rf"& \textbf{{{escape(head)}}} " for head in block.heads)
+        heads = "& ".join(rf"& \text{{\bfseries {escape(head)}}} " for head in block.heads)
         return self.abreast(sides, [], heads) or super().columns(block)
 
     def listing(self, text: str, language: str) -> Latex:

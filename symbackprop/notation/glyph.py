@@ -212,11 +212,16 @@ def _fill(items: tuple[Item, ...], values: Sequence[tuple[Item, ...]]) -> tuple[
     return tuple(result)
 
 
+def _unmarked(value: tuple[Item, ...]) -> tuple[Item, ...]:
+    """An index without the font that all of it wears."""
+    return value[0].body if len(value) == 1 and isinstance(value[0], Mark) else value
+
+
 def _must_part(left: Item, right: Item, values: Sequence[tuple[Item, ...]]) -> bool:
     """True where an index would run into its neighbour."""
     if _is_delimiter(left) or _is_delimiter(right):
         return False
-    shown = [values[item.position] if isinstance(item, Hole) else (item,) for item in (left, right)]
+    shown = [_unmarked(values[item.position] if isinstance(item, Hole) else (item,)) for item in (left, right)]
     if (Symbol(":"),) in shown or not all(map(_simple, shown)):
         return True
     literal = not (isinstance(left, Hole) and isinstance(right, Hole))

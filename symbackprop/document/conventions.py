@@ -62,10 +62,10 @@ def blocks(view: View) -> list[Block]:
         axes = tuple(view.network.tensors[matrix].axes[k] for k in view.layout.get(matrix, (0, 1)))
         turned = Dims(axes[::-1], chain.equation), " instead of ", Dims(axes, chain.equation)
         gradient = Whole(adjoint_name(matrix))
-        rows.append((("numerator layout",), ("every gradient is transposed: ", gradient, " is ", *turned)))
+        rows.append((("numerator layout",), ("transposed gradients: ", gradient, " is ", *turned)))
     other = in_other_layout(view)
     if other is not None:
-        rows.append(((_layout_words(view),), ("every matrix is transposed, the factors of every product swap",)))
+        rows.append(((_layout_words(view),), ("transposed matrices, factors of products swap",)))
     used: list[Block] = [Paragraph(_used(view, matrix), lead="Conventions.")] if _used(view, matrix) else []
     if not rows:
         return used

@@ -92,7 +92,7 @@ def build(
         parts += [*program.section(code), *update(view, code), *checked(material.report)]
     else:
         parts = [*summary.section(view), *shapes.section(view), *program.section(code)]
-    parts = [*notation(view, tuple(parts)), *parts, *([] if view.full else conventions.blocks(view))]
+    parts = [*notation(view, tuple(parts)), *parts]
     asked = exercises.section(view, material)
     return Document(
         title=options.title or derivation.network.title or derivation.network.name,
@@ -129,7 +129,7 @@ def notation(view: View, parts: tuple[Block, ...]) -> list[Block]:
     table = Table(head, tuple(rows), ("Every array in this handout.",), "lllll", "symbols")
     said = directives.stated(view, used)
     symbols = [Heading(1, (opening.NOTATION,)), *said, table, *sizes_and_functions(view), *constants(view)]
-    return [*symbols, *(conventions.blocks(view) if view.full else [])]
+    return [*symbols, *conventions.blocks(view)]
 
 
 def entry(view: View, name: str) -> Spans:

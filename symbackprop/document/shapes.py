@@ -207,7 +207,7 @@ def _table(view: View, found: list[Product]) -> Table:
                 summed,
             ),
         )
-    wrong = list(_wrong(view, found))
+    wrong = list(_wrong(view, found)) if view.full else []
     more = "" if len(rows) <= PRODUCTS else f" {len(rows) - PRODUCTS} more are like them."
     return Table(
         ("Product", "Shapes", "Result", "Shape of", "Summed over"),

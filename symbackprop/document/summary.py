@@ -53,7 +53,8 @@ def _backward(view: View) -> tuple[Block, ...]:
 def _update(view: View) -> list[Block]:
     """The step against the gradients, or that there is one for every parameter."""
     parameters = view.network.parameters
-    rows = tuple(Row(Update(view.family_ref(p))) for p in parameters[:UPDATES])
-    more = parameters[UPDATES:]
+    shown = UPDATES if view.full else 1
+    rows = tuple(Row(Update(view.family_ref(p))) for p in parameters[:shown])
+    more = parameters[shown:]
     end = [Paragraph(("and likewise ", *listed([Whole(p) for p in more]), "."))] if more else []
     return [Paragraph(("after all gradients have been computed:",), lead="Update"), Display(rows), *end]

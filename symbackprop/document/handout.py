@@ -91,7 +91,7 @@ def build(
         parts += numbers.section(view, material) if options.numbers else []
         parts += [*program.section(code), *update(view, code), *checked(material.report)]
     else:
-        parts = [*summary.section(view), *shapes.section(view), *program.section(code)]
+        parts = [*summary.section(view), *shapes.section(view), *program.section(code, full=False)]
     parts = [*notation(view, tuple(parts)), *parts]
     asked = exercises.section(view, material)
     return Document(

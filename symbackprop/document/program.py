@@ -20,12 +20,14 @@ CUT = "\n# -----"
 """Where checks of arguments and of the module begin."""
 
 
-def section(code: str) -> list[Block]:
-    """The listing with a sentence on what is left out; nothing without code."""
+def section(code: str, *, full: bool = True) -> list[Block]:
+    """The listing, with a sentence on what is left out where the handout is a full one; nothing without code."""
     if not code:
         return []
     names: list[Span] = [Code(name) for name in OTHERS if f"\ndef {name}(" in code]
     left_out = ("Checks of arguments, ", *listed([*names, "the check of the module itself"]), " are left out here.")
+    if not full:
+        return [Heading(1, (CODE,)), Listing(shown(code))]
     return [
         Heading(1, (CODE,)),
         Paragraph(("One line for each formula, with its number and the shape of the result. ", *left_out)),

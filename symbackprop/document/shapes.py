@@ -212,7 +212,7 @@ def _table(view: View, found: list[Product]) -> Table:
     return Table(
         ("Product", "Shapes", "Result", "Shape of", "Summed over"),
         (*list(rows.values())[:PRODUCTS], *wrong),
-        (f"The products of the backward pass. The size that is summed stands inside and cancels.{more}",),
+        (f"The size that is summed stands inside and cancels.{more}",),
         "lllll",
         "shapes",
     )

@@ -231,6 +231,8 @@ class LatexWriter(AlignedWriter):
         return Latex(rf"\{'section' if level == 1 else 'subsection'}{{{self.spans(text)}}}")
 
     def paragraph(self, lead: str, spans: b.Spans) -> Latex:
+        if not spans:
+            return Latex(rf"\lead{{{escape(lead)}}}\par\nobreak")
         text = Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
         return Latex(rf"\broad{{{text}}}") if self.widest(spans) > BROAD else text
 

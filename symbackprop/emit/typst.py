@@ -135,7 +135,8 @@ class _Writer(Writer):
     def paragraph(self, lead: str, spans: b.Spans) -> str:
         head = f"#strong({quoted(lead)});#h(.5em)" if lead else ""
         function = "broad" if self.widest(spans) > BROAD else "words"
-        return f"#{function}[{head}{self.spans(spans)}]"
+        text = f"#{function}[{head}{self.spans(spans)}]"
+        return text if spans else f"#keep[{text}]"
 
     def items(self, items: Sequence[b.Spans]) -> str:
         return "#items(" + ", ".join(f"[{self.spans(item)}]" for item in items) + ")"

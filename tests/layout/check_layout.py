@@ -392,7 +392,7 @@ def orphans(page: Page) -> Iterator[Finding]:
     bold = [g for g in letters if g.bold]
     if len(bold) > 3 and len(bold) >= 0.5 * len(letters):
         yield Finding("orphan heading", page.number, words)
-    elif words.endswith(":") and len(letters) > 3:
+    elif words.endswith(":") and len(letters) > 3 and "Mono" not in lines[-1][-1].font:  # no program either
         yield Finding("orphan lead-in", page.number, words)
 
 

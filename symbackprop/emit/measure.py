@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from symbackprop.emit.target_latex import Latex
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from symbackprop.emit import layout as y
 
 LATEX = Latex()
@@ -131,10 +133,15 @@ def height(latex: str) -> float:
     >>> height("a = b") < height("a = \\frac{b}{c}") < height("a = \\sum_{i=1}^{n} b")
     True
     """
-    rows = max((inner.count(r"\\") + 1 for inner in _ENVIRONMENT.findall(latex)), default=0)
-    inside = max((extra for sign, extra in _TALL.items() if sign in latex), default=0.0)
-    below = max((extra for sign, extra in _BELOW.items() if sign in latex), default=0.0)
-    return 1.5 + max(inside, (rows - 1) * (1.2 + 0.8 * inside)) + below
+    rows = max(
+        (inner.count(r"\\") * (1.2 + 0.8 * _more(_TALL, inner)) for inner in _ENVIRONMENT.findall(latex)), default=0
+    )
+    return 1.5 + max(_more(_TALL, latex), rows) + _more(_BELOW, latex)
+
+
+def _more(signs: Mapping[str, float], latex: str) -> float:
+    """How much the tallest of the signs that occur adds to a line."""
+    return max((extra for sign, extra in signs.items() if sign in latex), default=0.0)
 
 
 class _Scanner:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound=b.Block)
 
-HEIGHT = 15.5
+HEIGHT = 15.0
 """Lines of text on a frame, below its title."""
 LINE = 39.0
 """Width of running text, in em."""
@@ -155,7 +155,11 @@ class SlidesWriter(LatexWriter):
                 if self.lines_of(block) <= HEIGHT:
                     return [block]
                 named = zip(heads, columns, strict=True)
-                return [each for head, column in named for each in (b.Paragraph((), head), *column)]
+                return [
+                    each
+                    for head, column in named
+                    for each in (b.Paragraph((), head), *(piece for part in column for piece in self.pieces(part)))
+                ]
         return [block]
 
     def shared_out(self, parts: Sequence[B], taken: float = 2.0, slack: float = SLACK) -> list[list[B]]:
@@ -176,13 +180,17 @@ class SlidesWriter(LatexWriter):
 
     def apart(self, row: b.Row) -> list[b.Row]:
         """The forms of a formula in rows of their own, where all together are higher than a frame."""
-        formula = row.formula
-        if not isinstance(formula, b.Rewritten) or self.inner(b.Display((row,))) + 1.5 <= HEIGHT:
+        match row.formula:
+            case b.Rewritten(equations=equations):
+                forms: list[b.Formula] = [b.Indexed(each) for each in equations]
+            case b.Several(parts=parts):
+                forms = [b.Several((part,)) for part in parts]
+            case _:
+                return [row]
+        if self.inner(b.Display((row,))) + 1.5 <= HEIGHT:
             return [row]
-        return [
-            replace(row, formula=b.Indexed(each), label=row.label if k == len(formula.equations) - 1 else "")
-            for k, each in enumerate(formula.equations)
-        ]
+        *first, last = forms
+        return [*(replace(row, formula=each, label="") for each in first), replace(row, formula=last)]
 
     def lines_of(self, block: b.Block) -> float:
         """About how many lines of text a block takes, with the space around it."""

@@ -53,7 +53,7 @@ def test_what_is_higher_than_a_frame_goes_on_in_the_next() -> None:
     writer = slides.SlidesWriter(api.derive("mlp:3-2-2").printer_for("latex"))
     listing = b.Listing("\n".join(f"x{k} = {k}" for k in range(50)))
     pieces = writer.pieces(listing)
-    assert len(pieces) == 3
+    assert len(pieces) == 4
     assert all(writer.lines_of(piece) <= slides.HEIGHT for piece in pieces)
     assert "\n".join(piece.text for piece in pieces if isinstance(piece, b.Listing)) == listing.text
 

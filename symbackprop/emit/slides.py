@@ -121,8 +121,7 @@ class SlidesWriter(LatexWriter):
 
     def place(self, opening: Sequence[b.Block], pieces: Sequence[b.Block]) -> None:
         """Pieces of a block on the frame, the first with the words that open it, or on the next one."""
-        for k, piece in enumerate(pieces):
-            group = [*(() if k else opening), piece]
+        for group in led(opening, pieces):
             lines = sum(map(self.lines_of, group))
             full = not self.made or self.made[-1].used + lines > HEIGHT * SLACK
             if self.fresh or full:
@@ -149,7 +148,10 @@ class SlidesWriter(LatexWriter):
                 pages = self.shared_out(lines, 2.0, 1.0)
                 return [replace(block, text="\n".join(line.text for line in page).strip("\n")) for page in pages]
             case b.KeyBox(title=title, blocks=inner):
-                parts = [piece for each in inner for piece in self.pieces(each)]
+                parts: list[b.Block] = []
+                for *opening, last in opened(inner):
+                    for group in led(opening, self.pieces(last)):
+                        parts += group
                 return [b.KeyBox(title, tuple(group)) for group in self.shared_out(parts)]
             case b.Columns(columns=columns, heads=heads):
                 if self.lines_of(block) <= HEIGHT:
@@ -285,6 +287,13 @@ def opened(parts: Sequence[B]) -> Iterator[list[B]]:
             group = []
     if group:
         yield group
+
+
+def led(opening: Sequence[b.Block], pieces: Sequence[b.Block]) -> Iterator[list[b.Block]]:
+    """Pieces of a block: before the first what opens it, before each what a program has to know of it."""
+    told = [each for each in opening if isinstance(each, b.Directive)]
+    for k, piece in enumerate(pieces):
+        yield [*(told if k else opening), piece]
 
 
 def sections(blocks: Sequence[b.Block]) -> Iterator[tuple[b.Heading | None, list[b.Block]]]:

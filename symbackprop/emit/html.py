@@ -21,6 +21,7 @@ from symbackprop.emit.drawing_svg import svg
 from symbackprop.emit.environment import environment
 from symbackprop.emit.measure import extent as width
 from symbackprop.emit.target_mathml import class_of
+from symbackprop.emit.targets import TARGETS
 from symbackprop.emit.writer import Writer, below_each_other, plain, used_columns
 
 if TYPE_CHECKING:
@@ -264,7 +265,7 @@ class _Writer(Writer):
             Markup("<tr>{}</tr>").format(
                 Markup("").join(
                     Markup('<td data-label="{}"{}>{}</td>').format(
-                        label_of(block.columns[k]), kind[k], self.spans(row[k])
+                        self.label(block.columns[k]), kind[k], self.spans(row[k])
                     )
                     for k in used
                 )
@@ -275,6 +276,14 @@ class _Writer(Writer):
         return Markup(
             "<table{}>\n<caption>{}</caption>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}\n</tbody>\n</table>"
         ).format(Markup(' class="stacked"') if wide else Markup(""), caption, head, rows)
+
+    def label(self, column: str | b.Spans) -> str:
+        """The name of a column where its head cannot stand: words, the letter of the kind, or a formula as text."""
+        if isinstance(column, str):
+            return column
+        chips = "".join(b.KINDS.get(span.kind, "F") for span in column if isinstance(span, b.Chip))
+        formulas = [self.composer.inline(span) for span in column if isinstance(span, b.Formula)]
+        return chips or " ".join(map(TARGETS["unicode"].show, formulas))
 
     def head(self, column: str | b.Spans) -> Markup:
         """The head of a column; the letter of a kind stands above its formula."""
@@ -304,10 +313,3 @@ class _Writer(Writer):
             code = Markup(", in the code {}").format(self.spans(row[4])) if row[4] else Markup("")
             found.append((class_of(symbol.tensor), Markup(" · ").join(said) + code))
         return found
-
-
-def label_of(column: str | b.Spans) -> str:
-    """The name of a column where its head cannot stand: words, or the letter of the kind."""
-    if isinstance(column, str):
-        return column
-    return "".join(b.KINDS.get(span.kind, "F") for span in column if isinstance(span, b.Chip))

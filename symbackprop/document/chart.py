@@ -86,10 +86,14 @@ def groups(network: Network) -> list[Group]:
         group.words += [w for w in operations(network, equation) if w not in group.words]
         for ref in refs:
             _note(network, of, group, ref, equation)
-    _enter(network, of, starts)
-    inputs = {r: None for g in dict.fromkeys(map(id, of.values())) for h in of.values() if id(h) == g for r in h.reads}
-    first = {name: Group([name]) for name in inputs if name not in of}
-    return [*first.values(), *{id(group): group for group in of.values()}.values()]
+    boxes = list({id(group): group for group in of.values()}.values())
+    for name, refs in starts.items():  # what a family begins with is read by those that read its earlier members
+        for group in [group for group in boxes if name in group.earlier] or [of[name]]:
+            for ref in refs:
+                kept = group.parameters if network.tensors[ref.tensor].role == "parameter" else group.reads
+                kept[ref.tensor] = None
+    read = dict.fromkeys(name for group in boxes for name in group.reads)
+    return [*(Group([name]) for name in read if name not in of), *boxes]
 
 
 def _readers(network: Network) -> Mapping[str, set[str]]:
@@ -102,12 +106,8 @@ def _readers(network: Network) -> Mapping[str, set[str]]:
 
 
 def _is_start(network: Network, equation: Equation, loops: Sequence[Bound]) -> bool:
-    """True for the first member of a family, given before the loop that computes the others."""
-    return (
-        bool(network.tensors[equation.lhs.tensor].family)
-        and not loops
-        and len(network.definitions(equation.lhs.tensor)) > 1
-    )
+    """True for a member of a family that is given outside the loop that computes the others."""
+    return not loops and any(around for around, other in network.walk() if other.lhs.tensor == equation.lhs.tensor)
 
 
 def _is_elementwise(equation: Equation) -> bool:
@@ -130,16 +130,6 @@ def _note(network: Network, of: Mapping[str, Group], group: Group, ref: Ref, equ
         group.earlier[ref.tensor] = None
     elif ref.tensor not in group.arrays:
         group.reads[ref.tensor] = None
-
-
-def _enter(network: Network, of: Mapping[str, Group], starts: Mapping[str, Sequence[Ref]]) -> None:
-    """What a family begins with is read by those that read its earlier members."""
-    for name, refs in starts.items():
-        for group in {id(g): g for g in of.values() if name in g.earlier}.values() or [of[name]] if name in of else []:
-            for ref in refs:
-                (group.parameters if network.tensors[ref.tensor].role == "parameter" else group.reads)[ref.tensor] = (
-                    None
-                )
 
 
 def operations(network: Network, equation: Equation) -> list[str]:
@@ -177,7 +167,7 @@ def _functions(network: Network, factor: object) -> Iterator[str]:
     elif isinstance(factor, Opaque):
         yield factor.name
     elif isinstance(factor, Apply) and refs_of(factor):
-        for call in sorted(factor.template.atoms(), key=str) and factor.template.find(lambda part: part.is_Function):
+        for call in sorted(factor.template.find(lambda part: part.is_Function), key=str):
             name = str(getattr(call.func, "row", ""))
             if name in ACTIVATION or name in network.functions:
                 yield name
@@ -194,13 +184,16 @@ def figure(view: View) -> Figure:
 
 def _caption(picture: Picture) -> Spans:
     spans: list[Span] = ["The network as a graph of arrays, from the inputs down to the loss"]
-    far = any(group.far for group in picture.groups)
+    far = {name in picture.inputs for group in picture.groups for name in group.far}
     enter = "; parameters enter from the left" if any(g.parameters for g in picture.groups) else ""
-    spans += [enter, ", what is computed further up from the right" if far else "", "."]
+    right = {frozenset((True,)): "further inputs", frozenset((False,)): "what is computed further up"}
+    both = "further inputs and what is computed further up"
+    spans += [enter, f", {right.get(frozenset(far), both)} from the right" if far else "", "."]
     if picture.loops:
         many = len(picture.loops) > 1
         spans.append(f" {'The frames are' if many else 'The frame is'} computed once for each value of the index")
-        spans.append(", the arrow back leads to the next.")
+        back = any(group.earlier for group in picture.groups)
+        spans.append("; the arrow back leads to the next." if back else ".")
     for name in picture.shared:
         spans += [" ", Whole(name), f" enters {picture.uses(name)} boxes: it is shared."]
     return tuple(span for span in spans if span)

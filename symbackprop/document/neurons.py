@@ -386,14 +386,14 @@ class Picture:
         refs = [self.element(a, number) for a in layer.arrays]
         if len(refs) == 1:
             yield Circle(x, y, RADIUS)
-            yield Label(x, y, Entry(refs[0]), room=2 * RADIUS - 1.4)
+            yield Label(x, y, Entry(refs[0]), room=2 * RADIUS - 2.0)
             return
         yield Rect(x, y, 2 * HALF, TALL, TALL / 2)
         yield Polygon(tuple((x + a, y + b) for a, b in RIGHT_HALF), "tintA")
         yield Rect(x, y, 2 * HALF, TALL, TALL / 2, "outline")
         yield Line(((x, y - TALL / 2), (x, y + TALL / 2)), "flow")
         for side, ref in zip((-1, 1), refs, strict=True):
-            yield Label(x + side * HALF / 2 * 0.92, y, Entry(ref), room=HALF - 2.0)
+            yield Label(x + side * HALF / 2 * 0.92, y, Entry(ref), room=HALF - 2.4)
 
     def element(self, tensor: str, number: int) -> Ref:
         """Entry ``number`` of an array, with the letter of the example."""

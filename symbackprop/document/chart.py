@@ -36,7 +36,7 @@ TALLEST = 7
 """Rows in one column; more go on in another where there is room."""
 BESIDE = 3
 """Parameters that are drawn at one box."""
-MARGIN, GUTTER = 5.0, 12.0
+MARGIN, GUTTER, NESTED = 5.0, 12.0, 5.0
 LONG = 14
 """Letters of a name beyond which boxes are wider."""
 
@@ -64,7 +64,7 @@ def groups(network: Network) -> list[Group]:
     for loops, equation in network.walk():
         name = equation.lhs.tensor
         refs = [r for t in equation.terms for f in t.factors for r in refs_of(f)]
-        if name not in of and _is_start(network, equation, loops):
+        if _is_start(network, equation):
             starts.setdefault(name, []).extend(refs)
             continue
         computed = {r.tensor for r in refs if r.tensor in of}
@@ -105,9 +105,12 @@ def _readers(network: Network) -> Mapping[str, set[str]]:
     return found
 
 
-def _is_start(network: Network, equation: Equation, loops: Sequence[Bound]) -> bool:
-    """True for a member of a family that is given outside the loop that computes the others."""
-    return not loops and any(around for around, other in network.walk() if other.lhs.tensor == equation.lhs.tensor)
+def _is_start(network: Network, equation: Equation) -> bool:
+    """True for a member of a family at a fixed index, where others are computed at running ones."""
+    name = equation.lhs.tensor
+    depth = len(network.tensors[name].family)
+    running = [all(form.variables for form in e.lhs.index[:depth]) for e in network.definitions(name)]
+    return any(running) and not all(form.variables for form in equation.lhs.index[:depth])
 
 
 def _is_elementwise(equation: Equation) -> bool:
@@ -125,7 +128,7 @@ def _note(network: Network, of: Mapping[str, Group], group: Group, ref: Ref, equ
     if tensor.role == "parameter":
         group.parameters[ref.tensor] = None
         return
-    elsewhere = tensor.role == "input" or (ref.tensor in of and of[ref.tensor].loops != group.loops)
+    elsewhere = tensor.role == "input" or not group.loops or (ref.tensor in of and of[ref.tensor].loops != group.loops)
     if depth and not elsewhere and ref.index[:depth] != equation.lhs.index[:depth]:
         group.earlier[ref.tensor] = None
     elif ref.tensor not in group.arrays:
@@ -225,6 +228,9 @@ class Picture:
                 group.far = {name: None for name in group.reads if name in self.inputs}
         above = {name for group in self.groups for name in group.reads if name not in group.far}
         self.groups = [g for g in self.groups if g.arrays[0] not in self.inputs or g.arrays[0] in above]
+        self.deepest = max(len(group.loops) for group in self.groups)
+        self.gap = GAP + NESTED * max(0, self.deepest - 1)
+        self.margin = MARGIN + NESTED * max(0, self.deepest - 1)
         self.rows = self.ordered()
         for group in self.groups:
             near = {n for n in group.reads if n not in group.far and self.of[n].row == group.row - 1}
@@ -303,10 +309,10 @@ class Picture:
 
     def place(self) -> None:
         """The middle of every box."""
-        x = MARGIN if self.loops else 0.5
+        x = self.margin if self.loops else 0.5
         for rows in self.columns:
             widest, axis = self.room(rows)
-            y = MARGIN if self.loops or len(self.columns) > 1 else 0.5
+            y = self.margin if self.loops or len(self.columns) > 1 else 0.5
             for row in rows:
                 high = max(map(self.tall, row))
                 start = axis - self.left(row[0]) - self.box[0] / 2 if len(row) == 1 else (widest - self.across(row)) / 2
@@ -314,10 +320,12 @@ class Picture:
                 for group in row:
                     self.places[id(group)] = (at + self.left(group) + self.box[0] / 2, y + high / 2)
                     at += self.wide(group) + APART
-                y += high + GAP
-            self.height = max(self.height, y - GAP + (MARGIN if self.loops else 3.0 if len(self.columns) > 1 else 0.5))
+                y += high + self.gap
+            self.height = max(
+                self.height, y - self.gap + (self.margin if self.loops else 3.0 if len(self.columns) > 1 else 0.5)
+            )
             x += widest + GUTTER
-        self.width = x - GUTTER + (MARGIN + 6.0 if self.loops else 0.5)
+        self.width = x - GUTTER + (self.margin + 6.0 if self.loops else 0.5)
 
     def ends(self, group: Group) -> tuple[float, float]:
         """Top and bottom of the row of a box."""
@@ -340,7 +348,8 @@ class Picture:
         names, is_loss = group.arrays, self.network.loss in group.arrays
         yield Rect(x, y, wide, high, 1.2)
         yield Rect(x, y, wide, high, 1.2, "loss" if is_loss else "input" if names[0] in self.inputs else "outline")
-        has_shape = bool(self.network.tensors[names[0]].axes)
+        axes = list(map(str, self.network.tensors[names[-1]].axes))
+        has_shape = 0 < len(" x ".join(axes)) <= LONG
         line = y - 0.6 if group.words else y + 1.1
         room = (wide - 3.0) * (0.55 if has_shape else 1.0)
         each = room / len(names)
@@ -352,7 +361,8 @@ class Picture:
                 x + wide / 2 - 1.5, line, ShapeOf(names[-1], bare=True), "base east", "note", wide - 3.8 - room, 0.8
             )
         if group.words:
-            yield Label(x, y + 3.5, ", ".join(group.words), "base", "note", wide - 2.5, 0.74)
+            words = group.words if len(group.words) <= BESIDE else [*group.words[:BESIDE], "…"]
+            yield Label(x, y + 3.5, ", ".join(words), "base", "note", wide - 2.5, 0.74)
         yield from self.beside(group, list(group.parameters), -1, "tintD")
         yield from self.beside(group, list(group.far), 1, "faint")
 
@@ -420,7 +430,9 @@ class Picture:
     def frame(self, bound: Bound) -> Iterator[Shape]:
         """Around all boxes of a loop, with its index."""
         inside = [g for g in self.groups if bound in g.loops]
-        left, right = min(self.edge(g)[0] for g in inside) - 2.5, max(self.edge(g)[1] for g in inside) + 6.0
-        top, bottom = min(self.ends(g)[0] for g in inside) - 2.4, max(self.ends(g)[1] for g in inside) + 4.4
+        pad = NESTED * (max(len(g.loops) for g in inside) - 1 - inside[0].loops.index(bound))
+        left = min(self.edge(g)[0] for g in inside) - 2.5 - pad
+        right = max(self.edge(g)[1] for g in inside) + 6.0 + pad
+        top, bottom = min(self.ends(g)[0] for g in inside) - 2.4 - pad, max(self.ends(g)[1] for g in inside) + 4.4 + pad
         yield Rect((left + right) / 2, (top + bottom) / 2, right - left, bottom - top, 2.0, "frame")
         yield Label(left + 1.5, bottom - 1.4, Range(bound), "base west", "note", (right - left) / 2 - 4.0, 0.8)

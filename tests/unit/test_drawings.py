@@ -26,7 +26,8 @@ DATA = Path(__file__).parents[1] / "data"
 QUICK = [*gallery.names(), "mlp:4-2-3", "mlp:3-3-3", "mlp:784-100-10,sigmoid,softmax,cross_entropy", "mlp:9-9-9"]
 SLOW = [pytest.param(str(p), marks=pytest.mark.slow, id=p.stem) for p in sorted(DATA.glob("networks/*.toml"))]
 AWKWARD = [pytest.param(str(p), id=p.stem) for p in sorted(DATA.glob("awkward/*.toml"))]
-NETWORKS = [*QUICK, *AWKWARD, *SLOW]
+OTHERS = [str(DATA / path) for path in ("notation/nested.toml", "emission/conv2d.toml", "emission/unrolled.toml")]
+NETWORKS = [*QUICK, *AWKWARD, *OTHERS, *SLOW]
 
 
 SKIP = """

@@ -101,7 +101,7 @@ class Glyph:
     def bold(self) -> bool:
         """True for letters of a bold font of running text."""
         return (
-            self.text.isalpha() and bool(re.search("Bold|Medi|BX", self.font)) and not re.search("Math|Sans", self.font)
+            self.text.isalpha() and bool(re.search("Bold|Medi|BX", self.font)) and not re.search("Math|San", self.font)
         )
 
 

@@ -60,9 +60,9 @@ def blocks(view: View) -> list[Block]:
     if matrix is not None:
         chain = view.derivation.chains[matrix]
         axes = tuple(view.network.tensors[matrix].axes[k] for k in view.layout.get(matrix, (0, 1)))
-        turned = Dims(axes[::-1], chain.equation), " instead of ", Dims(axes, chain.equation)
+        turned = Dims(axes[::-1], chain.equation)
         gradient = Whole(adjoint_name(matrix))
-        rows.append((("numerator layout",), ("transposed gradients: ", gradient, " is ", *turned)))
+        rows.append((("numerator layout",), ("transposed gradients: ", gradient, " is ", turned)))
     other = in_other_layout(view)
     if other is not None:
         rows.append(((_layout_words(view),), ("transposed matrices, factors of products swap",)))

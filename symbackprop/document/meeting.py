@@ -281,7 +281,7 @@ class _Row:
             lhs = meeting.equation.lhs
             name = Whole(lhs.tensor, lhs.index[: len(lhs.index) - len(meeting.node.axes)])
         turned = isinstance(node, Transpose)
-        above = 4.8 if leaf is not None and not turned else 4.2 if isinstance(name, Expression) else 2.4
+        above = 4.8 if leaf is not None and not turned else 5.6 if isinstance(name, Expression) else 2.4
         yield Label(x, top - above, name, "base", "head", room, 0.92)  # an expression may hold fractions
         if not turned and leaf is not None:
             yield Label(x, top - 1.4, ShapeOf(leaf.ref.tensor, bare=True), "base", "note", room, 0.75)

@@ -9,7 +9,7 @@ d.latex(), d.code(), d.check()
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from symbackprop import adjoint, notation, spec, typeset
@@ -85,7 +85,7 @@ def _preset(name: str | None) -> Preset:
     return notation.load(name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Derived:
     """A derivation in a notation: look at it, print it, emit code from it, check that code."""
 
@@ -239,8 +239,9 @@ def material(derived: Derived, options: Options | None = None, source: str | Non
     return Material(code=text, report=report, worked=example, unworked=missing, bugs=bugs)
 
 
+@lru_cache(maxsize=1)
 def document(derived: Derived, options: Options | None = None, material: Material | None = None) -> Document:
-    """The handout as a tree of blocks that holds objects, not markup."""
+    """The handout as a tree of blocks that holds objects, not markup; kept for the next writer of the same one."""
     return handout.build(derived.derivation, derived.preset, options, material, layout=derived.layout)
 
 

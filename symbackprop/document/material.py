@@ -59,7 +59,7 @@ class Bug:
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Material:
     """All of it; what is missing is not spoken of."""
 

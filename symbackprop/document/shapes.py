@@ -98,6 +98,7 @@ def section(view: View) -> list[Block]:
         *figures.lines(view),
         Paragraph((OPENING,)),
         _table(view, found),
+        *_slip(view, found),
         *_remarks(view, found),
         *([_partner_rule(view)] if any(p.summed for p in found) else []),
         *conventions.example(view),
@@ -233,6 +234,27 @@ def _wrong(view: View, found: list[Product]) -> Iterator[tuple[Spans, ...]]:
             (),
             (),
         )
+
+
+def _slip(view: View, found: list[Product]) -> list[Block]:
+    """A wrong product in its place, the first of a result that is nothing but a product."""
+    for each in found:
+        pair = wrong_product(each, rows=view.rows)
+        lifted = view.lifted(each.equation)
+        if pair is None or lifted is None or len(lifted.cases) > 1 or lifted.cases[0].conditions:
+            continue
+        if factors(lifted.cases[0].node, rows=view.rows) == (each.left, each.right):
+            lhs = each.equation.lhs
+            whole = Whole(lhs.tensor, lhs.index[: len(view.network.tensors[each.tensor].family)])
+            return [
+                Paragraph((SLIP, *_outcome(pair, each), ":"), lead="A slip."),
+                Directive(("expect wrong",)),
+                Display((Row(Equal((whole, written(*pair, each.equation)))),)),
+            ]
+    return []
+
+
+SLIP = "What is written down at once is often this, which is "
 
 
 def _outcome(pair: tuple[Factor, Factor], right: Product) -> Spans:

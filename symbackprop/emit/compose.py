@@ -65,7 +65,7 @@ class Composer:
     def row(self, formula: b.Formula, *, apart: bool = False) -> Composed:  # noqa: PLR0911 - one for each kind of row
         """A formula in parts; ``apart`` writes cases one below the other, each with its conditions, without a brace."""
         if isinstance(formula, b.Equal):
-            return Composed(self.inline(formula.parts[0]), tuple(self.right(part) for part in formula.parts[1:]))
+            return Composed(self._opening(formula.parts[0]), tuple(self.right(part) for part in formula.parts[1:]))
         if isinstance(formula, b.Indexed):
             if apart:
                 return self._cases_apart(formula)
@@ -94,6 +94,13 @@ class Composer:
             printer = Printer(formula.derivation, formula.preset, self.printer.target.name, layout=formula.layout)
             self._others[key] = type(self)(printer)
         return self._others[key]
+
+    def _opening(self, formula: b.Formula) -> y.Box:
+        """The left side of a displayed chain; an array's derivative stands as a quotient there."""
+        if isinstance(formula, b.Whole) and is_adjoint(formula.tensor):
+            ref = Ref(formula.tensor, formula.at)
+            return self.printer.array(ref, self._frame(ref)).box
+        return self.inline(formula)
 
     def right(self, formula: b.Formula) -> Right:
         """The parts of a formula that stands right of an equals sign."""

@@ -262,7 +262,7 @@ def _outcome(pair: tuple[Factor, Factor], right: Product) -> Spans:
     inner = (pair[0].dims[1], pair[1].dims[0])
     outer = (pair[0].dims[0], pair[1].dims[1])
     if inner[0] != inner[1]:
-        same = Equal((Form(inner[0]), Form(inner[1])))
+        same = Equal(tuple(map(Form, sorted(inner, key=lambda form: not form.terms))))
         fits = all(a == b or {a, b} == set(inner) for a, b in zip(outer, right.result, strict=True))
         end = "" if fits else ", and of the wrong shape even then"
         return ("undefined unless ", same, end)

@@ -89,7 +89,7 @@ def assert_all_right(name, preset):
     composer = latex.LatexComposer(derived.printer)
     ignored = sum(bool(entry.directives.ignore) for entry in found.document.entries)
     assert ignored == sum(formulas_of(block, composer, elsewhere=True) for block in displays(tree.blocks))
-    verdicts = found.claims()
+    verdicts = list(found.claims())
     assert as_meant(verdicts) == []
     expected = sum(claims_of(block, composer) for block in tree.blocks)
     assert len(verdicts) == expected, "a formula on the page was not judged"
@@ -107,7 +107,7 @@ def test_every_claim_in_markdown_is_right(name):
     tree = api.document(derived)
     found = pipeline.session(documents.read(markdown.write(tree, printer), "md"), derived.network)
     assert not found.document.problems
-    verdicts = found.claims()
+    verdicts = list(found.claims())
     assert as_meant(verdicts) == []
     assert len(verdicts) == sum(claims_of(block, Composer(printer)) for block in tree.blocks)
 

@@ -53,7 +53,7 @@ def maker() -> Literal["pdflatex", "typst"] | None:
 def from_typst(text: str, **options: Any) -> bytes:
     """The typeset Typst document; it can read no file. ``options`` are those of ``typst.compile``.
 
-    Where the last page holds but a few lines, the document is set again, tighter.
+    Where the last page, or one that ends early, holds but a few lines, the document is set again, tighter.
 
     Raises: OutputError with Typst's complaint.
     """
@@ -75,7 +75,7 @@ def from_typst(text: str, **options: Any) -> bytes:
 
 
 def _ends_early(compiler: Any) -> bool:
-    """True where the last page holds but a few lines, by what the document notes of its end."""
+    """True where a page holds but a few lines, by what the document notes of the ends of its parts."""
     noted = json.loads(compiler.query("<end>", field="value"))
     return any(end["page"] > 2 and end["share"] < FEW for end in noted)  # noqa: PLR2004 - short ones are what they are
 

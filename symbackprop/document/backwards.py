@@ -266,11 +266,8 @@ def index_level(equations: tuple[Equation, ...], reasons: list[Spans], label: st
 
 def matrix_level(view: View, lifted: Lifted, label: str) -> list[Block]:
     """The matrix form and why it has it."""
-    why: list[Span] = []
-    for case in lifted.cases:
-        sentence = why_matrix(case.node, lifted.equation, rows=view.rows)
-        why += [" ", *sentence] if why and sentence else sentence
-    paragraph = Paragraph(tuple(why), lead="To matrices.") if why else Paragraph(("For the whole array:",))
+    why = why_matrix([case.node for case in lifted.cases], lifted.equation, rows=view.rows)
+    paragraph = Paragraph(why, lead="To matrices.") if why else Paragraph(("For the whole array:",))
     return [paragraph, Display((Row(lifted, label),))]
 
 

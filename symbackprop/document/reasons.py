@@ -1,11 +1,12 @@
 """Why a formula looks as it does: sentences computed from the objects, for each step of a derivation.
 
-``why_matrix`` reads a lifted node and says which index is summed and hence which array is transposed;
+``why_matrix`` reads lifted nodes and says which index is summed and hence which array is transposed;
 ``why_step`` says what a rewriting step did. Both speak of names and letters by formula nodes, never as text.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from symbackprop.affine import Var, var
@@ -26,7 +27,7 @@ from symbackprop.matrix import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from symbackprop.derivation import Derivation, Step
     from symbackprop.document.blocks import Span, Spans
@@ -41,13 +42,13 @@ _PLACE = ("first", "second")
 # From index to matrix
 
 
-def why_matrix(node: Node, equation: Equation, *, rows: bool) -> Spans:
-    """Sentences on how the indices of an equation became the products of ``node``; nothing where nothing needs saying.
+def why_matrix(nodes: Iterable[Node], equation: Equation, *, rows: bool) -> Spans:
+    """Sentences on how indices of an equation became the products of ``nodes``, each once; nothing where none is due.
 
     ``rows`` tells that vectors are written as rows.
     """
     sentences: dict[Spans, None] = {}
-    for part in node.walk():
+    for part in chain.from_iterable(node.walk() for node in nodes):
         for sentence in _sentences(part, equation, rows=rows):
             sentences[sentence] = None
     spans: list[Span] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from symbackprop.document import blocks as b
@@ -211,10 +212,11 @@ class LatexWriter(AlignedWriter):
         self.prefix = prefix
         self.labels: set[str] = set()
 
-    def blocks(self, blocks: Sequence[b.Block], *, boxed: bool = False) -> Latex:
+    def blocks(self, blocks: Sequence[b.Block], *, boxed: bool = False, headed: bool = False) -> Latex:
         """Blocks below each other; labels that nothing defines are not referred to.
 
-        Before what must not be the last thing of a page stands how many lines it needs; nothing in a box does.
+        Before what must not be the last thing of a page stands how many lines it needs; nothing in a box does, nor the
+        first block below a head that needs them too.
         """
         self.labels |= {block.label for block in blocks if isinstance(block, b.Table)}
         self.number(blocks)
@@ -222,7 +224,8 @@ class LatexWriter(AlignedWriter):
         out = Latex("")
         for k, block in enumerate(blocks):
             out += Latex("" if not k else "\n" if _glued(blocks[k - 1], block) else "\n\n")
-            if not boxed and announces(block) and not (k and announces(blocks[k - 1])):
+            announced = announces(blocks[k - 1]) if k else headed
+            if announces(block) and not (boxed or announced):
                 out += Latex(f"\\Needspace{{{lines_of(blocks[k:])}\\baselineskip}}\n")
             out += self.block(block)
         return out
@@ -232,7 +235,7 @@ class LatexWriter(AlignedWriter):
 
     def paragraph(self, lead: str, spans: b.Spans) -> Latex:
         if not spans:
-            return Latex(rf"\lead{{{escape(lead)}}}\par\nobreak")
+            return Latex(rf"\lead{{{escape(lead)}}}")
         text = Latex(rf"\lead{{{escape(lead)}}}" if lead else "") + self.spans(spans)
         return Latex(rf"\broad{{{text}}}") if self.widest(spans) > BROAD else text
 
@@ -241,15 +244,19 @@ class LatexWriter(AlignedWriter):
         return Latex("\n").join([Latex(r"\begin{goals}"), *lines, Latex(r"\end{goals}")])
 
     def key_box(self, title: str, blocks: Sequence[b.Block]) -> Latex:
-        return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{self.blocks(blocks, boxed=True)}\n\\end{{keybox}}")
+        inner = self.blocks(blocks, boxed=True)
+        opening = Latex("\\raised\n") if inner.startswith((r"\begin{align", r"{\sized")) else Latex("")
+        return Latex(f"\\begin{{keybox}}{{{escape(title)}}}\n{opening}{inner}\n\\end{{keybox}}")
 
     def columns(self, block: b.Columns) -> Latex:
         """Columns side by side where each is a display and has room beside the others; a page may end between rows."""
         sides = self.side_by_side(block)
-        if sides is None:
-            return super().columns(block)  # type: ignore[no-any-return]  # of this writer's own type
         heads = "& ".join(rf"& \text{{\bfseries {escape(head)}}} " for head in block.heads)
-        return self.abreast(sides, [], heads) or super().columns(block)
+        abreast = self.abreast(sides, [], heads) if sides is not None else None
+        if abreast is not None:
+            return abreast
+        below = [(b.Paragraph((), lead=head), *column) for head, column in zip(block.heads, block.columns, strict=True)]
+        return self.blocks(list(chain.from_iterable(below)), boxed=True)
 
     def listing(self, text: str, language: str) -> Latex:
         return listing(text, language)
@@ -260,8 +267,9 @@ class LatexWriter(AlignedWriter):
     def exercise(self, number: int, exercise: b.Exercise) -> Latex:
         points = escape(f"{exercise.points} point{'' if exercise.points == 1 else 's'}" if exercise.points else "")
         hint = Latex(rf"\hint{{{self.spans(exercise.hint)}}}") if exercise.hint else Latex("")
-        head = Latex(rf"\begin{{exercise}}{{{number}}}{{{escape(exercise.title)}}}{{{points}}}")
-        return Latex("\n").join([head, self.blocks(exercise.blocks) + hint, Latex(r"\end{exercise}")])
+        needed = Latex(max(lines_of(exercise.blocks) + 1, 4))
+        head = Latex(rf"\begin{{exercise}}{{{number}}}{{{escape(exercise.title)}}}{{{points}}}{{{needed}}}")
+        return Latex("\n").join([head, self.blocks(exercise.blocks, headed=True) + hint, Latex(r"\end{exercise}")])
 
     def solution(self, number: int, blocks: Sequence[b.Block]) -> Latex:
         return Latex(f"\\begin{{solution}}{{{number}}}\n{self.blocks(blocks, boxed=True)}\n\\end{{solution}}")

@@ -164,7 +164,7 @@ class _Writer(Writer):
         return f"#solution({number})[\n{inner}\n]"
 
     def new_page(self) -> str:
-        return "#pagebreak(weak: true)"
+        return "#newpage()"
 
     def columns(self, block: b.Columns) -> str:
         """Columns side by side where each is a display and has room beside the others."""

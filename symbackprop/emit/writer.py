@@ -240,8 +240,8 @@ LINES = {b.Heading: 3, b.Display: 3, b.Table: 8, b.Listing: 5, b.Exercise: 5, b.
 
 def announces(block: b.Block) -> bool:
     """True for a block that must not be the last thing of a page: a heading, or words that open what follows."""
-    if isinstance(block, b.Paragraph) and block.spans:
-        last = block.spans[-1]
+    if isinstance(block, b.Paragraph):
+        last = block.spans[-1] if block.spans else ":"
         return isinstance(last, str) and last.rstrip().endswith((":", ","))
     return isinstance(block, b.Heading | b.Directive)
 

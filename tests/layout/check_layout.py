@@ -35,7 +35,8 @@ SLACK = 2.5
 """Points that punctuation and tints may stick out."""
 PAGE_EDGE = 14.0
 """Points beside the edge of the paper that printers leave white."""
-FULL = 0.70
+FULL, FEW = 0.70, 0.2
+"""Share of a page that must be filled, and of one that may end early."""
 HARMLESS = 0.45
 """Share of the smaller of two glyphs' boxes that may lie in the other's, as with slanted letters and their scripts."""
 LIGHT = 0.75
@@ -263,10 +264,13 @@ def of_pdf(path: Path | str | bytes) -> list[Finding]:
     known = pages(path)
     for page in known:
         found += [*missing(page), *outside(page), *overprinted(page), *struck(page)]
+    for page in known[:-1]:
+        found += orphans(page)
     for page, below in pairwise(known):
         if _is_solutions(below):
-            break  # what comes before and after may end where it ends
-        found += [*orphans(page), *short(page)]
+            found += short(page, FEW)
+            break  # what comes after may end where it ends
+        found += short(page, FULL)
     return found
 
 
@@ -390,18 +394,19 @@ def orphans(page: Page) -> Iterator[Finding]:
     letters = [g for g in lines[-1] if g.text.isalnum()]
     words = "".join(g.text for g in lines[-1])
     bold = [g for g in letters if g.bold]
-    if len(bold) > 3 and len(bold) >= 0.5 * len(letters):
+    points = re.fullmatch(r"\d+points?", "".join(g.text for g in letters if not g.bold))
+    if len(bold) > 3 and (len(bold) >= 0.5 * len(letters) or points):
         yield Finding("orphan heading", page.number, words)
     elif words.endswith(":") and len(letters) > 3 and "Mono" not in lines[-1][-1].font:  # no program either
         yield Finding("orphan lead-in", page.number, words)
 
 
-def short(page: Page) -> Iterator[Finding]:
+def short(page: Page, least: float) -> Iterator[Finding]:
     """A page that ends too early."""
     _, top, _, bottom = page.block
     ends = [item.box[3] for item in (*page.glyphs, *_inside(page)) if item.box[3] <= bottom + 3 * SLACK]
     share = (max(ends, default=top) - top) / (bottom - top)
-    if share < FULL:
+    if share < least:
         yield Finding("short page", page.number, f"{share:.0%} full")
 
 

@@ -78,6 +78,11 @@ def test_a_fault_is_found_and_no_other(kind, tmp_path):
     assert findings(SOUND.replace(sound, damaged), tmp_path) == [kind]
 
 
+def test_the_head_of_an_exercise_alone_at_the_foot_is_found(tmp_path):
+    head = "*4* #h(.5em) *Biases.* #h(.5em) #text(size: 9.5pt)[3 points]\n\n// END"
+    assert findings(SOUND.replace("#sentence\n\n// END", head), tmp_path) == ["orphan heading"]
+
+
 def test_text_that_runs_through_a_figure_is_found(tmp_path):
     damaged = SOUND.replace("#figure($a$)", "#figure($a$)#place(dx: 10pt, dy: -37pt)[#sentence]")
     assert set(findings(damaged, tmp_path)) == {"struck through", "overprinted"}
@@ -94,6 +99,11 @@ def test_pages_before_solutions_and_of_them_may_be_short(tmp_path):
     solutions = "#pagebreak()\n*12 Solutions*\n\n#sentence\n#pagebreak()\n#sentence"
     damaged = SOUND.replace("#paragraphs(3)\n*A", "#paragraphs(0)\n*A").replace("#pagebreak()", solutions)
     assert findings(damaged, tmp_path) == []
+
+
+def test_a_line_alone_on_the_page_before_solutions_is_found(tmp_path):
+    damaged = SOUND.replace("#pagebreak()", "#pagebreak()\n#sentence\n#pagebreak()\n*12 Solutions*")
+    assert findings(damaged, tmp_path) == ["short page"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
 from symbackprop import api, gallery, typeset
+from symbackprop.emit import latex
+
+TEMPLATES = Path(__file__).parents[2] / "templates"
+DEFINED = re.compile(r"\\new(?:command|environment|tcolorbox)\{\\?(\w+)\}")
+
+
+def defined_in(*names: str) -> set[str]:
+    return set(DEFINED.findall("".join((TEMPLATES / name).read_text() for name in names)))
 
 
 def fragment(source: str) -> str:
@@ -31,6 +40,15 @@ def test_what_is_defined_is_forgotten_first_and_labels_are_the_networks_own() ->
     assert [name for name in defined if rf"\csname {name}\endcsname\relax" not in text.partition("Okabe")[0]] == []
     labels = re.findall(r"\\label\{(\w+):", text)
     assert set(labels) == {"mlp_3_2_2"}
+
+
+def test_what_the_writer_writes_is_defined_in_every_template() -> None:
+    written = {"lead", "broad", "code", "chip", "factor", "pathmark", "tall", "stacked", "keybox", "handoutfigure"}
+    for own in ("handout.tex.j2", "fragment.tex.j2", "slides.tex.j2"):
+        shared = () if own == "handout.tex.j2" else ("macros.tex.j2",)
+        assert written - defined_in(own, *shared) == set(), own
+    beside = defined_in("handout.tex.j2") & set(re.findall(r"\w+", Path(latex.__file__).read_text()))
+    assert beside - defined_in("macros.tex.j2", "fragment.tex.j2") == set()
 
 
 @pytest.mark.slow

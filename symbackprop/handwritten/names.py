@@ -275,6 +275,8 @@ class Names:
                     continue
                 own = _with_whole_axes(entry, merged)
                 merged = {k: text for k, text in merged.items() if text != (":",)}
+                if len(merged) != own.count:
+                    continue  # a colon where one entry is declared
                 forms = [self.form(merged[k]) for k in sorted(merged)]
                 indices = tuple(form for form in forms if form is not None)
                 if len(indices) != len(forms) or not self._fits(own, indices):
@@ -362,7 +364,7 @@ class Names:
             elif text[place] in {r"\cdot", "*", r"\times"}:
                 place += 1
             else:
-                end = unit_end(text, place)
+                end = unit_end(text, self._size_end(text, place) - 1)
                 piece = text[place:end]
                 inner = self.form(piece[1:-1]) if piece[0] in _OPENING and piece[-1] in _CLOSING else self._atom(piece)
                 if inner is None or value is not None:
@@ -371,6 +373,14 @@ class Names:
         if place == start:
             return None, place
         return (Affine(number) if value is None else value * number), place
+
+    def _size_end(self, text: Tokens, start: int) -> int:
+        """The end of the longest name of a size without its scripts, else of one token."""
+        longest = start + self.longest.get(text[start], 1)
+        for end in range(min(longest, len(text)), start + 1, -1):
+            if any(entry.kind == "size" for entry in self.table.get(text[start:end], ())):
+                return end
+        return start + 1
 
     def _atom(self, text: Tokens) -> Affine | None:
         """One letter, size or declared index."""
@@ -492,7 +502,7 @@ def _match(
     if isinstance(part, str):
         if j < len(text) and text[j] == part:
             yield from _match(pattern, i + 1, text, j + 1, bound)
-        elif part == "," and j:
+        elif part == "," and j and not _inside_number(text, j):
             yield from _match(pattern, i + 1, text, j, bound)
     else:
         for end in _ends(text, j):
@@ -503,6 +513,11 @@ def _match(
                 yield from _match(pattern, i + 1, text, end, {**bound, part.position: value})
     if part != "," and 0 < j < len(text) - 1 and text[j] == ",":
         yield from _match(pattern, i, text, j + 1, bound)
+
+
+def _inside_number(text: Tokens, place: int) -> bool:
+    """True between two digits that a comma further on sets off as one number, as the 15 in ``15,11``."""
+    return place < len(text) and text[place - 1].isdigit() and text[place].isdigit() and "," in text[place:]
 
 
 def _ends(text: Tokens, start: int) -> Iterator[int]:

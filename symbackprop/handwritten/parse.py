@@ -115,7 +115,7 @@ _PROSE = frozenset(
     )
 )
 _BASES = frozenset(("name", "number", "group", "frac", "root", "array"))
-_LABELLED = ("\\underbrace", "\\overbrace", "\\underset", "\\overset", "\\stackrel")
+_LABELLED = ("\\underbrace", "\\overbrace")
 _PACKAGE = re.compile(r"^(np|numpy|jnp|torch|tf)\.(?=[a-z])")
 _TEXT = re.compile(r"\\[a-z]+\s*\{(.*)\}$", re.DOTALL)
 

@@ -46,6 +46,8 @@ _DROPPED_WITH_ARGUMENT = frozenset((r"\label", r"\tag", r"\intertext", r"\shorti
 _OPERATORS = frozenset((r"\cdot", r"\odot", r"\circ", r"\otimes", r"\times", r"\oplus", r"\pm", r"\star", r"\ast"))
 _LIST_DOTS = frozenset((r"\vdots", r"\dots", r"\cdots", r"\ldots"))
 _BLANKS = frozenset((r"\,", r"\;", r"\:", r"\!", r"\ ", r"\quad", r"\qquad", "~", r"\enspace", r"\thinspace"))
+_WIDE = frozenset((r"\quad", r"\qquad"))
+_SIZED = frozenset((r"\adjustbox", r"\scalebox", r"\resizebox"))
 _SIDES = 2
 """Cells of one formula in an alignment."""
 _TEXTS = frozenset((r"\text", r"\textrm", r"\mbox", r"\mathrm", r"\textit", r"\hbox", r"\textnormal"))
@@ -226,7 +228,27 @@ def _rows(tokens: list[Token]) -> list[Row]:
             rows[-1].cells[-1].append(token)
     if waiting:
         rows.append(Row(directives=waiting))
+    for row in rows:
+        row.cells[-1] = _unsized(row.cells[-1])
     return rows
+
+
+def _unsized(cell: list[Token]) -> list[Token]:
+    """A cell without the box that sets the size of all that stands in it up to the end; other cells as they are."""
+    start = next((place for place, token in enumerate(cell) if token.text in _SIZED), len(cell))
+    opening, depth = start, 0
+    for place in range(start + 1, len(cell)):
+        text = cell[place].text
+        if depth == 0 and text == "{":
+            opening = place
+        elif depth == 0 and text.strip():
+            return cell  # something stands behind it
+        depth += _deeper(text)
+    if depth or opening == start:
+        return cell
+    closing = max(place for place, token in enumerate(cell) if token.text == "}")
+    inside = [token for token in cell[opening + 1 : closing] if token.text not in {"$", r"\displaystyle"}]
+    return [*cell[:start], *inside]
 
 
 def _deeper(text: str) -> int:
@@ -304,7 +326,21 @@ def _continues(row: Row, group: list[Row], kind: str) -> bool:
     if first.text in _OPERATORS or _PLUS.match(first.text):
         return not relation or not first.text.lstrip().startswith(("-", "−"))
     leading = len(row.cells) > 1 and not _significant(row.cells[0])
-    return not relation and leading and kind not in {"gather", "gathered"}
+    if relation or not leading or kind in {"gather", "gathered"}:
+        return False
+    return _indented(tokens) or not _hangs(group)
+
+
+def _indented(tokens: list[Token]) -> bool:
+    """True for a row that begins with a wide space."""
+    start = next((token for token in tokens if token.text.strip()), None)
+    return start is not None and start.text in _WIDE
+
+
+def _hangs(group: list[Row]) -> bool:
+    """True where a left side has a row of its own and all that goes on with it is indented below."""
+    head, *below = group
+    return bool(below) and not has_relation(head.tokens) and all(_indented(row.tokens) for row in below)
 
 
 def _significant(tokens: list[Token]) -> list[Token]:

@@ -61,6 +61,17 @@ def test_a_row_that_starts_with_a_sign_goes_on():
     assert texts(text) == ["A = B \\quad + C", "- D = E", "F = G( x)"]
 
 
+def test_a_left_side_on_its_own_row_starts_anew_where_what_goes_on_is_indented():
+    text = r"\begin{align*} & A \\ &\qquad = B \\ &\qquad\quad C \\ & D \\ &\qquad = E \end{align*}"
+    assert texts(text) == [r"A \qquad = B \qquad\quad C", r"D \qquad = E"]
+
+
+def test_a_box_that_sets_the_size_of_a_row_is_no_bracket():
+    text = r"""\newcommand{\fitted}[2]{\adjustbox{max width=#1}{$\displaystyle #2$}}
+\begin{align*} & \fitted{2em}{A \leftarrow B} \\ & \fitted{2em}{C = (D} \\ &\fitted{2em}{\qquad + E)} \end{align*}"""
+    assert texts(text) == [r"A \leftarrow B", r"C = (D \qquad + E)"]
+
+
 def test_several_formulas_of_one_row_are_apart_and_texts_stay():
     text = "\\begin{align} a &= b & c &= d && \\text{for } l = 1, 2 \\end{align}"
     assert texts(text) == ["a = b", "c = d \\quad \\text{for } l = 1, 2"]

@@ -21,6 +21,7 @@ from symbackprop.handwritten.resolve import statements
 from symbackprop.handwritten.tokens import ReadError
 
 DOCUMENTS = Path(__file__).parent.parent / "data" / "corpus" / "documents"
+AWKWARD = Path(__file__).parent.parent / "data" / "awkward"
 EXPECTED = Path(__file__).parent.parent / "data" / "reading" / "documents.txt"
 
 
@@ -105,7 +106,8 @@ def line(statement):
 
 @cache
 def network(name):
-    return spec.load(str(DOCUMENTS / f"{name}.toml"))
+    paths = [folder / f"{name}.toml" for folder in (DOCUMENTS, AWKWARD)]
+    return spec.load(str(next(path for path in paths if path.exists())))
 
 
 def read(name, text, **options):
@@ -284,6 +286,15 @@ OTHERS = [
     ("seed_000", r"MSE'(\hat y)", "∂MSE/∂yhat"),
     ("seed_000", "∂MSE/∂Wᵢ = Wᵢ₊₁ᵀ ŷ²", "∂MSE/∂W[i] = (W[i+1]ᵀ yhat^2)"),
     ("least_squares", r"w^t X", "(wᵀ X)"),
+    ("wildml", r"\underset{N \times h}{a_1}^{\circ 2}", "a1^2"),
+    ("thirty_parameters", "h_{15,11}", "h15[1,1]"),
+    ("thirty_parameters", "h_{10,eh}", "h10[e,h]"),
+    ("thirty_parameters", "w_{212}", "W2[1,2]"),
+    (
+        "long_names",
+        r"\sum_{j=1}^{\mathit{hidden}_{size}} \mathit{first}_{layer,activation,values,ej}",
+        "sum(j=1..hidden_size: first_layer_activation_values[e,j])",
+    ),
 ]
 
 
@@ -307,6 +318,12 @@ def test_a_declared_name_wins_and_takes_indices():
     lets = [(r"\delta^{(k)}", ("k",), 1)]
     (statement,) = read("cs224n_notes3", r"\delta^{(k+1)}_i", lets=lets)
     assert line(statement) == r"«\delta^{(k)}»[k+1]|[i]"
+
+
+def test_a_colon_is_a_slice_where_a_name_is_declared_for_entries_too():
+    lets = [("s_p", (), 2), ("s_{p,em}", ("e", "m"), 0)]
+    (statement,) = read("wildml", "s_{p,e,:}", lets=lets)
+    assert line(statement) == "«s_p»|[e,:]"
 
 
 def test_an_index_with_an_offset_in_a_declared_name():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from meant import not_as_meant
@@ -19,6 +20,7 @@ from symbackprop.handwritten import document as documents
 from symbackprop.verify import pipeline
 from symbackprop.verify.classify import diagnose
 
+DATA = Path(__file__).parent.parent / "data"
 QUICK = ("seed_001", "seed_003", "seed_004")
 
 
@@ -111,6 +113,36 @@ def test_every_claim_in_markdown_is_right(name):
 @pytest.mark.parametrize("name", gallery.names())
 def test_every_claim_is_right_in_every_notation(name, preset):
     assert_all_right(name, preset)
+
+
+WRITERS = {"tex": (latex, "latex"), "md": (markdown, "markdown")}
+
+
+def assert_all_right_with_material(path, kind):
+    """The whole handout, as ``derive --to`` writes it."""
+    derived = api.derive(str(path))
+    writer, target = WRITERS[kind]
+    text = writer.write(api.document(derived, material=api.material(derived)), derived.printer_for(target))
+    found = pipeline.session(documents.read(text, kind), derived.network)
+    assert not found.document.problems
+    verdicts = list(found.claims())
+    assert len(verdicts) > 20
+    assert [(each.line, each.verdict.message) for each in not_as_meant(verdicts)] == []
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize("name", ["awkward/long_names", "networks/least_squares"])
+def test_every_claim_of_a_whole_handout_is_right(name, kind):
+    assert_all_right_with_material(DATA / f"{name}.toml", kind)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITERS)
+@pytest.mark.parametrize(
+    "path", sorted(path for name in ("awkward", "networks") for path in (DATA / name).glob("*.toml"))
+)
+def test_every_claim_of_every_whole_handout_is_right(path, kind):
+    assert_all_right_with_material(path, kind)
 
 
 FAULTS = {

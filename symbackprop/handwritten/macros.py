@@ -60,13 +60,15 @@ class Token(NamedTuple):
 class Macro:
     """``pattern`` is what separates the arguments (a number is an argument); ``default`` is that of the first.
 
-    ``starred`` macros may be followed by a star, which is dropped.
+    ``starred`` macros may be followed by a star, which is dropped. ``kept`` is what a command meant that was no macro
+    when it got a second name: a later macro of that name is another.
     """
 
     pattern: tuple[int | str, ...]
     body: tuple[Token | int, ...]
     defaults: tuple[tuple[Token, ...] | None, ...] = ()
     starred: bool = False
+    kept: bool = False
 
 
 class _ExceededError(Exception):
@@ -123,7 +125,7 @@ class Expander:
         if (define := _DEFINERS.get(text)) is not None:
             define(self, token)
         elif text in self.macros:
-            self._expand(token, self.macros[text])
+            self._named(token, self.macros[text], output)
         elif text in {r"\begin", r"\end"} and self._environment(token, output):
             return True
         elif text == r"\iffalse":
@@ -257,6 +259,15 @@ class Expander:
         self._at = len(self.source)
 
     # ---- expansion ------------------------------------------------------------------------------------------------
+
+    def _named(self, token: Token, macro: Macro, output: list[Token]) -> None:
+        """A macro is expanded; a second name of a command that has become a macro since is that command."""
+        first = macro.body[0] if macro.kept else None
+        if isinstance(first, Token) and first.text in self.macros:
+            output.append(first._replace(start=token.start, end=token.end))
+            self._grow(len(first.text))
+        else:
+            self._expand(token, macro)
 
     def _expand(self, token: Token, macro: Macro) -> None:
         """Put a macro's body, its arguments filled in, in front of what is to be read."""
@@ -401,7 +412,7 @@ class Expander:
             self._push([tail(token, 1)])
             token = _head(token, 1)
         if token is not None:
-            self._set(name, self.macros.get(token.text) or Macro((), (token,)))
+            self._set(name, self.macros.get(token.text) or Macro((), (token,), kept=True))
 
     def operator(self, token: Token) -> None:
         r"""``\DeclareMathOperator{\diag}{diag}``."""

@@ -30,6 +30,7 @@ def formulas(text):
         (r"\def\d#1/#2.{\frac{d #1}{d #2}}", r"\d C/w. = 0", r"\frac{d C}{d w} = 0"),
         (r"\def\a{\alpha}", r"\a b = \a1", r"\alpha b = \alpha1"),
         (r"\let\eps=\varepsilon", r"\eps x = y", r"\varepsilon x = y"),
+        (r"\let\plain\alpha \def\alpha{\beta\plain}", r"\alpha x = y", r"\beta\alpha x = y"),
         (r"\DeclareMathOperator{\diag}{diag}", r"\diag(x) = y", r"\operatorname{diag}(x) = y"),
         (r"\DeclarePairedDelimiter{\norm}{\lVert}{\rVert}", r"\norm*{x} = y", r"\lVert x\rVert = y"),
         (r"\NewDocumentCommand{\g}{O{W} m}{\nabla_{#1} #2}", r"\g{C} = \g[b]{C}", r"\nabla_{W} C = \nabla_{b} C"),

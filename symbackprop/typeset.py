@@ -89,11 +89,16 @@ def from_latex(text: str) -> bytes:
 
 
 def set_latex(text: str) -> tuple[bytes, str]:
-    """The typeset LaTeX document and the log of the last run; raises as ``from_latex`` does."""
+    """The typeset LaTeX document and the log of the last run; raises as ``from_latex`` does.
+
+    Where text refers to labels, a run without a PDF comes first and finds them.
+    """
     program = need_latex()
     with tempfile.TemporaryDirectory(prefix="symbackprop-") as name:
         folder = Path(name)
         (folder / "handout.tex").write_text(text, encoding="utf-8")
+        if "\\label{" in text:
+            _run(program, folder, "-draftmode")
         for _ in range(RUNS):
             log = _run(program, folder)
             if not _RERUN.search(log):
@@ -101,9 +106,9 @@ def set_latex(text: str) -> tuple[bytes, str]:
         return (folder / "handout.pdf").read_bytes(), log.decode("latin-1")
 
 
-def _run(program: str, folder: Path) -> bytes:
+def _run(program: str, folder: Path, *options: str) -> bytes:
     """The log of one run; the program's group ends with us, so an interruption leaves nothing behind."""
-    command = [program, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", "handout.tex"]
+    command = [program, "-no-shell-escape", "-interaction=nonstopmode", "-halt-on-error", *options, "handout.tex"]
     try:
         with subprocess.Popen(  # noqa: S603 - a fixed command on a file of our own
             command,

@@ -300,6 +300,10 @@ class LatexWriter(AlignedWriter):
     def see(self, label: str) -> Latex:
         return Latex(rf"\eqref{{{self.prefix}eq:{label}}}" if label in self.labels else "the forward pass")
 
+    def anchor(self, label: str) -> str:
+        """What stands at a numbered formula so that text can refer to it."""
+        return rf" \label{{{self.prefix}eq:{label}}}"
+
     def see_figure(self, label: str) -> Latex:
         return Latex(rf"Figure~\ref{{{self.prefix}fig:{label}}}")
 
@@ -328,7 +332,7 @@ class LatexWriter(AlignedWriter):
         for row, shown in arranged:
             stay = "*" if len(shown) <= STAY else ""
             lines += [rf"{line} \notag \\{stay}" for line in shown[:-1]]
-            lines.append(shown[-1] + (rf" \label{{{self.prefix}eq:{row.label}}}" if row.label else r" \notag") + r" \\")
+            lines.append(shown[-1] + (self.anchor(row.label) if row.label else r" \notag") + r" \\")
         return _aligned("align", "\n".join(lines), size, numbered=any(row.label for row in rows))
 
     def fitted(self, line: Line, lead: float, room: float) -> str:
@@ -356,7 +360,7 @@ class LatexWriter(AlignedWriter):
         lines = [rf"{heads}\notag"] if heads else []
         for side, label in zip(sides, labels or [""] * len(sides), strict=True):
             cells = ["&" if each is None else self.equation(each) for each in side]
-            lines.append(" & ".join(cells) + (rf" \label{{{self.prefix}eq:{label}}}" if label else r" \notag"))
+            lines.append(" & ".join(cells) + (self.anchor(label) if label else r" \notag"))
         return _aligned("align", " \\\\\n".join(lines), size, numbered=any(labels))
 
     def equation(self, composed: Composed) -> str:
@@ -383,7 +387,7 @@ class LatexWriter(AlignedWriter):
             lines.append(f"{left} & {' && '.join(self.step(k + 1, self.show(cell)) for cell in cells)}" + r" \notag")
         body = " \\\\*\n".join(lines)
         if rows[0].label:
-            body = body.replace(r" \notag", rf" \label{{{self.prefix}eq:{rows[0].label}}}", 1)
+            body = body.replace(r" \notag", self.anchor(rows[0].label), 1)
         return _aligned("alignat", body, size, numbered=bool(rows[0].label), argument=f"{{{count + 1}}}")
 
     def step(self, number: int, text: str) -> str:

@@ -43,7 +43,12 @@ def write(document: b.Document, printer: Printer) -> str:
     """The document as the text of a LaTeX file for beamer."""
     writer = SlidesWriter(printer)
     body = Latex("\n\n").join(writer.frames(document.blocks))
-    parts = {"body": body, "question": writer.question(document.blocks), "footer": writer.footer(document)}
+    parts = {
+        "body": body,
+        "question": writer.question(document.blocks),
+        "footer": writer.footer(document),
+        "count": Latex(len(writer.made) + 1),
+    }
     return markup("slides.tex.j2", **front(document), source=identifier(document.source), **parts)
 
 
@@ -86,7 +91,6 @@ class SlidesWriter(LatexWriter):
         """All frames, before them what a program that reads the page back has to know."""
         told, shown = chosen(blocks)
         self.number(shown)
-        self.labels = set(self.numbers)
         waiting: list[b.Block] = []
         for block in shown:
             if isinstance(block, b.Heading):
@@ -94,8 +98,8 @@ class SlidesWriter(LatexWriter):
                 self.begin(self.spans(block.text), block.level)
             elif isinstance(block, b.Exercise):
                 self.exercises += 1
-                self.begin(Latex(rf"{self.exercises}. ") + escape(block.title), 2)
-                self.place([], self.pieces(b.KeyBox("", block.blocks)))
+                lead = b.Paragraph((), f"{self.exercises}. {block.title}")
+                self.place([lead], self.pieces(b.KeyBox("", block.blocks)))
             elif isinstance(block, b.Paragraph | b.Directive):
                 waiting.append(block)
             else:
@@ -170,15 +174,13 @@ class SlidesWriter(LatexWriter):
         Words stay with what they open.
         """
         room = (HEIGHT - taken) * slack
-        count = max(1, math.ceil(sum(map(self.inner, parts)) / room))
-        share = sum(map(self.inner, parts)) / count
-        found: list[list[B]] = [[] for _ in range(count)]
-        total = 0.0
-        for group in opened(parts):
-            lines = sum(map(self.inner, group))
-            found[min(count - 1, int((total + lines / 2) / max(share, 0.1)))] += group
-            total += lines
-        return [group for group in found if group]
+        heights = [(group, sum(map(self.inner, group))) for group in opened(parts)]
+        least = max(1, math.ceil(sum(lines for _, lines in heights) / room))
+        for count in range(least, len(heights) + 1):
+            found = _evenly(heights, count)
+            if all(sum(map(self.inner, group)) <= room for group in found):
+                return found
+        return [group for group, _ in heights]
 
     def apart(self, row: b.Row) -> list[b.Row]:
         """The forms of a formula in rows of their own, where all together are higher than a frame."""
@@ -205,8 +207,8 @@ class SlidesWriter(LatexWriter):
                 taken = [sum(map(self.lines_of, column)) for column in columns]
                 beside = "minipage" in super().columns(block)
                 return 1.8 + (max(taken) if beside else sum(taken))
-            case b.KeyBox(blocks=inner):
-                return 2.0 + sum(map(self.lines_of, inner))
+            case b.KeyBox(title=title, blocks=inner):
+                return (2.0 if title else 0.4) + sum(map(self.lines_of, inner))
             case b.Figure():
                 return HEIGHT
             case b.Table(columns=heads):
@@ -231,7 +233,7 @@ class SlidesWriter(LatexWriter):
     def cell_height(self, spans: b.Spans) -> float:
         """The lines of a cell."""
         cells = [self.in_cell(span) for span in spans if isinstance(span, b.Formula)]
-        return 0.95 * max((height(cell) for cell in cells), default=1.5)
+        return 0.95 * max((height(cell) for cell in cells), default=1.5) + 0.3
 
     def width_of(self, spans: b.Spans) -> float:
         """About how wide running text would be on one line, in em."""
@@ -251,6 +253,14 @@ class SlidesWriter(LatexWriter):
     def step(self, number: int, text: str) -> str:
         """What appears with the path of a number; the first is there at once."""
         return rf"\uncover<{number}->{{{text}}}" if number > 1 else text
+
+    def see(self, label: str) -> Latex:
+        """The number itself, so that TeX need not run twice."""
+        return Latex(f"({self.numbers[label]})" if label in self.numbers else "the forward pass")
+
+    def anchor(self, label: str) -> str:
+        del label
+        return ""
 
     def see_figure(self, label: str) -> Latex:
         del label
@@ -275,6 +285,17 @@ def chosen(blocks: Sequence[b.Block]) -> tuple[list[b.Block], list[b.Block]]:
             elif not isinstance(block, b.Note | b.Solution | b.NewPage | b.Items):
                 shown.append(block)
     return told, shown
+
+
+def _evenly(heights: Sequence[tuple[list[B], float]], count: int) -> list[list[B]]:
+    """Groups with their heights, one after the other, on no more than so many frames, about as much on each."""
+    share = max(sum(lines for _, lines in heights) / count, 0.1)
+    found: list[list[B]] = [[] for _ in range(count)]
+    total = 0.0
+    for group, lines in heights:
+        found[min(count - 1, int((total + lines / 2) / share))] += group
+        total += lines
+    return [group for group in found if group]
 
 
 def opened(parts: Sequence[B]) -> Iterator[list[B]]:

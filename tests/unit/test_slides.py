@@ -18,7 +18,13 @@ from symbackprop.verify import pipeline
 
 NETWORKS = Path(__file__).parents[1] / "data" / "networks"
 AWKWARD = NETWORKS.parent / "awkward"
-BAD = re.compile(r"^! .*|^Overfull.*|LaTeX Warning: (?:Reference|There were|Label).*|Missing character.*", re.MULTILINE)
+BAD = re.compile(
+    r"^! .*|^Overfull.*|LaTeX Warning: (?:Reference|There were|Label).*|Missing character.*|.*Rerun to.*",
+    re.MULTILINE,
+)
+
+LONG = {str(AWKWARD / "long_names.toml")}
+"""Networks with formulas that fill frames and cannot be taken apart; TeX sets them smaller."""
 
 
 def made(source: str, **chosen: object) -> str:
@@ -86,4 +92,5 @@ def test_every_claim_on_slides_is_right() -> None:
 def test_slides_typeset_without_complaint(source: str) -> None:
     pdf, log = typeset.set_latex(made(source))
     assert BAD.findall(log) == []
+    assert source in LONG or "Tiny frame" not in log
     assert pdf.startswith(b"%PDF")

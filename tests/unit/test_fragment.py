@@ -16,7 +16,10 @@ DEFINED = re.compile(r"\\new(?:command|environment|tcolorbox)\{\\?(\w+)\}")
 
 
 def defined_in(*names: str) -> set[str]:
-    return set(DEFINED.findall("".join((TEMPLATES / name).read_text() for name in names)))
+    """The names these templates define together, each once."""
+    found = DEFINED.findall("".join((TEMPLATES / name).read_text() for name in names))
+    assert len(found) == len(set(found))
+    return set(found)
 
 
 def fragment(source: str) -> str:

@@ -142,7 +142,9 @@ class SlidesWriter(LatexWriter):
         match block:
             case b.Display(rows=rows):
                 forms = [b.Display((part,)) for row in rows for part in self.apart(row)]
-                return [b.Display(tuple(r for d in group for r in d.rows)) for group in self.shared_out(forms)]
+                return [
+                    b.Display(tuple(r for d in group for r in d.rows)) for group in self.shared_out(forms, slack=1.0)
+                ]
             case b.Table(rows=rows):
                 single = [replace(block, rows=(row,)) for row in rows]
                 groups = self.shared_out(single, 3.5)

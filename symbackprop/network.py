@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Bound, Scope, Var
 from symbackprop.errors import nearest
+from symbackprop.index import Apply, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -112,6 +113,22 @@ class Network:
         names = tuple(atom for form in ref.index if isinstance(atom := form.single, Var))
         assert len(names) == len(ref.index), f"{ref} has an index that is not a letter"  # noqa: S101
         return self.tensors[ref.tensor].ranges(names)
+
+    def function_range(self, name: str) -> Bound:
+        """The layers that a function per layer is used for."""
+        for equation in self.equations:
+            ranges = {bound.var: bound for bound in equation.ranges}
+            for term in equation.terms:
+                for factor in term.factors:
+                    if not isinstance(factor, Apply):
+                        continue
+                    for call in factor.template.atoms(type(factor.template)) | {factor.template}:
+                        if getattr(call, "row", None) != name or len(call.args) < 2:  # noqa: PLR2004 - layer, argument
+                            continue
+                        layer = factor.args[int(call.args[0].name[1:])]
+                        if isinstance(layer, Value) and isinstance(layer.form.single, Var):
+                            return ranges[layer.form.single.name]
+        return Bound(name, Affine(1), Affine(1))
 
     def walk(self) -> Iterator[tuple[tuple[Bound, ...], Equation]]:
         """The equations of ``program`` with the loops around each."""

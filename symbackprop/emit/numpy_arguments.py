@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from symbackprop.affine import Affine, Bound, Size, Var
 from symbackprop.errors import UnsupportedError
-from symbackprop.index import Apply, Value
 from symbackprop.oracle import members, stand_in_sizes
 
 if TYPE_CHECKING:
@@ -236,7 +235,7 @@ class ArgumentWriter:
                 found |= bound.lo.sizes | bound.hi.sizes
         for entry in self.network.functions.values():
             if entry.kind == "opaque" and entry.family:
-                bound = self.function_range(entry.name)
+                bound = self.network.function_range(entry.name)
                 found |= bound.lo.sizes | bound.hi.sizes
         return found
 
@@ -310,7 +309,7 @@ class ArgumentWriter:
             if entry.kind == "opaque loss":
                 value = "(_smooth_loss, _smooth_gradient)"
             elif entry.family:
-                value = f"[(np.sin, np.cos) for _ in {self.range(self.function_range(name))}]"
+                value = f"[(np.sin, np.cos) for _ in {self.range(self.network.function_range(name))}]"
             else:
                 value = "(np.sin, np.cos)"
             entries.append(f'"{self.names.functions[name]}": {value}')
@@ -318,27 +317,11 @@ class ArgumentWriter:
 
     def function_start(self, name: str) -> int:
         """The first layer of a function per layer."""
-        lo = self.function_range(name).lo
+        lo = self.network.function_range(name).lo
         if not lo.is_constant:
             message = f"the functions {name} start at layer {lo}; in code, they start at a number"
             raise UnsupportedError(message)
         return lo.const
-
-    def function_range(self, name: str) -> Bound:
-        """The layers that a function per layer is used for."""
-        for equation in self.network.equations:
-            ranges: Mapping[str, Bound] = {b.var: b for b in equation.ranges}
-            for term in equation.terms:
-                for factor in term.factors:
-                    if not isinstance(factor, Apply):
-                        continue
-                    for call in factor.template.atoms(type(factor.template)) | {factor.template}:
-                        if getattr(call, "row", None) != name or len(call.args) < 2:  # noqa: PLR2004 - layer, argument
-                            continue
-                        layer = factor.args[int(call.args[0].name[1:])]
-                        if isinstance(layer, Value) and isinstance(layer.form.single, Var):
-                            return ranges[layer.form.single.name]
-        return Bound(name, Affine(1), Affine(1))
 
 
 def _tuple(parts: Iterable[str]) -> str:

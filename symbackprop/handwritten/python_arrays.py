@@ -1,17 +1,18 @@
 """What NumPy expressions are worth on given arrays, from their syntax trees: a closed list of operations, nothing else.
 
 A file of Python is parsed and never run. Its expressions are followed here on arrays that the caller provides, with
-bounds on every size; whatever is not in the list is ``Unknown`` with the reason, and so is what depends on it.
+bounds on every size; whatever is not in the list cannot be followed.
 """
 
 from __future__ import annotations
 
 import ast
 import operator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from symbackprop.handwritten.python_unknown import LostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,24 +25,6 @@ INTEGER = 10**12
 _BITS = 64
 TEXT = 1_000
 """Length of a string, or of a list, that is followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """A value that cannot be followed, and why."""
-
-    reason: str
-    line: int = 0
-    misfit: bool = False
-    """True where shapes do not fit, which is a mistake and not a gap in the list of operations."""
-
-
-class LostError(Exception):
-    """An expression that cannot be followed."""
-
-    def __init__(self, *, reason: str, misfit: bool = False, line: int = 0) -> None:
-        super().__init__(reason)
-        self.misfit, self.line = misfit, line
 
 
 def _checked(value: Any) -> Any:
@@ -254,6 +237,7 @@ _ONE = (
     "transpose",
     "squeeze",
     "ravel",
+    "result_type",
     "expand_dims",
     "copy",
     "var",
@@ -402,6 +386,7 @@ def _span(*ends: Any) -> list[int]:
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "float": lambda value: value if np.ndim(value) else float(value),
     "int": int,
+    "divmod": divmod,
     "abs": abs,
     "len": len,
     "max": max,

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symbackprop.handwritten import python_arrays as arrays
-from symbackprop.handwritten.python_arrays import LostError, Unknown
-from symbackprop.handwritten.python_names import family_range
+from symbackprop.handwritten.python_functions import Pair, Primitive, kind_of
+from symbackprop.handwritten.python_names import family_range, slope_of
 from symbackprop.handwritten.python_scopes import Bag, Function, ReturnError, Scope, fields, is_static, methods
-from symbackprop.handwritten.python_values import Values, lost
+from symbackprop.handwritten.python_unknown import LostError, Unknown, demand, gap_in, lost, open_up, rest_of
+from symbackprop.handwritten.python_values import LIBRARIES, Values
 from symbackprop.tables.activations import ACTIVATION, ALIAS, evaluator
 
 if TYPE_CHECKING:
@@ -24,14 +25,22 @@ if TYPE_CHECKING:
 
 DEEPEST = 30
 """Functions inside functions, and parts inside parts of an expression in hundreds."""
-_LIBRARIES = frozenset(("np", "numpy", "jnp", "onp", "scipy", "special", "math", "sp", "cp"))
-_SLOPES = ("_prime", "prime", "_derivative", "_deriv", "_der", "_grad", "_gradient", "_slope", "_backward", "_d")
+
+
+_WITH_PARTS = frozenset(("list", "reversed", "zip", "enumerate", "tuple", "print"))
+"""Functions of lists some of whose parts may be unknown."""
+_READERS = frozenset(("print", "pprint", "repr", "id", "type", "deepcopy", "plt", "logging", "logger", "warnings"))
+"""What changes nothing that it is given."""
 
 
 class Calls(Values):
     """Follows calls."""
 
     called: set[int]
+    calls: list[int]
+    """The functions that are followed just now."""
+    settled: set[int]
+    """The functions that were followed by themselves, with arguments that are what their names say."""
 
     @abstractmethod
     def block(self, statements: list[ast.stmt]) -> None:
@@ -48,19 +57,25 @@ class Calls(Values):
     def _call(self, node: ast.Call) -> Any:
         options = self._options(node)
         name = _dotted(node.func)
-        library = "." in name and name.split(".")[0] in _LIBRARIES
+        library = "." in name and name.split(".")[0] in LIBRARIES
         if not library:
             own = self._own_function(node.func, name)
             if own is not None:
                 return self.followed(own, list(self._parts(node.args)), options)
             if name in self.program.classes:
                 return self._made(name, list(self._parts(node.args)), options)
+            if name == "isinstance":
+                return self._is_instance(*node.args)
             if isinstance(node.func, ast.Attribute):
                 found = self._method(node, node.func, options)
                 if found is not None:
                     return found[0]
         values = list(self._parts(node.args))
-        function = self._listed_function(node.func, name, library=library)
+        try:
+            function = self._listed_function(node.func, name, library=library)
+        except LostError as error:
+            self._handed_over(name, [*values, *options.values()], Unknown(str(error), node.lineno))
+            raise
         self._check(name, [*values, *options.values()])
         if function is arrays.FUNCTIONS["asarray"] or name.endswith(".array"):
             options.pop("copy", None)
@@ -80,7 +95,9 @@ class Calls(Values):
         for word in node.keywords:
             value = self.value(word.value)
             if word.arg is None:
-                options |= value if isinstance(value, dict) else {}
+                if not isinstance(value, dict):
+                    raise LostError(reason="options that are not followed")
+                options |= value
             elif word.arg != "dtype":
                 options[word.arg] = value
         return options
@@ -92,13 +109,31 @@ class Calls(Values):
         """
         for value in values:
             found = lost(value)
-            if found is not None and name not in {"len", "list", "reversed", "zip", "enumerate", "tuple", "print"}:
+            if name == "len" and not isinstance(value, Unknown):
+                found = rest_of(value)
+            if found is not None and name not in _WITH_PARTS:
                 raise LostError(reason=found.reason, misfit=found.misfit, line=found.line)
             if isinstance(value, Bag):
                 message = f"'{name}' of something unknown, '{value.name}'"
                 raise LostError(reason=message)
 
+    @staticmethod
+    def _handed_over(name: str, values: list[Any], gap: Unknown) -> None:
+        """Note that lists and mappings were given to something that may fill them."""
+        if not _READERS & set(name.split(".")):
+            for value in values:
+                open_up(value, gap)
+
+    def _is_instance(self, value: ast.expr, kinds: ast.expr) -> bool:
+        held = self.known(value)
+        found = [kind_of(_dotted(each)) for each in (kinds.elts if isinstance(kinds, ast.Tuple) else [kinds])]
+        if isinstance(held, Bag) or not all(found):
+            raise LostError(reason="the type of something unknown")
+        return any(isinstance(held, each) for each in found if each is not None)
+
     def _listed_function(self, func: ast.expr, name: str, *, library: bool) -> Callable[..., Any]:
+        if not library and (held := self._held_function(func)) is not None:
+            return held
         short = name.split(".", 1)[1] if library else name
         apply = (arrays.FUNCTIONS.get(short) or arrays.FUNCTIONS.get(short.rsplit(".", 1)[-1])) if library else None
         if library and short.startswith("random"):
@@ -109,6 +144,23 @@ class Calls(Values):
             message = f"'{name or 'a call'}' is not followed"
             raise LostError(reason=message)
         return apply
+
+    def _held_function(self, func: ast.expr) -> Callable[..., Any] | None:
+        """The function that a name or an element of the program holds.
+
+        Raises: LostError where what it holds is unknown.
+        """
+        root = func
+        while isinstance(root, ast.Subscript):
+            root = root.value
+        if not isinstance(root, ast.Name) or self.scope.holder(root.id) is None:
+            return None
+        value = self.known(func)
+        if isinstance(value, Pair):
+            value = value[0]
+        if isinstance(value, Primitive):
+            return value.apply
+        return self._activation(ast.Name(value.name), value.name) if isinstance(value, Bag) else None
 
     # -- functions of the file -----------------------------------------------------------------------------------------
 
@@ -167,15 +219,17 @@ class Calls(Values):
         self.called.add(id(node))
         scope = self._arguments(function, values, options)
         self.scopes.append(scope)
+        self.calls.append(id(node))
         try:
             if isinstance(node, ast.Lambda):
                 return self.known(node.body)
             self.block(node.body)
         except ReturnError as found:
-            self._demand(found.value)
+            demand(found.value)
             return found.value
         finally:
             self.scopes.pop()
+            self.calls.pop()
         return None
 
     def _arguments(self, function: Function, values: list[Any], options: dict[str, Any]) -> Scope:
@@ -205,6 +259,8 @@ class Calls(Values):
     def _left_open(self, name: str, value: Any) -> bool:
         """True for an argument that the file cannot know, and that the network has by its name."""
         found = self.names.find(name)
+        if name in self.opaque:
+            return isinstance(value, Bag | tuple | list)
         if found is None:
             return False
         return isinstance(value, Bag) or (isinstance(value, Unknown) and not value.misfit and found[0] in self.leaves)
@@ -275,6 +331,8 @@ class Calls(Values):
         return (None,)
 
     def _of_mapping(self, owner: dict[Any, Any], name: str, values: list[Any], node: ast.Call) -> tuple[Any] | None:
+        if name in {"get", "setdefault"} and values[0] not in owner:
+            demand(gap_in(owner))
         if name in {"items", "keys", "values"}:
             return (list(getattr(owner, name)()),)
         if name in {"get", "pop", "setdefault", "copy"}:
@@ -301,26 +359,14 @@ class Calls(Values):
         if isinstance(func, ast.Subscript):
             name, layer = _dotted(func.value), (self._key(func.slice),)
         name = name.rsplit(".", 1)[-1]
-        for order, stem in enumerate((name, _stem(name))):
+        for order, stem in enumerate((name, slope_of(name))):
             if stem is None:
                 continue
             if stem in self.opaque:
-                apply = self.opaque[stem][order]
-                return lambda *values, apply=apply: apply(*layer, *values)
+                return self.opaque.applied(stem, order, layer)
             if stem in ACTIVATION or stem in ALIAS:
                 return evaluator(stem, order)
         return None
-
-
-def _stem(name: str) -> str | None:
-    """The function whose slope a name is: ``sigmoid_prime``, ``df``, ``d_sigmoid``."""
-    for ending in _SLOPES:
-        if name.endswith(ending) and len(name) > len(ending):
-            return name.removesuffix(ending)
-    for start in ("d_", "grad_", "deriv_", "derivative_", "d"):
-        if name.startswith(start) and len(name) > len(start):
-            return name.removeprefix(start)
-    return None
 
 
 def _dotted(node: ast.expr) -> str:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.handwritten.python_arrays import Unknown
 from symbackprop.handwritten.python_calls import Calls
 from symbackprop.handwritten.python_names import BAGS, Names, family_range, subject
-from symbackprop.handwritten.python_scopes import Bag, Program
-from symbackprop.handwritten.python_values import Style, laid, lost
+from symbackprop.handwritten.python_scopes import Bag, Program, Scope
+from symbackprop.handwritten.python_unknown import Unknown, lost
+from symbackprop.handwritten.python_values import Style, laid
 
 if TYPE_CHECKING:
     from symbackprop.handwritten.python_names import Surroundings
@@ -61,6 +61,8 @@ class _Record:
     update: bool = False
     extra: bool = False
     stages: list[Any] = field(default_factory=list)
+    scope: Scope | None = None
+    """The call in which it got its value."""
 
     @property
     def place(self) -> tuple[int, int]:
@@ -84,7 +86,8 @@ class Claims(Calls):
         self, program: Program, network: Network, surroundings: Surroundings, style: Style, names: Names
     ) -> None:
         super().__init__(program, network, surroundings, style, names)
-        self.called = set()
+        self.called, self.calls, self.settled = set(), [], set()
+        self.guesses = {}
         self.records: dict[Member, _Record] = {}
         self.updates: dict[Member, _Record] = {}
         self.archive: list[_Record] = []
@@ -96,11 +99,14 @@ class Claims(Calls):
         self.seen: dict[int, dict[str, Any]] = {}
         self._index: dict[tuple[int, ...], list[tuple[Member, Any]]] = {}
 
+    guesses: dict[int, Unknown]
+
     # -- results -------------------------------------------------------------------------------------------------------
 
     def found(self) -> tuple[Assignment, ...]:
         """The gradients that were assigned, in the order of the file."""
         records = [*self.archive, *self.records.values()]
+        records = [record for record in records if not self._placed_elsewhere(record, records)]
         exact = {record.tensor for record in records if record.exact}
         records = [r for r in records if r.exact or r.tensor not in exact or r.tensor not in self.leaves]
         known = {record.tensor for record in records}
@@ -119,6 +125,14 @@ class Claims(Calls):
             )
             for (line, column, tensor), each in sorted(grouped.items(), key=lambda item: item[0])
         )  # fmt: skip
+
+    def _placed_elsewhere(self, record: _Record, records: list[_Record]) -> bool:
+        """True for members of a family that are unknown in one call of a function and known in another."""
+        family = bool(self.network.tensors[record.tensor].family) and not record.at
+        return family and any(
+            other.tensor == record.tensor and other.scope is not record.scope and not isinstance(other.value, Unknown)
+            for other in records
+        )
 
     def stop(self, reason: Unknown) -> None:
         """Nothing that was found holds, since the program was not followed to its end."""
@@ -155,6 +169,12 @@ class Claims(Calls):
                         return True
         return False
 
+    def unknown_inside(self, function: ast.FunctionDef) -> bool:
+        """True for a function that was only called with what is unknown, as far as its gradients go."""
+        rows = range(function.lineno, (function.end_lineno or function.lineno) + 1)
+        inside = [record for record in self.records.values() if record.node.lineno in rows]
+        return bool(inside) and all(isinstance(record.value, Unknown) and not record.value.misfit for record in inside)
+
     def _parameter(self, name: str) -> tuple[str, tuple[int, ...] | None] | None:
         found = self.names.find(name)
         return found if found is not None and found[0] in self.network.parameters else None
@@ -175,17 +195,41 @@ class Claims(Calls):
         if inner is None or inner[1] is not None:
             return inner
         if not isinstance(key, int | np.integer):
-            return None
+            return (inner[0], None) if isinstance(key, Unknown) else None
+        same = self.identify(self._beside(target.value, int(key)))
+        own = next((member for member in same if member[0] == inner[0]), None)
+        if own is not None:
+            return own
+        if isinstance(self.value(target.value), dict) and (offset := self._counted()) is not None:
+            return inner[0], (int(key) + offset,)
         low, count = family_range(self.surroundings, inner[0])
         end = low + count
         member = end + int(key) if key < 0 else int(key) + (low if self.names.shifted else 0)
         return inner[0], (member,)
 
+    def _beside(self, target: ast.expr, key: int) -> Any:
+        """The tensor's member at the place of a list or a mapping where its gradient is put: ``W[i]`` for ``dW[i]``."""
+        base = subject(_name_of(target))
+        held: Any = self._held(target, base)[0] if base and isinstance(target, ast.Name | ast.Attribute) else None
+        there = key in held if isinstance(held, dict) else isinstance(held, list) and -len(held) <= key < len(held)
+        found = held[key] if there else None
+        return found if isinstance(found, np.ndarray) else None
+
+    def _counted(self) -> int | None:
+        """By how much the keys of the program's mappings of layers or steps differ from the index; None without any."""
+        for held in self.scope.values():
+            for key, item in held.items() if isinstance(held, dict) else ():
+                if isinstance(key, int) and isinstance(item, np.ndarray):
+                    found = next((at for _, at in self.identify(item) if at), None)
+                    if found is not None:
+                        return found[0] - key
+        return None
+
     def _by_name(self, target: ast.Name | ast.Attribute) -> tuple[str, tuple[int, ...] | None] | None:
         name = _name_of(target)
         named = self.names.gradient(name, self.network.loss)
         base = subject(name)
-        if not base:
+        if not base or self.names.is_partial(name):
             return None
         held, given = self._held(target, base)
         if not isinstance(held, np.ndarray | float):
@@ -238,10 +282,13 @@ class Claims(Calls):
         """Note an assignment if its target is a gradient; ``again`` where it changes what the name had."""
         found = self.gradient_of(target)
         if found is None:
+            if isinstance(value, dict) and BAGS.match(_name_of(target)):
+                self._record_mapping(value, source)
             return
         tensor, at = found
         if at is None:
-            self._record_list(tensor, value, node, source)
+            key = self._key(target.slice) if isinstance(target, ast.Subscript) else None
+            self._record_list(tensor, key if isinstance(key, Unknown) else value, node, source)
             return
         if isinstance(value, int) and not isinstance(value, bool) and self.network.tensors[tensor].axes:
             return  # a size: dk = K.shape[1]
@@ -267,8 +314,31 @@ class Claims(Calls):
         if len(value) != count + (0 if self.names.shifted else low):
             return
         for position, item in enumerate(value):
-            if item is not None:
-                self._keep((tensor, (position + (low if self.names.shifted else 0),)), item, node)
+            key = (tensor, (position + (low if self.names.shifted else 0),))
+            if item is not None and not self._noted(key, item):
+                self._keep(key, item, node)
+
+    def _record_mapping(self, value: dict[Any, Any], source: ast.expr) -> None:
+        """A mapping of all gradients by the names of the parameters."""
+        if isinstance(source, ast.Dict):
+            places = {key.value: each for key, each in zip(source.keys, source.values, strict=True)
+                      if isinstance(key, ast.Constant)}  # fmt: skip
+        else:
+            places = {}
+        for name, item in value.items():
+            found = self._parameter(name) if isinstance(name, str) else None
+            if found is None or (not places and any(key[0] == found[0] for key in self.records)):
+                continue
+            if isinstance(item, Unknown) and any(
+                key[0] == found[0] and not isinstance(record.value, Unknown) for key, record in self.records.items()
+            ):
+                continue
+            place = places.get(name, source)
+            statement = ast.copy_location(ast.Expr(place), place)
+            if found[1] is not None:
+                self.claim(found[0], found[1], item, place)
+            else:
+                self._record_list(found[0], item, statement, place)
 
     @staticmethod
     def _starts(value: Any, source: ast.expr) -> bool:
@@ -283,11 +353,18 @@ class Claims(Calls):
         return "zeros" in text or "empty" in text or isinstance(source, ast.Constant) or " * 0" in text
 
     def claim(self, tensor: str, at: tuple[int, ...], value: Any, node: ast.expr) -> None:
-        old = self.records.get((tensor, at))
-        gap = isinstance(value, Unknown)
-        noted = old is not None and (old.value is value or (gap and isinstance(old.value, Unknown)))
-        if not self._starts(value, node) and not noted:
+        named = self.names.gradient(node.id, self.network.loss) if isinstance(node, ast.Name) else None
+        if isinstance(value, Unknown) and named is not None and named[0] == tensor:
+            return
+        if not self._starts(value, node) and not self._noted((tensor, at), value):
             self._keep((tensor, at), value, ast.copy_location(ast.Expr(node), node))
+
+    def _noted(self, key: Member, value: Any) -> bool:
+        """True where a value is the one of the claim that was noted last, under another name."""
+        old = self.records.get(key)
+        return old is not None and (
+            old.value is value or (isinstance(value, Unknown) and isinstance(old.value, Unknown))
+        )
 
     def changed(self, target: ast.expr, node: ast.expr) -> None:
         value = self.value(target)
@@ -309,20 +386,35 @@ class Claims(Calls):
 
     def _keep(self, key: Member, value: Any, node: ast.stmt, *, again: bool = False, exact: bool = True) -> None:
         """Note a gradient's value; a new one of another statement is another claim."""
+        if key in self.records and not self.settled.isdisjoint(self.calls):
+            return
+        if isinstance(value, Unknown) and not value.misfit and self._known_before(key, node):
+            return
         inner = key[0] not in self.leaves
         old = self.records.get(key)
         if old is not None and (again or old.node.lineno == node.lineno):
             if inner and again and len(old.stages) < _MOST_STAGES:
                 old.stages.append(np.copy(value) if isinstance(value, np.ndarray) else value)
-            old.value = value
+            old.value, old.scope = value, self.scope
             return
         if old is not None and not isinstance(old.value, Unknown):
             self.archive.append(old)
         stages = [np.copy(value)] if inner and isinstance(value, np.ndarray) else []
         loose = inner and bool(self.loops)
         self.records[key] = _Record(
-            *key, node, value, exact=exact, loose=loose, stages=stages
+            *key, node, value, exact=exact, loose=loose, stages=stages, scope=self.scope
         )  # fmt: skip
+
+    def _known_before(self, key: Member, node: ast.stmt) -> bool:
+        """True for a claim that another call of the same function, with arguments that are known, has decided."""
+        return any(
+            record.tensor == key[0]
+            and (record.at == key[1] or not key[1])
+            and record.node.lineno == node.lineno
+            and not isinstance(record.value, Unknown)
+            and record.scope is not self.scope
+            for record in (*self.archive, *self.records.values())
+        )
 
 
 def _mentions(source: ast.expr, target: ast.expr) -> bool:

@@ -38,6 +38,7 @@ BAGS = re.compile(r"(?i)(?:self\.)?_?(?:(?:d|grad|gradient|nabla)s?|all_grads|ne
 """Names of mappings that hold gradients."""
 
 
+_SLOPES = ("_prime", "prime", "_derivative", "_deriv", "_der", "_grad", "_gradient", "_slope", "_backward", "_d")
 _WIDTHS = frozenset(("sizes", "layer_sizes", "layers", "layer_dims", "layers_dims", "dims", "widths", "architecture"))
 
 
@@ -81,10 +82,10 @@ class Family:
 
 
 class Names:
-    """The tensors of a network by the names that programs give them."""
+    """The tensors of a network by the names that programs give them, which are not those of their ``mappings``."""
 
-    def __init__(self, network: Network, *, shifted: bool = True) -> None:
-        self.network, self.shifted = network, shifted
+    def __init__(self, network: Network, *, shifted: bool = True, mappings: frozenset[str] = frozenset()) -> None:
+        self.network, self.shifted, self.mappings = network, shifted, mappings
         self.folded: dict[str, list[str]] = {}
         for name in network.tensors:
             if network.tensors[name].named:
@@ -92,7 +93,8 @@ class Names:
 
     def find(self, name: str) -> tuple[str, tuple[int, ...] | None] | None:
         """The tensor and, where the name says so, its family index; None for any other name."""
-        for candidate in (name, *self._others(name)):
+        others = [] if name in self.mappings else self._others(name)
+        for candidate in (name, *others):
             if candidate in self.network.tensors:
                 return candidate, () if not self.network.tensors[candidate].family else None
         found = re.fullmatch(r"(.*?[A-Za-z])_?(\d+)", name)
@@ -112,12 +114,17 @@ class Names:
         if found is None:
             return None
         of = found["loss"]
-        if of is not None and of != loss and of in self.network.tensors:
+        if of is not None and of != loss and (of in self.network.tensors or self.is_partial(name)):
             return None
         target = self.find(subject(name))
         if target is None or target[0] == loss:
             return None
         return target
+
+    def is_partial(self, name: str) -> bool:
+        """True for the derivative of an opaque function by one of its arguments: ``dell_dx``."""
+        found = _GRADIENTS.fullmatch(name)
+        return found is not None and found["loss"] in self.network.functions
 
     def widths(self, name: str, surroundings: Surroundings) -> list[int] | None:
         """The widths of all layers as a list, where a name such as ``layer_sizes`` means these."""
@@ -139,6 +146,17 @@ def subject(name: str) -> str:
     """The name whose gradient a name is by its spelling: ``W1`` for ``dW1``; empty for any other."""
     found = _GRADIENTS.fullmatch(name)
     return (found["name"] or found["before"]).removeprefix("_") if found else ""
+
+
+def slope_of(name: str) -> str | None:
+    """The function whose slope a name is: ``sigmoid_prime``, ``df``, ``d_sigmoid``."""
+    for ending in _SLOPES:
+        if name.endswith(ending) and len(name) > len(ending):
+            return name.removesuffix(ending)
+    for start in ("d_", "grad_", "deriv_", "derivative_", "d"):
+        if name.startswith(start) and len(name) > len(start):
+            return name.removeprefix(start)
+    return None
 
 
 def _fold(name: str) -> str:

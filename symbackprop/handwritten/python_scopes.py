@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     Definition = ast.FunctionDef | ast.Lambda
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Program:
     """A parsed file; ``functions`` are all that it defines, methods among them."""
 
@@ -24,6 +25,18 @@ class Program:
     """All names that are used anywhere."""
     lines: tuple[int, ...] = ()
     """For every line, the line of the file it stands in; empty where that is the same."""
+
+    @functools.cached_property
+    def mappings(self) -> frozenset[str]:
+        """The names whose entries are read by texts."""
+        return frozenset(
+            node.value.id
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Subscript)
+            and isinstance(node.value, ast.Name)
+            and isinstance(node.slice, ast.Constant)
+            and isinstance(node.slice.value, str)
+        )
 
     def line(self, number: int) -> int:
         """The line of the file behind a line of the text."""
@@ -92,6 +105,10 @@ class ReturnError(Exception):
     def __init__(self, value: Any) -> None:
         super().__init__()
         self.value = value
+
+
+class RaisedError(ReturnError):
+    """``raise``: what calls the function has nothing of it, and the reason why."""
 
 
 class LeaveError(Exception):

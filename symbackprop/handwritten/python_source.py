@@ -20,30 +20,30 @@ import numpy as np
 
 from symbackprop.errors import SpecError
 from symbackprop.handwritten import python_arrays as arrays
-from symbackprop.handwritten.python_arrays import LostError, Unknown
-from symbackprop.handwritten.python_claims import Claims, parameter_update
+from symbackprop.handwritten.python_claims import parameter_update
+from symbackprop.handwritten.python_flow import Flow
 from symbackprop.handwritten.python_names import Names
 from symbackprop.handwritten.python_scopes import (
     Bag,
     Function,
     LeaveError,
     Program,
+    RaisedError,
     ReturnError,
     Scope,
     StopError,
     methods,
 )
-from symbackprop.handwritten.python_values import Style, lost
+from symbackprop.handwritten.python_unknown import LostError, Unknown, lost, open_up, rest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from symbackprop.handwritten.notebook import Cell
     from symbackprop.handwritten.python_claims import Assignment
     from symbackprop.handwritten.python_names import Surroundings
+    from symbackprop.handwritten.python_values import Style
     from symbackprop.network import Network
-
-_LONGEST_LOOP = 64
 
 
 def from_cells(cells: Iterable[Cell], *, source: str = "") -> Program:
@@ -97,12 +97,12 @@ def follow(
     program: Program, network: Network, surroundings: Surroundings, style: Style = "as is", *, shifted: bool = True
 ) -> Run:
     """The program, followed to its end."""
-    run = Run(program, network, surroundings, style, Names(network, shifted=shifted))
+    run = Run(program, network, surroundings, style, Names(network, shifted=shifted, mappings=program.mappings))
     run.whole()
     return run
 
 
-class Run(Claims):
+class Run(Flow):
     """Follows the statements of one file."""
 
     def whole(self) -> None:
@@ -114,10 +114,18 @@ class Run(Claims):
             for function in sorted(
                 self.program.functions.values(), key=lambda each: each.name in self.program.mentioned
             ):
-                if id(function) not in self.called and self.assigns_gradients(function):
+                alone = id(function) not in self.called or self.unknown_inside(function)
+                if alone and self.assigns_gradients(function):
                     self._function(function, Scope(self.scopes[0]))
         except StopError as stop:
             self.stop(Unknown(f"the program is longer than what is followed: {stop}"))
+
+    def otherwise(self, lines: frozenset[int]) -> Run:
+        """The program, followed once more by the other guess on some lines."""
+        again = Run(self.program, self.network, self.surroundings, self.style, self.names)
+        again.flipped = lines
+        again.whole()
+        return again
 
     def _class(self, name: str) -> None:
         """The methods of a class that nothing makes an object of, in their order, on one object."""
@@ -136,10 +144,13 @@ class Run(Claims):
     def _function(self, node: ast.FunctionDef, scope: Scope) -> None:
         """A function that nothing calls; its arguments are what their names say."""
         self.called.add(id(node))
-        named = [*node.args.posonlyargs, *node.args.args]
-        for argument, default in zip(reversed(named), reversed(node.args.defaults), strict=False):
-            plain = isinstance(default, ast.Constant) and default.value is not None
-            if plain and self.names.find(argument.arg) is None and argument.arg not in self.sizes:
+        args = node.args
+        named = [*args.posonlyargs, *args.args, *args.kwonlyargs]
+        defaults = [*args.defaults, *args.kw_defaults]
+        for argument, default in zip(reversed(named), reversed(defaults), strict=False):
+            if not isinstance(default, ast.Constant) or default.value is None:
+                continue
+            if self.names.find(argument.arg) is None and argument.arg not in self.sizes:
                 scope[argument.arg] = self.value(default)
         for argument in named:
             if argument.arg not in scope and self.names.find(argument.arg) is None:
@@ -149,6 +160,7 @@ class Run(Claims):
             self._apart(node.body)
         finally:
             self.scopes.pop()
+            self.settled.add(id(node))
 
     def _fill(self, name: str, scope: Scope) -> None:
         """An argument that nothing gives, as another function of the file returns it under the same name."""
@@ -194,13 +206,19 @@ class Run(Claims):
             case ast.For():
                 self.loop(node)
             case ast.While():
-                self._while(node)
-            case ast.If(test=test, body=body, orelse=orelse):
-                truth = self.value(test)
-                unknown = isinstance(truth, Unknown | Bag) or np.size(truth) > 1
-                self.block(body if unknown or truth else orelse)
-            case ast.With(body=body) | ast.Try(body=body):
+                self.repeat(node)
+            case ast.If():
+                self.branch(node)
+            case ast.With(items=items, body=body):
+                for item in items:
+                    if item.optional_vars is not None:
+                        gap = Unknown("what 'with' opens is not followed", node.lineno)
+                        self.assign(item.optional_vars, gap, None, item.context_expr)
                 self.block(body)
+            case ast.Try():
+                self.attempt(node)
+            case ast.Raise():
+                raise RaisedError(Unknown("an error is raised", node.lineno))
             case ast.Return(value=value):
                 raise ReturnError(None if value is None else self.value(value))
             case ast.Break() | ast.Continue():
@@ -214,51 +232,7 @@ class Run(Claims):
             case ast.Nonlocal(names=names) if self.scope.outer is not None:
                 self.scope.elsewhere |= dict.fromkeys(names, self.scope.outer)
             case _:
-                pass
-
-    def _leaving(self, body: list[ast.stmt]) -> bool:
-        """One round of a loop; True where it is left."""
-        try:
-            self.block(body)
-        except LeaveError as leave:
-            return leave.kind == "Break"
-        return False
-
-    def _while(self, node: ast.While) -> None:
-        """A loop with a condition, followed while that is known; one that trains for ever is followed once."""
-        with self._inside_loop():
-            for _ in range(_LONGEST_LOOP):
-                truth = self.value(node.test)
-                known = not isinstance(truth, Unknown | Bag) and np.size(truth) == 1
-                if known and not truth:
-                    break
-                if self._leaving(node.body) or not known or isinstance(node.test, ast.Constant):
-                    break
-
-    def loop(self, node: ast.For) -> None:
-        """A loop over layers, steps or examples; one over epochs, or over what is not known, is followed once."""
-        items = self.value(node.iter)
-        if isinstance(items, np.ndarray) and items.ndim:
-            items = list(items)
-        if isinstance(items, dict):
-            items = list(items)
-        if not isinstance(items, list | tuple) or len(items) > _LONGEST_LOOP:
-            gap = items if isinstance(items, Unknown) else Unknown("a loop over something unknown", node.lineno)
-            items = [items[0] if isinstance(items, list | tuple) else gap]
-        with self._inside_loop():
-            for item in items:
-                self.assign(node.target, item, None, node.iter)
-                if self._leaving(node.body):
-                    return
-        self.block(node.orelse)
-
-    @contextlib.contextmanager
-    def _inside_loop(self) -> Iterator[None]:
-        self.loops.append(self.steps)
-        try:
-            yield
-        finally:
-            self.loops.pop()
+                self.skipped([node], Unknown(f"{type(node).__name__} is not followed", node.lineno))
 
     def augment(self, target: ast.expr, op: ast.operator, value: ast.expr, node: ast.AugAssign) -> None:
         """``target += value``, which changes an array in place."""
@@ -267,9 +241,9 @@ class Run(Claims):
             self.update(update, node)
             return
         old, new = self.value(target), self.value(value)
-        unset = isinstance(old, Unknown) and isinstance(op, ast.Add) and isinstance(target, ast.Subscript)
-        if unset and self.gradient_of(target) is not None:
-            old = 0
+        if isinstance(old, Unknown) and isinstance(op, ast.Add) and isinstance(target, ast.Subscript):
+            empty = rest_of(self.value(target.value)) is None
+            old = 0 if empty and self.gradient_of(target) is not None else old
         found = self._binary(op, old, new, node)
         if isinstance(old, np.ndarray) and old.ndim and isinstance(found, np.ndarray | np.generic):
             try:
@@ -357,7 +331,7 @@ class Run(Claims):
 
     def _store(self, target: ast.Subscript, value: Any) -> None:
         owner, key = self.value(target.value), self._key(target.slice)
-        gap = lost([owner, key])
+        gap = owner if isinstance(owner, Unknown) else lost(key)
         try:
             if gap is not None:
                 self._spoil(target.value, gap)
@@ -378,11 +352,19 @@ class Run(Claims):
             self._spoil(target.value, Unknown("an element that cannot be set", target.lineno, misfit=True))
 
     def _spoil(self, owner: ast.expr, reason: Unknown) -> None:
-        while isinstance(owner, ast.Subscript):
-            owner = owner.value
-        if isinstance(owner, ast.Name):
-            holder = self.scope.holder(owner.id) or self.scope
-            holder[owner.id] = reason
+        """Note that something of a list, a mapping or an array was changed in a way that is not followed."""
+        held = self.value(owner)
+        if isinstance(held, list | dict):
+            for place in list(held) if isinstance(held, dict) else range(len(held)):
+                held[place] = reason
+            open_up(held, reason)
+            return
+        root = owner
+        while isinstance(root, ast.Subscript):
+            root = root.value
+        if isinstance(root, ast.Name):
+            holder = self.scope.holder(root.id) or self.scope
+            holder[root.id] = reason
 
 
 def _is_method(node: ast.FunctionDef) -> bool:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from symbackprop.handwritten import python_arrays as arrays
-from symbackprop.handwritten.python_arrays import LostError, Unknown
-from symbackprop.handwritten.python_names import BAGS, Names, family_range, sizes_of
+from symbackprop.handwritten.python_functions import CONSTANTS, OpaqueFunctions, Primitive
+from symbackprop.handwritten.python_names import BAGS, Names, family_range, sizes_of, slope_of
 from symbackprop.handwritten.python_scopes import Bag, Function, Program, Scope, StopError
-from symbackprop.oracle import stand_ins
+from symbackprop.handwritten.python_unknown import LostError, Unknown, demand, gap_in, lost, rest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,10 @@ STEPS = 50_000
 """Statements that are followed."""
 WORK = 50_000_000
 """Entries of arrays that are computed."""
-_ARRAY = frozenset(("T", "shape", "size", "ndim", "real"))
+_ARRAY = frozenset(("T", "shape", "size", "ndim", "real", "dtype"))
+_DTYPE = frozenset(("kind", "name", "itemsize"))
 _OBJECTS = frozenset(("self", "model", "net", "np", "cls"))
+LIBRARIES = frozenset(("np", "numpy", "jnp", "onp", "scipy", "special", "math", "sp", "cp"))
 
 
 def laid(array: Any, style: Style) -> Any:
@@ -48,15 +50,6 @@ def laid(array: Any, style: Style) -> Any:
     return array
 
 
-def lost(value: Any) -> Unknown | None:
-    """The unknown part of a value, of the parts of a list among them."""
-    if isinstance(value, Unknown):
-        return value
-    if isinstance(value, list | tuple):
-        return next((found for each in value if (found := lost(each)) is not None), None)
-    return None
-
-
 class Values(ABC):
     """Follows expressions; calls and statements are followed by what derives from it."""
 
@@ -67,8 +60,8 @@ class Values(ABC):
         self.style, self.names = style, names
         self.scopes: list[Scope] = [Scope()]
         self.bags: dict[str, Bag] = {}
-        self.steps = self.work = 0
-        self.opaque = stand_ins(network)
+        self.steps = self.work = self.trying = 0
+        self.opaque = OpaqueFunctions(network, surroundings, shifted=names.shifted)
         self.sizes = sizes_of(network, surroundings)
         self.leaves = {*network.inputs, *network.parameters}
 
@@ -117,7 +110,7 @@ class Values(ABC):
         try:
             return self._evaluated(node)
         except LostError as error:
-            return Unknown(str(error), error.line or node.lineno, misfit=error.misfit)
+            return Unknown(str(error), error.line or node.lineno, misfit=error.misfit and not self.trying)
         except RecursionError:
             return Unknown("an expression nested too deeply", node.lineno)
         except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
@@ -129,13 +122,8 @@ class Values(ABC):
         Raises: LostError where it is unknown.
         """
         value = self.value(node)
-        self._demand(value)
+        demand(value)
         return value
-
-    @staticmethod
-    def _demand(value: Any) -> None:
-        if isinstance(value, Unknown):
-            raise LostError(reason=value.reason, misfit=value.misfit, line=value.line)
 
     def _evaluated(self, node: ast.expr) -> Any:  # noqa: C901, PLR0911, PLR0912 - one branch a kind of expression
         match node:
@@ -154,8 +142,7 @@ class Values(ABC):
             case ast.Compare(left=left, ops=ops, comparators=parts):
                 return self._comparison([self.known(each) for each in (left, *parts)], ops)
             case ast.BoolOp(op=op, values=values):
-                found = (self._truth(self.known(value)) for value in values)
-                return all(found) if isinstance(op, ast.And) else any(found)
+                return self._first_decisive(values, stops=isinstance(op, ast.Or))
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self.known(body if self._truth(self.known(test)) else orelse)
             case ast.Call():
@@ -189,6 +176,15 @@ class Values(ABC):
             else:
                 yield self.value(part)
 
+    def _first_decisive(self, values: list[ast.expr], *, stops: bool) -> Any:
+        """What ``and`` and ``or`` give: the first value with the truth that decides, or the last."""
+        found: Any = None
+        for value in values:
+            found = self.known(value)
+            if self._truth(found) == stops:
+                break
+        return found
+
     def _unary(self, op: ast.unaryop, value: Any) -> Any:
         if isinstance(op, ast.Not):
             return not self._truth(value)
@@ -197,11 +193,15 @@ class Values(ABC):
         return self.apply(lambda x: -x, [value]) if isinstance(op, ast.USub) else value
 
     def _comparison(self, values: list[Any], ops: list[ast.cmpop]) -> Any:
-        found = [
-            self.apply(arrays.COMPARE[type(op)], [left, right])
-            for op, left, right in zip(ops, values, values[1:], strict=False)
-        ]
+        found = [self._compared(op, left, right) for op, left, right in zip(ops, values, values[1:], strict=False)]
         return found[0] if len(found) == 1 else all(self._truth(each) for each in found)
+
+    def _compared(self, op: ast.cmpop, left: Any, right: Any) -> Any:
+        if isinstance(op, ast.In | ast.NotIn):
+            gap = rest_of(right) if isinstance(right, dict) else lost(right)
+            if gap is not None and left not in right:
+                demand(gap)
+        return self.apply(arrays.COMPARE[type(op)], [left, right])
 
     def _mapping(self, keys: list[ast.expr | None], values: list[ast.expr]) -> dict[Any, Any]:
         """A mapping; what it says about gradients in full is a claim."""
@@ -247,7 +247,7 @@ class Values(ABC):
 
     @staticmethod
     def _truth(value: Any) -> bool:
-        if np.size(value) > 1 and isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.size > 1:
             raise LostError(reason="the truth of an array")
         if isinstance(value, Bag):
             message = f"no quantity '{value.name}'"
@@ -261,7 +261,7 @@ class Values(ABC):
     def _name(self, name: str) -> Any:
         holder = self.scope.holder(name)
         if holder is not None:
-            self._demand(holder[name])
+            demand(holder[name])
             return holder[name]
         own = self.program.functions.get(name)
         if own is not None and self.names.find(name) is None:
@@ -275,6 +275,10 @@ class Values(ABC):
             return self._tensor(*found)
         if name in self.sizes:
             return self.sizes[name]
+        if name in self.opaque:
+            return self.opaque.given(name)
+        if (stem := slope_of(name)) is not None and stem in self.opaque:
+            return self.opaque.slopes(stem)
         if (widths := self.names.widths(name, self.surroundings)) is not None:
             return widths
         gradient = self.names.gradient(name, self.network.loss)
@@ -301,8 +305,12 @@ class Values(ABC):
         return members if self.names.shifted else [*[None] * low, *members]
 
     def _attribute(self, node: ast.Attribute) -> Any:
-        owner = self.known(node.value)
         name = node.attr
+        if self._library(node.value) and (name in arrays.FUNCTIONS or name in CONSTANTS):
+            return CONSTANTS[name] if name in CONSTANTS else Primitive(name, arrays.FUNCTIONS[name])
+        owner = self.known(node.value)
+        if isinstance(owner, np.dtype) and name in _DTYPE:
+            return getattr(owner, name)
         if isinstance(owner, Bag):
             return self._entry(owner, name)
         if name in _ARRAY and isinstance(owner, np.ndarray | np.generic | float | int):
@@ -313,10 +321,14 @@ class Values(ABC):
         message = f"'.{name}' is not followed"
         raise LostError(reason=message)
 
+    def _library(self, node: ast.expr) -> bool:
+        """True for a name of NumPy, or of a library with functions of the same names."""
+        return isinstance(node, ast.Name) and node.id in LIBRARIES and self.scope.holder(node.id) is None
+
     def _entry(self, owner: Bag, key: Any) -> Any:
         if key in owner.entries:
             value = owner.entries[key]
-            self._demand(value)
+            demand(value)
             return value
         if isinstance(key, str) and not BAGS.match(owner.name):
             found = self.names.find(key)
@@ -341,12 +353,18 @@ class Values(ABC):
         return int(value) if isinstance(value, np.integer) else value
 
     def _element(self, owner: Any, key: Any) -> Any:
-        if isinstance(key, Unknown):
-            raise LostError(reason=key.reason, line=key.line)
+        if (gap := lost(key)) is not None:
+            raise LostError(reason=gap.reason, line=gap.line)
         if isinstance(owner, Bag):
             return self._entry(owner, key)
-        value = self.apply(lambda x, k: x[k], [owner, key])
-        self._demand(value)
+        try:
+            value = self.apply(lambda x, k: x[k], [owner, key])
+        except LostError as error:
+            gap = gap_in(owner)
+            if gap is None or not error.misfit:
+                raise
+            raise LostError(reason=gap.reason, line=gap.line) from None
+        demand(value)
         if value is None:
             raise LostError(reason="an element that was never set")
         return value
@@ -367,4 +385,4 @@ class Values(ABC):
         try:
             return self.apply(apply, [left, right])
         except LostError as error:
-            return Unknown(str(error), line, misfit=error.misfit)
+            return Unknown(str(error), line, misfit=error.misfit and not self.trying)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symbackprop.handwritten.python_arrays import Unknown
 from symbackprop.handwritten.python_source import follow
+from symbackprop.handwritten.python_unknown import Unknown
 from symbackprop.handwritten.python_values import STYLES, laid
 from symbackprop.index import refs_of
 from symbackprop.verify.conventions import Conventions, with_factors
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _CLOSE = 1e-7
 _DIGITS = 7
+_MOST_GUESSES = 4
+"""Guesses that are tried the other way one by one."""
 _STYLE_NAMES = {
     "vectors as columns": "with vectors as columns of one entry a row",
     "vectors as rows": "with vectors as rows, arrays of one row",
@@ -160,7 +162,14 @@ def in_worlds(program: Program, network: Network, numbered: list[tuple[str, Worl
     rounds = []
     dropped: set[Key] = set()
     for world in numbered:
-        own, found = _findings(program, network, world, reading)
+        run, own, found = _followed(program, network, world, reading)
+        wrong = {
+            key: own[key]
+            for key, each in found.items()
+            if not each.right and (each.unknown is None or each.unknown.misfit)
+        }
+        for key, gap in _doubtful(run, wrong).items():
+            found[key] = replace(found[key], unknown=gap, ratio=None, meant="", part=False)
         dropped |= {key for key, each in found.items() if each.part}
         claims |= {key: own[key] for key in found if key not in claims}
         rounds.append((world[1], found))
@@ -233,6 +242,31 @@ def _followed(
             worst = replace(worst, ratio=None)
         found[key] = worst
     return run, claims, found
+
+
+def _doubtful(run: Run, bad: dict[Key, Assignment]) -> dict[Key, Unknown]:
+    """Claims with other values where what is not followed (a test, the number of rounds) had been guessed otherwise."""
+    found: dict[Key, Unknown] = {}
+    lines = sorted(run.guesses)[:_MOST_GUESSES]
+    for flipped in ({frozenset(run.guesses)} | {frozenset((line,)) for line in lines}) if bad and lines else ():
+        others = {(each.line, each.column, each.tensor): each for each in run.otherwise(flipped).found()}
+        line = min(flipped)
+        for key, claim in bad.items():
+            if key in others and not _same_members(claim, others[key]):
+                reason = f"it depends on what is not followed: {run.guesses[line].reason}"
+                found.setdefault(key, Unknown(reason, run.program.line(line)))
+    return found
+
+
+def _same_members(left: Assignment, right: Assignment) -> bool:
+    """True where two runs give a claim the same values."""
+    ours, theirs = dict(left.members), dict(right.members)
+    return set(ours) == set(theirs) and all(
+        isinstance(theirs[at], Unknown)
+        if isinstance(value, Unknown)
+        else np.shape(value) == np.shape(theirs[at]) and _agree(np.asarray(theirs[at]), np.asarray(value))
+        for at, value in ours.items()
+    )
 
 
 def _finding(

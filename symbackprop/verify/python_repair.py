@@ -161,7 +161,7 @@ class _Search:
     def _scenes(self, statements: list[ast.stmt]) -> dict[int, Scene]:
         """What is known at each statement, from one run."""
         court = self.court
-        names = Names(court.network, shifted=court.reading.shifted)
+        names = Names(court.network, shifted=court.reading.shifted, mappings=self.program.mappings)
         run = Run(self.program, court.network, court.world, court.reading.style, names)
         owners = _owners(self.program)
         for statement in statements:

@@ -241,7 +241,7 @@ def _slip(view: View, found: list[Product]) -> list[Block]:
     for each in found:
         pair = wrong_product(each, rows=view.rows)
         lifted = view.lifted(each.equation)
-        if pair is None or lifted is None or len(lifted.cases) > 1 or lifted.cases[0].conditions:
+        if pair is None or lifted is None or len(lifted.cases) != 1 or lifted.cases[0].conditions:
             continue
         if factors(lifted.cases[0].node, rows=view.rows) == (each.left, each.right):
             lhs = each.equation.lhs

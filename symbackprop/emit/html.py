@@ -256,7 +256,9 @@ class _Writer(Writer):
         """A table whose rows become blocks of lines on a phone, each with its column's name."""
         self.tables += 1
         used = used_columns(block)
-        wide = sum(max(self.extent(row[k]) for row in block.rows) for k in used) > PAGE
+        wide = (
+            sum(max(map(self.extent, [_spans(block.columns[k]), *(row[k] for row in block.rows)])) for k in used) > PAGE
+        )
         kind = [Markup(' class="right"') if block.align[k] == "r" else Markup("") for k in range(len(block.columns))]
         head = Markup("").join(
             Markup('<th scope="col"{}>{}</th>').format(kind[k], self.head(block.columns[k])) for k in used
@@ -313,3 +315,8 @@ class _Writer(Writer):
             code = Markup(", in the code {}").format(self.spans(row[4])) if row[4] else Markup("")
             found.append((class_of(symbol.tensor), Markup(" · ").join(said) + code))
         return found
+
+
+def _spans(column: str | b.Spans) -> b.Spans:
+    """The head of a column as running text."""
+    return (column,) if isinstance(column, str) else column

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound=b.Block)
 
-HEIGHT = 15.0
+HEIGHT = 14.7
 """Lines of text on a frame, below its title."""
 LINE = 39.0
 """Width of running text, in em."""

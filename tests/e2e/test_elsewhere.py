@@ -102,6 +102,6 @@ def test_wheel_works_in_an_empty_environment(tmp_path):
     assert str(tmp_path / "venv") in where
     nothing = {**os.environ, "PATH": str(room)}
     done(script, "build", gallery.path("seed_001"), "mlp:4-2-3", "-o", room / "out", cwd=room, env=nothing)
-    assert len(list((room / "out").iterdir())) == 8
+    assert len(list((room / "out").iterdir())) == 12
     names = done(new, "-c", "from symbackprop import gallery; print(*gallery.names())", cwd=room).split()
     assert tuple(names) == gallery.names()

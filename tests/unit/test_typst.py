@@ -36,7 +36,7 @@ def test_handout_is_set_within_its_pages(source):
     assert len(found) > 1
     for page in found:
         outside = [
-            c["text"] for c in page.chars if c["x0"] < 60 or c["x1"] > page.width - 60 or c["bottom"] > page.height
+            c["text"] for c in page.chars if c["x0"] < 40 or c["x1"] > page.width - 60 or c["bottom"] > page.height
         ]
         assert outside == []
 

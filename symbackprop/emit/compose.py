@@ -96,11 +96,15 @@ class Composer:
         return self._others[key]
 
     def _opening(self, formula: b.Formula) -> y.Box:
-        """The left side of a displayed chain; an array's derivative stands as a quotient there."""
-        if isinstance(formula, b.Whole) and is_adjoint(formula.tensor):
-            ref = Ref(formula.tensor, formula.at)
+        """The left side of a displayed chain; a derivative without a name stands as a quotient there."""
+        if isinstance(formula, b.Whole) and is_adjoint(formula.tensor) and not self._has_name(formula.tensor):
+            family = self.printer.network.tensors[primal_name(formula.tensor)].family
+            ref = Ref(formula.tensor, formula.at or tuple(var(each.hint or each.var) for each in family))
             return self.printer.array(ref, self._frame(ref)).box
         return self.inline(formula)
+
+    def _has_name(self, adjoint: str) -> bool:
+        return self.printer.spelling.signal_rule(primal_name(adjoint)) is not None
 
     def right(self, formula: b.Formula) -> Right:
         """The parts of a formula that stands right of an equals sign."""

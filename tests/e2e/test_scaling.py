@@ -45,12 +45,10 @@ def widths(tmp_path):
 
 def test_steps_and_characters_do_not_depend_on_widths(widths):
     narrow, wide = widths(N=4, d=4, h=4, o=4), widths(N=4096, d=4096, h=4096, o=4096)
-    pages = [each.text(levels=("index", "matrix")).partition("From the loss backwards") for each in (narrow, wide)]
-    assert pages[0][1]
-    assert (
-        pages[0][2].partition("\n\n")[2].split("Transposes and shapes")[0]
-        == pages[1][2].partition("\n\n")[2].split("Transposes and shapes")[0]
-    )
+    pages = [each.text(levels=("index", "matrix")) for each in (narrow, wide)]
+    derived = [page.split("From the loss backwards")[-1].split("Transposes and shapes")[0] for page in pages]
+    assert len(derived[0]) > 1000
+    assert derived[0] == derived[1]
     counts = [{n: len(c.steps) for n, c in d.derivation.chains.items()} for d in (narrow, wide)]
     assert counts[0] == counts[1]
     codes = {d.code().split("def _example")[0] for d in (narrow, wide)}
